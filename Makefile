@@ -1,0 +1,72 @@
+# make demo    fresh machine to a finished, exported and verified pre-training
+# make test    fresh machine to a finished test run
+# make lint    ruff, mypy, docstring coverage
+# make bench   benchmarks, as ratios against a peer in the same run
+# make kitti-infos   mmdet3d's info files for the labelled frames
+# make setup   only the environment, .venv (python3.11, gcc and make are needed)
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+SIM := data/kitti_sim
+RUN := work_dirs/pvrcnn_kitti_pretrain
+# The main job made short enough for two CPU cores: 24 iterations on pairs of 4 simulated drives.
+SHORT := train_dataloader.batch_size=2 train_dataloader.num_workers=1 train_cfg.max_epochs=1 \
+    param_scheduler.0.end=1 param_scheduler.1.begin=1 param_scheduler.1.end=2 default_hooks.logger.interval=4
+
+.PHONY: setup demo kitti-infos test lint format bench clean
+
+setup: $(READY)
+
+# Everything is pinned in tools/environment; nothing happens while it stays as it is.
+$(READY): tools/environment/requirements.txt tools/environment/install_mmcv.py setup.py
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is needed: install it, or name another by PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip 'setuptools<81' wheel
+	@echo "== torch, mmengine, mmdet3d, spconv: about 2 minutes"
+	$(BIN)/python -m pip install --quiet --progress-bar on -r tools/environment/requirements.txt
+	@echo "== mmcv with ops: about 5 minutes the first time on a machine"
+	$(BIN)/python tools/environment/install_mmcv.py
+	$(BIN)/python -m pip install --quiet --no-build-isolation -e '.[probe,vis,sim,dev]'
+	$(BIN)/python -c 'import strl_mmdet3d; print("strl_mmdet3d", strl_mmdet3d.__version__, "is ready in $(VENV)")'
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/python tools/simulate_data.py kitti --out $(SIM)
+	$(BIN)/python tools/create_sequence_index.py kitti-raw --root $(SIM)/raw --out $(SIM)/raw/sequences.json
+	$(BIN)/python tools/train.py configs/strl/pvrcnn_kitti_pretrain.py --work-dir $(RUN) --cfg-options $(SHORT)
+	$(BIN)/python tools/export_encoder.py $(RUN)/encoder.pth \
+	    --verify configs/downstream/pvrcnn_kitti_from_strl.py
+	@echo
+	@echo "The pre-trained encoder is in $(RUN)/encoder.pth. Next:"
+	@echo "  see what the model saw:  $(BIN)/python tools/browse_pairs.py configs/strl/pvrcnn_kitti_pretrain.py --out $(RUN)/pairs"
+	@echo "  prepare labelled frames: make kitti-infos"
+	@echo "  fine-tune PV-RCNN on it: $(BIN)/python tools/train.py configs/downstream/pvrcnn_kitti_from_strl.py"
+
+# mmdet3d's own preparation of labelled frames, for the simulated ones; KITTI=DIR prepares the real data set.
+KITTI ?= $(SIM)/object
+kitti-infos: $(READY)
+	mim=$$($(BIN)/python -c 'import importlib.util as u; print(u.find_spec("mmdet3d").submodule_search_locations[0])')/.mim; \
+	PYTHONPATH=$$mim $(BIN)/python $$mim/tools/create_data.py kitti \
+	    --root-path $(KITTI) --out-dir $(KITTI) --extra-tag kitti
+
+test: $(READY)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/interrogate strl_mmdet3d tools setup.py
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python tools/benchmark.py
+
+clean:
+	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

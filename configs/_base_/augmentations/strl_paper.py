@@ -1,0 +1,35 @@
+"""The views of the STRL paper (Huang et al., ICCV 2021), with its numbers.
+
+A pre-training config takes the list for its data, and puts the down-sampling to its encoder's input size behind it, or
+before the packing:
+
+    _base_ = ['../_base_/augmentations/strl_paper.py']
+    augment = [*_base_.shape_augmentation, dict(type='DownSamplePoints', num_points=2048)]
+
+`shape_augmentation` is for synthetic shapes, `depth_augmentation` for depth frames. LiDAR scans take the two halves, with
+the range filter of the detector before each:
+
+    augment = [range_filter, *_base_.view_transform, range_filter, *_base_.spatial_augmentation]
+
+since translation, cropping and cutout count in parts of the cloud's extent, which a few stray returns multiply, and
+cropping must count the points that the detector will see. `strl_released.py` defines the same four lists.
+"""
+
+view_transform = [
+    dict(type='RandomRotatePoints', max_angle=0.2617993877991494, prob=0.5),  # 15 degrees
+    dict(type='RandomTranslatePoints', max_shift=0.1, prob=0.5),
+    dict(type='RandomScalePoints', scale=(0.8, 1.25), prob=0.5),
+]
+
+# The paper sets no least number of points. 1024 is half of a 2048-point shape, and little in a scan.
+spatial_augmentation = [
+    dict(type='RandomCropPoints', volume=(0.6, 1.0), aspect_ratio=(0.75, 1.33), min_points=1024, prob=0.5),
+    dict(type='RandomCutoutPoints', side=(0.1, 0.4), min_points=1024, prob=0.5),
+    dict(type='RandomUniformJitterPoints', max_offset=0.05),
+    dict(type='RandomDropPoints', max_ratio=0.7),
+]
+
+# Normalisation comes first: behind the view transform it would undo translation and scaling, and behind the jitter the
+# 0.05 would have no unit.
+shape_augmentation = [dict(type='NormalizePointsToUnitSphere'), *view_transform, *spatial_augmentation]
+depth_augmentation = [*view_transform, *spatial_augmentation]

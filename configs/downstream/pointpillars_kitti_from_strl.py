@@ -1,0 +1,22 @@
+"""mmdet3d's own PointPillars on KITTI, from a pre-trained trunk. Data: $KITTI_ROOT, as for PV-RCNN."""
+
+_base_ = ['mmdet3d::pointpillars/pointpillars_hv_secfpn_8xb6-160e_kitti-3d-3class.py']
+
+custom_imports = dict(imports=['strl_mmdet3d'], allow_failed_imports=False)
+
+data_root = '{{$KITTI_ROOT:data/kitti_sim/object}}/'
+
+# As in PV-RCNN's, the stock pipeline asks for plane files, which KITTI does not come with.
+train_pipeline = _base_.train_pipeline
+train_pipeline[2].use_ground_plane = False
+train_pipeline[2].db_sampler.data_root = data_root
+train_pipeline[2].db_sampler.info_path = data_root + 'kitti_dbinfos_train.pkl'
+
+train_dataloader = dict(dataset=dict(dataset=dict(data_root=data_root, pipeline=train_pipeline)))
+val_dataloader = dict(dataset=dict(data_root=data_root))
+test_dataloader = dict(dataset=dict(data_root=data_root))
+val_evaluator = dict(ann_file=data_root + 'kitti_infos_val.pkl')
+test_evaluator = val_evaluator
+
+load_from = 'work_dirs/pointpillars_kitti_pretrain/encoder.pth'
+custom_hooks = [dict(type='VerifyLoadHook')]

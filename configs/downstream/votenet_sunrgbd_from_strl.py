@@ -1,0 +1,6 @@
+"""VoteNet on SUN RGB-D, geometry only, from a pre-trained encoder: the paper's fine-tuning."""
+
+_base_ = './votenet_sunrgbd_scratch.py'
+
+load_from = 'work_dirs/votenet_scannet_pretrain/encoder.pth'
+custom_hooks = [dict(type='VerifyLoadHook')]

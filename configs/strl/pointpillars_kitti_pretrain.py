@@ -1,0 +1,21 @@
+"""PointPillars' whole trunk pre-trained on KITTI: the same recipe, another detector and range, no code."""
+
+_base_ = './pvrcnn_kitti_pretrain.py'
+
+model = dict(
+    encoder=dict(
+        detector='mmdet3d::pointpillars/pointpillars_hv_secfpn_8xb6-160e_kitti-3d-3class.py',
+        trunk=None,
+        feature='0',  # the neck's only level, (B, 384, 248, 216)
+    ),
+    projector=dict(in_channels=384),
+)
+
+# The stock config's range, which differs from PV-RCNN's.
+point_cloud_range = [0, -39.68, -3, 69.12, 39.68, 1]
+range_filter = dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range)
+pair_views = _base_.train_dataloader.dataset.pipeline[0]
+pair_views.augment[0] = range_filter
+pair_views.augment[3] = range_filter
+pair_views.pack[0] = range_filter
+train_dataloader = dict(dataset=dict(pipeline=[pair_views]))

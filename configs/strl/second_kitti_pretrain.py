@@ -1,0 +1,12 @@
+"""SECOND's whole trunk pre-trained on KITTI: the same recipe, another detector, no code."""
+
+_base_ = './pvrcnn_kitti_pretrain.py'
+
+model = dict(
+    encoder=dict(
+        detector='mmdet3d::second/second_hv_secfpn_8xb6-80e_kitti-3d-3class.py',
+        trunk=None,
+        feature='0',  # the neck's only level, (B, 512, 200, 176)
+    ),
+    projector=dict(in_channels=512),
+)

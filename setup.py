@@ -1,0 +1,84 @@
+"""Install strl_mmdet3d: the package, with its configs and tools below ``strl_mmdet3d/.mim``, where mim looks."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+from setuptools.command.develop import develop
+
+ROOT = Path(__file__).resolve().parent
+SHIPPED = ('configs', 'tools')
+
+
+class BuildWithMim(build_py):
+    """Put copies of configs and tools into the wheel."""
+
+    def run(self) -> None:
+        """Build as usual, then copy; an editable build refers to this folder and gets links instead."""
+        super().run()
+        if getattr(self, 'editable_mode', False):
+            link_mim()
+            return
+        for name in SHIPPED:
+            target = Path(self.build_lib) / 'strl_mmdet3d' / '.mim' / name
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns('__pycache__'))
+
+
+class DevelopWithMim(develop):
+    """The same for ``setup.py develop``."""
+
+    def run(self) -> None:
+        """Link, then develop as usual."""
+        link_mim()
+        super().run()
+
+
+def link_mim() -> None:
+    """Link configs and tools into the source tree's own ``.mim``."""
+    folder = ROOT / 'strl_mmdet3d' / '.mim'
+    folder.mkdir(exist_ok=True)
+    for name in SHIPPED:
+        link = folder / name
+        if link.is_symlink():
+            link.unlink()
+        if not link.exists():
+            link.symlink_to(os.path.relpath(ROOT / name, folder), target_is_directory=True)
+
+
+def version() -> str:
+    """Read the version without importing the package."""
+    text = (ROOT / 'strl_mmdet3d' / 'version.py').read_text()
+    return re.search(r"^__version__ = '([^']+)'", text, re.MULTILINE)[1]
+
+
+setup(
+    name='strl_mmdet3d',
+    version=version(),
+    description='STRL pre-training on unlabelled point-cloud sequences for the detectors of mmdetection3d',
+    long_description=(ROOT / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    classifiers=['License :: OSI Approved :: Apache Software License', 'Programming Language :: Python :: 3'],
+    packages=find_packages(include=['strl_mmdet3d', 'strl_mmdet3d.*']),
+    package_data={'strl_mmdet3d': ['py.typed']},
+    python_requires='>=3.10',
+    # Only what an mmdetection3d environment does not have already. torch, mmcv and spconv come in builds for each CUDA;
+    # naming them here could make pip replace the user's. The package checks them when it is imported.
+    # scipy and rich come with mmdet3d's and mmengine's own dependencies in any version.
+    install_requires=['pytorch-optimizer>=4.0,<5', 'rich', 'scipy'],
+    extras_require={
+        'probe': ['scikit-learn'],
+        'vis': ['matplotlib'],
+        'sim': ['trimesh', 'embreex'],
+        'dev': ['pytest', 'hypothesis', 'ruff', 'mypy', 'interrogate'],
+    },
+    cmdclass={'build_py': BuildWithMim, 'develop': DevelopWithMim},
+    zip_safe=False,
+)

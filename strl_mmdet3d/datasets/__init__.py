@@ -1,0 +1,32 @@
+"""From recordings to pairs of views: the sequence index, the choice of pairs, and the transforms of a view."""
+
+from . import transforms
+from .pair_selection import draw_neighbour_pair, draw_window_pair, window_around
+from .sampler import PairKey, PairSampler
+from .sequence_index import FrameSequence, SequenceIndexError, read_sequence_index, write_sequence_index
+from .temporal_pair_dataset import TemporalPairDataset
+from .transforms.load_depth import LoadDepthFrame
+from .transforms.load_shape import LoadShape
+from .transforms.loading import CorruptFrameError, LoadFrame, UnusablePairError
+from .transforms.views import EmptyViewError, MultiView
+
+__all__ = [
+    'CorruptFrameError',
+    'EmptyViewError',
+    'FrameSequence',
+    'LoadDepthFrame',
+    'LoadFrame',
+    'LoadShape',
+    'MultiView',
+    'PairKey',
+    'PairSampler',
+    'SequenceIndexError',
+    'TemporalPairDataset',
+    'UnusablePairError',
+    'draw_neighbour_pair',
+    'draw_window_pair',
+    'read_sequence_index',
+    'transforms',
+    'window_around',
+    'write_sequence_index',
+]

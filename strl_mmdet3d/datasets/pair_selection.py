@@ -1,0 +1,60 @@
+"""Which two frames of a sequence make a pair."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def window_around(index: int, num_frames: int, window: int) -> range:
+    """Give the sliding window of key frames around one of them.
+
+    The window is centred on the key frame (of an even number, one more lies after it than before) and shifted inwards
+    at the sequence's ends, so that it always has its full length. A sequence shorter than the window is one window.
+
+    Args:
+        index: The key frame, in [0, num_frames).
+        num_frames: Length of the sequence.
+        window: Length of the window, in key frames.
+
+    Returns:
+        min(window, num_frames) consecutive key frames, ``index`` among them.
+    """
+    length = min(window, num_frames)
+    start = min(max(index - (length - 1) // 2, 0), num_frames - length)
+    return range(start, start + length)
+
+
+def draw_window_pair(index: int, num_frames: int, window: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Draw two different frames of the sliding window, as the STRL paper does.
+
+    Every ordered pair of the window is equally likely.
+
+    Args:
+        index: The key frame that the window lies around, in [0, num_frames).
+        num_frames: Length of the sequence, at least 2.
+        window: Length of the window in key frames, at least 2.
+        rng: Where the randomness comes from.
+
+    Returns:
+        The frames of view 1 and view 2.
+    """
+    frames = window_around(index, num_frames, window)
+    first, second = rng.choice(len(frames), size=2, replace=False)
+    return frames[int(first)], frames[int(second)]
+
+
+def draw_neighbour_pair(index: int, num_frames: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Pair a frame with the one before it, the one after it, or itself, as the released STRL code does.
+
+    The choices that lie within the sequence are equally likely.
+
+    Args:
+        index: The frame of view 1, in [0, num_frames).
+        num_frames: Length of the sequence.
+        rng: Where the randomness comes from.
+
+    Returns:
+        The frames of view 1 and view 2.
+    """
+    choices = range(max(index - 1, 0), min(index + 2, num_frames))
+    return index, choices[int(rng.integers(len(choices)))]

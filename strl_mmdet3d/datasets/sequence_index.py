@@ -1,0 +1,225 @@
+"""The sequence index: which frames follow each other, where they lie below the data's root, and how the sensor moved.
+
+The file is JSON, one sequence a line::
+
+    {"metainfo": {"format_version": 1, "source": "kitti-raw", "load_dim": 4, ...},
+     "data_list": [
+    {"sequence_id": "2011_09_26_drive_0048_sync", "frames": ["2011_09_26/.../0000000000.bin", ...],
+     "poses": [[[1.0, 0.0, 0.0, 0.0], ...], ...], "timestamps": [0.0, 0.103, ...]},
+    ...]}
+
+``poses``, ``timestamps`` and ``intrinsics`` are optional, sequence by sequence. ``intrinsics``, a 3x3 matrix, mark the
+frames as depth images. Nothing in it names the machine it was made on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FORMAT_VERSION = 1
+RIGID_TOLERANCE = 1e-3  # of the entries of R R^T; published poses are given to six digits or so
+
+# What would leave the root, on any system: '/x', '\x', 'C:x' or 's3://x' at the start, or a '..' part. NUL cannot be in
+# a file name.
+_LEAVES_ROOT = re.compile(r'^[/\\]|^\w+:|(?:^|[/\\])\.\.(?:[/\\]|$)|\x00')
+
+
+class SequenceIndexError(ValueError):
+    """A sequence index, or the data it is made from, that cannot be used. The message names the file and the remedy."""
+
+
+@dataclass
+class FrameSequence:
+    """The key frames of one recording, in the order of time.
+
+    Attributes:
+        sequence_id: Unique name within the index.
+        frames: N >= 1 paths relative to the data's root, with '/' between the parts.
+        poses: Float64 array (N, 4, 4) or None. Each maps homogeneous coordinates in metres from the frame's own axes
+            (those of the lidar; of a depth camera, x right, y down, z forward) to the world; which world is the
+            source's choice, one a sequence.
+        timestamps: Float64 array (N,) in seconds or None, relative to the sequence's own zero.
+        intrinsics: Float64 array (3, 3) in pixels, ``[[fx, s, cx], [0, fy, cy], [0, 0, 1]]``, of the depth camera that
+            took all of the frames; None if they are no depth images.
+    """
+
+    sequence_id: str
+    frames: list[str]
+    poses: np.ndarray | None = None
+    timestamps: np.ndarray | None = None
+    intrinsics: np.ndarray | None = None
+
+    def check(self) -> None:
+        """Raise a SequenceIndexError, naming the sequence, unless the sequence is what the class promises."""
+        name = f'sequence {self.sequence_id!r}'
+        if not isinstance(self.sequence_id, str) or not self.sequence_id:
+            raise SequenceIndexError(f'{name} needs a non-empty string as its sequence_id')
+        if not isinstance(self.frames, list) or not self.frames:
+            raise SequenceIndexError(f'{name} has no frames')
+        for frame in self.frames:
+            if not isinstance(frame, str) or not frame:
+                raise SequenceIndexError(f'{name} has {frame!r} where a path is expected')
+            if _LEAVES_ROOT.search(frame):
+                raise SequenceIndexError(
+                    f'{name} has the frame {frame!r}, which leaves the root of the data. '
+                    "A frame's path must be relative to the root and have no '..' in it"
+                )
+        for column, values, shape in (
+            ('poses', self.poses, (len(self.frames), 4, 4)),
+            ('timestamps', self.timestamps, (len(self.frames),)),
+            ('intrinsics', self.intrinsics, (3, 3)),
+        ):
+            if values is None:
+                continue
+            if values.shape != shape:
+                raise SequenceIndexError(f'{name} has {column} of shape {values.shape}, expected {shape}')
+            if not np.isfinite(values).all():
+                raise SequenceIndexError(f'{name} has {column} with NaN or Inf')
+        if self.poses is not None and not are_rigid(self.poses):
+            raise SequenceIndexError(f'{name} has poses that are no rotation and translation (4x4, last row 0 0 0 1)')
+        if self.intrinsics is not None and not are_intrinsics(self.intrinsics):
+            raise SequenceIndexError(
+                f'{name} has intrinsics that are no [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx and fy above 0'
+            )
+
+    def to_json(self) -> str:
+        """Give the sequence's line in the index."""
+        columns: dict[str, Any] = {'sequence_id': self.sequence_id, 'frames': self.frames}
+        if self.poses is not None:
+            columns['poses'] = self.poses.tolist()
+        if self.timestamps is not None:
+            columns['timestamps'] = self.timestamps.tolist()
+        if self.intrinsics is not None:
+            columns['intrinsics'] = self.intrinsics.tolist()
+        return json.dumps(columns)
+
+    @classmethod
+    def from_columns(cls, columns: dict[str, Any]) -> FrameSequence:
+        """Take a sequence from the index's ``data_list``; columns of other names are left unread."""
+        if not isinstance(columns, dict):
+            raise SequenceIndexError(f'data_list holds {columns!r} where a sequence is expected')
+        try:
+            arrays = {
+                name: np.asarray(columns[name], dtype=np.float64)
+                for name in ('poses', 'timestamps', 'intrinsics')
+                if columns.get(name) is not None
+            }
+            sequence = cls(columns['sequence_id'], columns['frames'], **arrays)
+        except (KeyError, TypeError, ValueError) as error:
+            name = columns.get('sequence_id', 'without a sequence_id')
+            raise SequenceIndexError(f'sequence {name!r} has a missing or ragged column: {error!r}') from error
+        sequence.check()
+        return sequence
+
+
+def are_rigid(poses: np.ndarray) -> bool:
+    """Tell whether poses (N, 4, 4) are rigid motions, to the precision of a text file."""
+    rotations = poses[:, :3, :3]
+    return (
+        np.allclose(rotations @ rotations.transpose(0, 2, 1), np.eye(3), atol=RIGID_TOLERANCE)
+        and bool((np.linalg.det(rotations) > 0).all())
+        and np.allclose(poses[:, 3], [0, 0, 0, 1])
+    )
+
+
+def are_intrinsics(matrix: np.ndarray) -> bool:
+    """Tell whether a matrix (3, 3) is that of a pinhole camera: finite, upper triangular and invertible."""
+    return (
+        bool(np.isfinite(matrix).all())
+        and bool((np.tril(matrix, -1) == 0).all())
+        and matrix[2, 2] == 1
+        and bool((matrix.diagonal() > 0).all())
+    )
+
+
+def write_sequence_index(path: str | Path, metainfo: dict[str, Any], sequences: Iterable[FrameSequence]) -> None:
+    """Write an index in one piece: a reader sees the old file or the whole new one, never a part.
+
+    Args:
+        path: The file to write; its folder is made where it is missing.
+        metainfo: What holds for the whole index. ``format_version`` and the numbers of sequences, frames and sequences
+            with poses are added.
+        sequences: The sequences, each of its own ``sequence_id``.
+
+    Raises:
+        SequenceIndexError: If there is no sequence, two have one name, or one is not valid.
+    """
+    sequences = list(sequences)
+    if not sequences:
+        raise SequenceIndexError(f'{path} would hold no sequence')
+    names = set()
+    for sequence in sequences:
+        sequence.check()
+        if sequence.sequence_id in names:
+            raise SequenceIndexError(f'two sequences have the name {sequence.sequence_id!r}')
+        names.add(sequence.sequence_id)
+    metainfo = {
+        'format_version': FORMAT_VERSION,
+        **metainfo,
+        'num_sequences': len(sequences),
+        'num_frames': sum(len(sequence.frames) for sequence in sequences),
+        'num_sequences_with_poses': sum(sequence.poses is not None for sequence in sequences),
+    }
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, since os.replace is atomic only within a file system.
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        with temporary.open('w', encoding='utf-8') as file:
+            file.write(f'{{"metainfo": {json.dumps(metainfo)},\n"data_list": [\n')
+            for i, sequence in enumerate(sequences):
+                file.write((',\n' if i else '') + sequence.to_json())
+            file.write('\n]}\n')
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_sequence_index(path: str | Path) -> tuple[dict[str, Any], list[FrameSequence]]:
+    """Read and check an index.
+
+    Args:
+        path: The file that ``tools/create_sequence_index.py`` wrote.
+
+    Returns:
+        The metainfo, and the sequences.
+
+    Raises:
+        SequenceIndexError: If the file is missing, no index, of a later format, or empty; if a path in it leaves the
+            data's root; or if a column does not fit its frames.
+    """
+    try:
+        index = json.loads(Path(path).read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        raise SequenceIndexError(
+            f'no sequence index at {path}. Make it with tools/create_sequence_index.py, or correct ann_file'
+        ) from None
+    except (OSError, ValueError) as error:
+        raise SequenceIndexError(
+            f'{path} is no readable sequence index ({error}). Make it anew with tools/create_sequence_index.py'
+        ) from error
+    if not isinstance(index, dict) or not isinstance(index.get('data_list'), list):
+        raise SequenceIndexError(f'{path} has no data_list. Make it anew with tools/create_sequence_index.py')
+    metainfo = index.get('metainfo') or {}
+    if metainfo.get('format_version', FORMAT_VERSION) != FORMAT_VERSION:
+        raise SequenceIndexError(
+            f'{path} has the format {metainfo["format_version"]}, this version reads {FORMAT_VERSION}. '
+            'Make it anew with tools/create_sequence_index.py'
+        )
+    if not index['data_list']:
+        raise SequenceIndexError(f'{path} lists no sequence. Make it anew with tools/create_sequence_index.py')
+    try:
+        return metainfo, [FrameSequence.from_columns(columns) for columns in index['data_list']]
+    except SequenceIndexError as error:
+        raise SequenceIndexError(f'{path}: {error}') from error

@@ -1,0 +1,20 @@
+"""Where sequences come from: one file per data set, each reading its published folder layout."""
+
+from .folder import folder_sequences
+from .kitti_odometry import kitti_odometry_sequences
+from .kitti_raw import kitti_raw_sequences
+from .scannet import DepthFrameLister, scannet_sequences
+from .scans import ScanLister, natural_key
+from .shapes import ShapeLister, shape_sequences
+
+__all__ = [
+    'DepthFrameLister',
+    'ScanLister',
+    'ShapeLister',
+    'folder_sequences',
+    'kitti_odometry_sequences',
+    'kitti_raw_sequences',
+    'natural_key',
+    'scannet_sequences',
+    'shape_sequences',
+]

@@ -1,0 +1,51 @@
+"""The text files that KITTI's raw and odometry releases share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..sequence_index import SequenceIndexError
+
+
+def read_calibration(path: Path) -> dict[str, np.ndarray]:
+    """Read a calibration file of lines ``NAME: v1 v2 ...``.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Name -> float64 values. Lines whose values are no numbers, such as ``calib_time``, are left out.
+
+    Raises:
+        SequenceIndexError: If the file cannot be read.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SequenceIndexError(
+            f'{path} cannot be read ({error}), and the poses need it. Add the calibration files of the data set, or '
+            'make the index with --no-poses'
+        ) from error
+    values = {}
+    for line in lines:
+        name, _, numbers = line.partition(':')
+        try:
+            values[name] = np.array(numbers.split(), dtype=np.float64)
+        except ValueError:
+            continue
+    return values
+
+
+def rigid_motion(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
+    """Make a homogeneous matrix (4, 4) of a rotation (9,) or (3, 3) and a translation (3,)."""
+    motion = np.eye(4)
+    motion[:3, :3] = rotation.reshape(3, 3)
+    motion[:3, 3] = translation
+    return motion
+
+
+def relative_to_first(poses: np.ndarray) -> np.ndarray:
+    """Make the axes of the first frame the world of poses (N, 4, 4)."""
+    return np.linalg.inv(poses[0]) @ poses

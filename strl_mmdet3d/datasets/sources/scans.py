@@ -1,0 +1,90 @@
+"""Listing the key frames of one folder of scans."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..sequence_index import SequenceIndexError
+
+FLOAT32_BYTES = 4
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Order names as a reader does, with numbers by their value: 9.bin comes before 10.bin.
+
+    Names that differ in leading zeros only are ordered as text, so that the order is total.
+    """
+    # Text and numbers alternate, with text first, so that like is compared with like.
+    parts: list[str | int] = [int(part) if i % 2 else part for i, part in enumerate(re.split('([0-9]+)', name))]
+    return parts, name
+
+
+@dataclass
+class ScanLister:
+    """Lists the key frames of a folder, and checks by their size that the files are whole.
+
+    Attributes:
+        load_dim: float32 values per point.
+        key_frame_every: Every n-th scan, by its place in the folder, is a key frame; the first one is.
+        ext: How a scan's file name ends.
+        skip_truncated: Leave truncated and empty key frames out, rather than stop at them.
+        truncated: Those left out so far, by path.
+    """
+
+    load_dim: int = 4
+    key_frame_every: int = 1
+    ext: str = '.bin'
+    skip_truncated: bool = False
+    truncated: list[Path] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Raise a SequenceIndexError if a setting is out of its range."""
+        if self.load_dim < 3 or self.key_frame_every < 1:
+            raise SequenceIndexError(
+                'load_dim must be at least 3 (x, y, z) and key_frame_every at least 1, '
+                f'got {self.load_dim} and {self.key_frame_every}'
+            )
+
+    def key_frames(self, folder: Path) -> list[str]:
+        """List a folder's key frames.
+
+        Args:
+            folder: The folder; its subfolders are not looked into.
+
+        Returns:
+            File names in natural order. Empty if the folder holds no scan.
+
+        Raises:
+            SequenceIndexError: If a key frame is empty or truncated, and ``skip_truncated`` is off.
+        """
+        with os.scandir(folder) as entries:
+            # A leading dot marks what is no scan, such as the '._*.bin' that macOS leaves on foreign disks.
+            scans = [
+                entry
+                for entry in entries
+                if entry.name.endswith(self.ext) and not entry.name.startswith('.') and entry.is_file()
+            ]
+        scans.sort(key=lambda entry: natural_key(entry.name))
+        names = []
+        for scan in scans[:: self.key_frame_every]:
+            size = scan.stat().st_size
+            if size > 0 and size % (FLOAT32_BYTES * self.load_dim) == 0:
+                names.append(scan.name)
+            elif self.skip_truncated:
+                self.truncated.append(Path(scan.path))
+            else:
+                raise SequenceIndexError(
+                    f'{scan.path} is {"empty" if size == 0 else "truncated"}: its {size} bytes are no number of whole '
+                    f'points of {self.load_dim} float32 values. Restore the file, or leave such frames out with '
+                    '--skip-truncated'
+                )
+        return names
+
+
+def require_folder(root: Path) -> None:
+    """Raise a SequenceIndexError unless the data's root is a folder."""
+    if not root.is_dir():
+        raise SequenceIndexError(f'{root} is not a folder. Set --root to where the data lies')

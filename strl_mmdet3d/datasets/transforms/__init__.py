@@ -1,0 +1,32 @@
+"""The stages that turn a frame into a view: one file each, registered in mmdetection3d's ``TRANSFORMS``."""
+
+from .crop import RandomCropPoints, RandomCropPointsBySide
+from .cutout import RandomCutoutPoints
+from .downsample import DownSamplePoints
+from .dropout import RandomDropPoints
+from .jitter import RandomUniformJitterPoints
+from .load_depth import LoadDepthFrame
+from .load_shape import LoadShape
+from .loading import LoadFrame
+from .normalize import NormalizePointsToUnitSphere
+from .rotate import RandomRotatePoints
+from .scale import RandomScalePoints
+from .translate import RandomTranslatePoints
+from .views import MultiView
+
+__all__ = [
+    'DownSamplePoints',
+    'LoadDepthFrame',
+    'LoadFrame',
+    'LoadShape',
+    'MultiView',
+    'NormalizePointsToUnitSphere',
+    'RandomCropPoints',
+    'RandomCropPointsBySide',
+    'RandomCutoutPoints',
+    'RandomDropPoints',
+    'RandomRotatePoints',
+    'RandomScalePoints',
+    'RandomTranslatePoints',
+    'RandomUniformJitterPoints',
+]

@@ -1,0 +1,94 @@
+"""What every random transform of a point cloud shares: a probability, and a draw apart from its application."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet3d.structures import BasePoints
+
+
+class RandomPointsTransform(BaseTransform):
+    """A random change of ``results['points']``, made with probability ``prob``.
+
+    A subclass says what is drawn (:meth:`draw`) and what a draw does to the points (:meth:`apply`), so that a draw can
+    be inspected, and a chosen one applied. Draws come from NumPy's global random state, as in mmdetection3d's own
+    transforms; who wants a reproducible view seeds that state.
+
+    As in mmdetection3d's transforms the points may be changed in place. Coordinates are the first three columns;
+    further channels (intensity, height, colour) stay as they are and go with their point. Labels are not transformed:
+    these transforms make views of unlabelled clouds.
+
+    Args:
+        prob (float): Probability of changing the points at all, in [0, 1].
+
+    Raises:
+        ValueError: If ``prob`` is no probability.
+    """
+
+    def __init__(self, prob: float) -> None:
+        if not 0 <= prob <= 1:
+            raise ValueError(f'{type(self).__name__}: prob must be in [0, 1], got {prob}')
+        self.prob = prob
+
+    @abstractmethod
+    def draw(self, points: BasePoints) -> Any:
+        """Draw the random parameters for a cloud of N points."""
+
+    @abstractmethod
+    def apply(self, points: BasePoints, drawn: Any) -> BasePoints:
+        """Change the points as ``drawn`` says."""
+
+    def augment(self, points: BasePoints) -> BasePoints:
+        """Make one draw and apply it."""
+        return self.apply(points, self.draw(points))
+
+    def transform(self, results: dict) -> dict:
+        """Change ``results['points']`` with probability ``prob``.
+
+        Args:
+            results (dict): Result dict with ``points`` (:obj:`BasePoints`), a tensor (N, 3 + C) with N > 0.
+
+        Returns:
+            dict: The same dict, with the ``points`` changed.
+
+        Raises:
+            ValueError: If the cloud is empty.
+        """
+        require_points(self, results)
+        if np.random.rand() < self.prob:
+            results['points'] = self.augment(results['points'])
+        return results
+
+
+def draw_subset(size: int, number: int) -> np.ndarray:
+    """Draw ``number`` of ``size`` indices without replacement, by NumPy's global random state.
+
+    Returns:
+        np.ndarray: The indices (number,), in no order to rely on.
+    """
+    # A Generator need not permute all indices: five times faster than np.random for the points of a depth frame.
+    rng = np.random.default_rng(np.random.randint(2**62))
+    return rng.choice(size, number, replace=False, shuffle=False)
+
+
+def require_points(transform: BaseTransform, results: dict) -> None:
+    """Raise a ValueError that names the transform if the cloud is empty."""
+    if len(results['points']) == 0:
+        raise ValueError(
+            f'{type(transform).__name__} got an empty point cloud. '
+            'Leave empty frames out, and check the range filters that run before'
+        )
+
+
+def require_interval(
+    transform: BaseTransform, name: str, interval: tuple[float, float], at_least: float = 0, at_most: float = np.inf
+) -> None:
+    """Raise a ValueError unless ``interval`` is (low, high) with ``at_least <= low <= high <= at_most``."""
+    low, high = interval
+    if not at_least <= low <= high <= at_most:
+        raise ValueError(
+            f'{type(transform).__name__}: {name} must be (low, high) within [{at_least}, {at_most}], got {interval}'
+        )

@@ -1,0 +1,149 @@
+"""Spatial augmentation: cropping to a random cuboid."""
+
+from __future__ import annotations
+
+import numpy as np
+from mmdet3d.registry import TRANSFORMS
+from mmdet3d.structures import BasePoints
+
+from .base import require_interval
+from .cuboid import Cuboid, RandomCuboidTransform
+
+
+@TRANSFORMS.register_module()
+class RandomCropPoints(RandomCuboidTransform):
+    """Keep the points in a random cuboid of a given share of the cloud's volume.
+
+    The cloud's volume is that of its axis-aligned bounding box, and the cuboid's sides are counted in parts of the
+    box's sides (r_x, r_y, r_z), so that a flat outdoor scan is cropped as a shape is. Then:
+
+    - the volume share v = r_x r_y r_z is uniform in ``volume``, exactly;
+    - the ratio of any two of the sides, either way up, is within ``aspect_ratio``;
+    - no side is longer than 1, so the cuboid lies in the box, uniformly.
+
+    To have all three, v is drawn first and its logarithm shared out: r_i = v ** p_i, with (p_x, p_y, p_z) uniform over
+    the positive triples of sum 1 and drawn again until the ratios hold (94 % of the triples do for the defaults). A
+    large v leaves little room: its ratios are within [v, 1 / v].
+
+    The defaults are the STRL paper's: 60 to 100 % of the volume, aspect ratios within [0.75, 1.33], with probability
+    0.5. The paper names no distribution of the aspect ratio and no least number of points.
+
+    Required Keys:
+
+    - points
+
+    Modified Keys:
+
+    - points
+
+    Args:
+        volume (tuple[float, float]): The volume share is uniform between these two. Defaults to (0.6, 1.0).
+        aspect_ratio (tuple[float, float]): Bounds of the ratio of any two sides, below and above 1.
+            Defaults to (0.75, 1.33).
+        min_points (int): A crop that would leave fewer points is drawn again. Defaults to 1024.
+        max_tries (int): How many crops to try before the cloud is left whole. Defaults to 10.
+        prob (float): Probability of cropping. Defaults to 0.5.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        volume: tuple[float, float] = (0.6, 1.0),
+        aspect_ratio: tuple[float, float] = (0.75, 1.33),
+        min_points: int = 1024,
+        max_tries: int = 10,
+        prob: float = 0.5,
+    ) -> None:
+        super().__init__(min_points, max_tries, prob)
+        require_interval(self, 'volume', volume, at_most=1)
+        require_interval(self, 'aspect_ratio', aspect_ratio)
+        if volume[0] == 0 or not aspect_ratio[0] < 1 < aspect_ratio[1]:
+            raise ValueError(
+                'RandomCropPoints: volume must be above 0 and aspect_ratio must enclose 1, '
+                f'got {volume} and {aspect_ratio}'
+            )
+        self.volume = volume
+        self.aspect_ratio = aspect_ratio
+
+    def draw_sides(self) -> np.ndarray:
+        """Draw the sides (3,): their product is the drawn volume share."""
+        low, high = self.aspect_ratio
+        volume = np.random.uniform(*self.volume)
+        while True:
+            sides = volume ** np.random.dirichlet((1, 1, 1))
+            if low * sides.max() <= sides.min() and sides.max() <= high * sides.min():
+                return sides
+
+    def apply(self, points: BasePoints, drawn: Cuboid) -> BasePoints:
+        """Keep the points in the cuboid, in their order."""
+        return points[drawn.contains(points)]
+
+    def __repr__(self) -> str:
+        """Describe the transform."""
+        return (
+            f'{type(self).__name__}(volume={self.volume}, aspect_ratio={self.aspect_ratio}, '
+            f'min_points={self.min_points}, max_tries={self.max_tries}, prob={self.prob})'
+        )
+
+
+@TRANSFORMS.register_module()
+class RandomCropPointsBySide(RandomCuboidTransform):
+    """Keep the points in a random cuboid of sides (x, x a, x / a), as the released STRL code does.
+
+    The sides are in parts of those of the cloud's axis-aligned bounding box. Both x and the aspect ratio a are
+    uniform. The cuboid's volume is x ** 3 of the box's, from 22 to 133 %; a side longer than 1 crops nothing along its
+    axis.
+
+    Required Keys:
+
+    - points
+
+    Modified Keys:
+
+    - points
+
+    Args:
+        side (tuple[float, float]): x is uniform between these two. Defaults to (0.6, 1.1).
+        aspect_ratio (tuple[float, float]): a is uniform between these two. Defaults to (0.75, 1.33).
+        min_points (int): A crop that would leave fewer points is drawn again. Defaults to 1024.
+        max_tries (int): How many crops to try before the cloud is left whole. Defaults to 10.
+        prob (float): Probability of cropping. Defaults to 0.5.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        side: tuple[float, float] = (0.6, 1.1),
+        aspect_ratio: tuple[float, float] = (0.75, 1.33),
+        min_points: int = 1024,
+        max_tries: int = 10,
+        prob: float = 0.5,
+    ) -> None:
+        super().__init__(min_points, max_tries, prob)
+        require_interval(self, 'side', side)
+        require_interval(self, 'aspect_ratio', aspect_ratio)
+        if aspect_ratio[0] == 0:
+            raise ValueError(f'RandomCropPointsBySide: aspect_ratio must be above 0, got {aspect_ratio}')
+        self.side = side
+        self.aspect_ratio = aspect_ratio
+
+    def draw_sides(self) -> np.ndarray:
+        """Draw the sides (x, x a, x / a)."""
+        side = np.random.uniform(*self.side)
+        aspect_ratio = np.random.uniform(*self.aspect_ratio)
+        return side * np.array([1, aspect_ratio, 1 / aspect_ratio])
+
+    def apply(self, points: BasePoints, drawn: Cuboid) -> BasePoints:
+        """Keep the points in the cuboid, in their order."""
+        return points[drawn.contains(points)]
+
+    def __repr__(self) -> str:
+        """Describe the transform."""
+        return (
+            f'{type(self).__name__}(side={self.side}, aspect_ratio={self.aspect_ratio}, '
+            f'min_points={self.min_points}, max_tries={self.max_tries}, prob={self.prob})'
+        )

@@ -1,0 +1,64 @@
+"""Spatial augmentation: dropping random points."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from mmdet3d.registry import TRANSFORMS
+from mmdet3d.structures import BasePoints
+
+from .base import RandomPointsTransform, draw_subset
+
+
+@TRANSFORMS.register_module()
+class RandomDropPoints(RandomPointsTransform):
+    """Drop a random share of the points.
+
+    The share is uniform in [0, max_ratio]; which points go is uniform too, and exactly floor(share * N) of them do.
+
+    The STRL paper removes up to 70 % of the points (the defaults). The released code chooses up to 87.5 % and, so that
+    their number stays, overwrites them with the first point: ``max_ratio=0.875, overwrite=True``.
+
+    Required Keys:
+
+    - points
+
+    Modified Keys:
+
+    - points
+
+    Args:
+        max_ratio (float): Largest share of points dropped, in [0, 1). Defaults to 0.7.
+        overwrite (bool): Whether to overwrite a dropped point, with all its channels, by the cloud's first point
+            rather than to remove it. Defaults to False.
+        prob (float): Probability of dropping any. Defaults to 1.0.
+
+    Raises:
+        ValueError: If ``max_ratio`` is not in [0, 1) or ``prob`` not in [0, 1].
+    """
+
+    def __init__(self, max_ratio: float = 0.7, overwrite: bool = False, prob: float = 1.0) -> None:
+        super().__init__(prob)
+        if not 0 <= max_ratio < 1:
+            raise ValueError(f'RandomDropPoints: max_ratio must be in [0, 1), got {max_ratio}')
+        self.max_ratio = max_ratio
+        self.overwrite = overwrite
+
+    def draw(self, points: BasePoints) -> np.ndarray:
+        """Draw the mask (N,) of the points to drop."""
+        num_dropped = int(np.random.uniform(0, self.max_ratio) * len(points))
+        dropped = np.zeros(len(points), dtype=bool)
+        dropped[draw_subset(len(points), num_dropped)] = True
+        return dropped
+
+    def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:
+        """Remove the points of the mask (N,), or overwrite them; the others keep their order."""
+        dropped = torch.from_numpy(drawn)
+        if not self.overwrite:
+            return points[~dropped]
+        points.tensor[dropped] = points.tensor[0].clone()
+        return points
+
+    def __repr__(self) -> str:
+        """Describe the transform."""
+        return f'{type(self).__name__}(max_ratio={self.max_ratio}, overwrite={self.overwrite}, prob={self.prob})'

@@ -1,0 +1,53 @@
+"""Spatial augmentation: jittering the coordinates."""
+
+from __future__ import annotations
+
+import numpy as np
+from mmdet3d.registry import TRANSFORMS
+from mmdet3d.structures import BasePoints
+
+from .base import RandomPointsTransform
+
+
+@TRANSFORMS.register_module()
+class RandomUniformJitterPoints(RandomPointsTransform):
+    """Shift every coordinate of every point by its own uniform offset, which is never negative.
+
+    The STRL paper states offsets in [0, 0.05], and no unit: a twentieth of the radius of a shape in the unit sphere,
+    5 cm in a scan in metres. Their mean of 0.025 shifts the cloud as a whole. The released code's jitter, normal with
+    standard deviation 0.01 and clipped at 0.05, is mmdetection3d's own ``RandomJitterPoints`` with its defaults.
+
+    Required Keys:
+
+    - points
+
+    Modified Keys:
+
+    - points
+
+    Args:
+        max_offset (float): Each offset is U[0, max_offset], in the unit of the coordinates. Defaults to 0.05.
+        prob (float): Probability of jittering the cloud. Defaults to 1.0.
+
+    Raises:
+        ValueError: If ``max_offset`` is negative or ``prob`` is not in [0, 1].
+    """
+
+    def __init__(self, max_offset: float = 0.05, prob: float = 1.0) -> None:
+        super().__init__(prob)
+        if max_offset < 0:
+            raise ValueError(f'RandomUniformJitterPoints: negative max_offset {max_offset}')
+        self.max_offset = max_offset
+
+    def draw(self, points: BasePoints) -> np.ndarray:
+        """Draw the offsets (N, 3)."""
+        return np.random.uniform(0, self.max_offset, (len(points), 3))
+
+    def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:
+        """Add the offsets (N, 3) to the coordinates."""
+        points.translate(drawn)
+        return points
+
+    def __repr__(self) -> str:
+        """Describe the transform."""
+        return f'{type(self).__name__}(max_offset={self.max_offset}, prob={self.prob})'

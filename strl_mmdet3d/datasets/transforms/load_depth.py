@@ -1,0 +1,184 @@
+"""Loading a depth frame: from a 16-bit depth image and its camera to points."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet3d.registry import TRANSFORMS
+from mmdet3d.structures import DepthPoints
+from mmengine.fileio import get
+from PIL import Image
+
+from .base import draw_subset
+from .loading import CorruptFrameError
+
+FLOOR_PERCENTILE = 0.99  # per cent, not a share: that of mmdet3d's LoadPointsFromFile(shift_height=True)
+NUM_CACHED_CAMERAS = 8  # 3.7 MB each at 640 x 480; ScanNet has a handful of different intrinsics
+
+
+@TRANSFORMS.register_module()
+class LoadDepthFrame(BaseTransform):
+    """Load the points of one depth frame: each pixel with a depth is back-projected through the pinhole camera.
+
+    A pixel of column u, row v (counted from 0, integers at the pixels' centres) and depth d is the point
+    ``camera2view @ (d K^-1 (u, v, 1), 1)``, with the intrinsics K and the camera's axes x right, y down, z forward. The
+    depth is measured along z, not along the ray. Pixels of depth 0, where the sensor saw nothing, are dropped. The
+    points are in the order of the pixels, row by row.
+
+    ``num_points`` saves the back-projection of what is down-sampled away later on. A random subset of a random subset
+    is a random subset, so ahead of down-sampling to at most ``num_points`` it changes nothing in distribution, also
+    across transforms that treat each point on its own: rotation, scaling, jitter. It does change what comes out of a
+    transform that looks at the whole cloud (translation, cropping and cutout count in parts of its extent) or that
+    removes points (cropping, cutout, drop-out), after which fewer are left than the encoder takes. With the paper's
+    views keep every pixel, the default.
+
+    Required Keys:
+
+    - depth_frame (dict)
+
+        - depth_path (str): A 16-bit greyscale PNG (H, W)
+        - intrinsics (np.ndarray): 3x3, in pixels
+        - camera2view (np.ndarray): 4x4, from the camera's axes to those of the points, metres
+
+    Added Keys:
+
+    - points (:obj:`DepthPoints`): float32 (N, 3), or (N, 4) with ``height``, where N > 0; metres
+
+    Args:
+        depth_scale (float): Depth values per metre. Defaults to 1000, millimetres.
+        num_points (int, optional): Back-project a random subset of this many pixels, drawn without replacement; all of
+            them where there are fewer. Defaults to None, all pixels.
+        height (bool): Whether to append the height above the floor as a fourth channel, as ``LoadPointsFromFile`` does
+            with ``shift_height=True``: z minus the 0.99th percentile (not the 99th) of the frame's z. It
+            supposes z upwards: a world such as ScanNet's, or no alignment and a level camera. Defaults to False.
+        backend_args (dict, optional): Arguments of mmengine's file backend. Defaults to None.
+
+    Raises:
+        CorruptFrameError: When loading, if the file cannot be read, is no whole 16-bit image, or holds no depth.
+        ValueError: If ``depth_scale`` or ``num_points`` is not positive; when loading, if the frame is no depth frame.
+    """
+
+    def __init__(
+        self,
+        depth_scale: float = 1000,
+        num_points: int | None = None,
+        height: bool = False,
+        backend_args: dict | None = None,
+    ) -> None:
+        if not 0 < depth_scale < np.inf:
+            raise ValueError(f'LoadDepthFrame: depth_scale must be positive, got {depth_scale}')
+        if num_points is not None and num_points < 1:
+            raise ValueError(f'LoadDepthFrame: num_points must be at least 1, or None for all, got {num_points}')
+        self.depth_scale = depth_scale
+        self.num_points = num_points
+        self.height = height
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        """Load the points.
+
+        Args:
+            results (dict): Result dict with ``depth_frame``.
+
+        Returns:
+            dict: The same dict, with ``points`` added.
+        """
+        if 'depth_frame' not in results:
+            raise ValueError(
+                'LoadDepthFrame got a frame without depth_frame: the sequence index has no intrinsics. Make it with '
+                '`create_sequence_index.py scannet`, or load lidar scans with LoadFrame'
+            )
+        frame = results['depth_frame']
+        depth = read_depth(frame['depth_path'], self.backend_args)
+        pixels = np.flatnonzero(depth)
+        if not len(pixels):
+            raise CorruptFrameError(
+                f'{frame["depth_path"]} holds no depth: all of its pixels are 0. '
+                'Restore it, or make the sequence index anew without it'
+            )
+        if self.num_points is not None and len(pixels) > self.num_points:
+            pixels = pixels[np.sort(draw_subset(len(pixels), self.num_points))]
+        points = back_project(depth, pixels, frame['intrinsics'], frame['camera2view'], self.depth_scale)
+        if self.height:
+            height = points[:, 2] - np.percentile(points[:, 2], FLOOR_PERCENTILE)
+            points = np.column_stack([points, height.astype(np.float32)])
+        results['points'] = DepthPoints(
+            points, points_dim=points.shape[1], attribute_dims={'height': 3} if self.height else None
+        )
+        return results
+
+    def __repr__(self) -> str:
+        """Describe the transform."""
+        return (
+            f'{type(self).__name__}(depth_scale={self.depth_scale}, num_points={self.num_points}, '
+            f'height={self.height}, backend_args={self.backend_args})'
+        )
+
+
+def read_depth(path: str, backend_args: dict | None = None) -> np.ndarray:
+    """Read a depth image.
+
+    Args:
+        path: A 16-bit greyscale PNG.
+        backend_args: Arguments of mmengine's file backend.
+
+    Returns:
+        The values (H, W), uint16.
+
+    Raises:
+        CorruptFrameError: If the file cannot be read, is truncated, or is no 16-bit greyscale image.
+    """
+    try:
+        with Image.open(io.BytesIO(get(path, backend_args))) as image:
+            depth = np.asarray(image)
+    # What Pillow finds wrong inside a PNG is a SyntaxError or ValueError; of a huge size, a DecompressionBombError.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise CorruptFrameError(
+            f'{path} cannot be read as an image ({error}). Restore it, or make the sequence index anew without it'
+        ) from error
+    if depth.dtype != np.uint16 or depth.ndim != 2:
+        raise CorruptFrameError(
+            f'{path} is no depth image: its pixels are {depth.dtype} of shape {depth.shape}, and 16-bit greyscale is '
+            'expected. Was it saved as an 8-bit or colour image? Extract the depth images anew'
+        )
+    return depth
+
+
+def back_project(
+    depth: np.ndarray, pixels: np.ndarray, intrinsics: np.ndarray, camera2view: np.ndarray, depth_scale: float
+) -> np.ndarray:
+    """Back-project pixels of a depth image through a pinhole camera.
+
+    Args:
+        depth: The image (H, W), uint16; depth along the optical axis.
+        pixels: Which pixels (N,), as indices into the flat image.
+        intrinsics: K (3, 3), in pixels.
+        camera2view: (4, 4) from the camera's axes (x right, y down, z forward, metres) to those of the points.
+        depth_scale: Depth values per metre.
+
+    Returns:
+        The points (N, 3), float32, metres.
+    """
+    rays = _pixel_rays(depth.shape, np.asarray(intrinsics, dtype=np.float64).tobytes())
+    camera = rays.take(pixels, axis=1)  # (3, N), as matrix product and gathering are fastest along the long axis
+    camera *= depth.ravel().take(pixels) * np.float32(1 / depth_scale)
+    rotation, centre = np.float32(camera2view[:3, :3]), np.float32(camera2view[:3, 3:])
+    return np.ascontiguousarray((rotation @ camera + centre).T)
+
+
+@lru_cache(maxsize=NUM_CACHED_CAMERAS)
+def _pixel_rays(shape: tuple[int, int], intrinsics: bytes) -> np.ndarray:
+    """Give the points (3, H * W) at depth 1 that the pixels see, float32, in the camera's axes.
+
+    Args:
+        shape: The image's (H, W).
+        intrinsics: The bytes of a float64 array (3, 3); arrays cannot be looked up.
+    """
+    row, column = np.indices(shape).reshape(2, -1)
+    pixels = np.stack([column, row, np.ones(len(row))])
+    rays = (np.linalg.inv(np.frombuffer(intrinsics).reshape(3, 3)) @ pixels).astype(np.float32)
+    rays.setflags(write=False)  # the cache hands out the array itself
+    return rays

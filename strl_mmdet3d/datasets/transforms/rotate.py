@@ -1,0 +1,64 @@
+"""View transform: rotation about the three axes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from mmdet3d.registry import TRANSFORMS
+from mmdet3d.structures import BasePoints
+from scipy.spatial.transform import Rotation
+
+from .base import RandomPointsTransform
+
+
+@TRANSFORMS.register_module()
+class RandomRotatePoints(RandomPointsTransform):
+    """Rotate the cloud by a random angle about each axis.
+
+    The rotation is about the origin of the frame, as in ``GlobalRotScaleTrans``: the sensor of a scan or a depth
+    frame, the centroid of a normalised shape. It turns about the fixed x axis first, then y, then z.
+
+    The STRL paper draws each angle from U[-15, 15] degrees (the defaults, with ``prob=0.5``). The released code draws
+    it from N(0, 0.06 rad), clipped at 0.18 rad: ``std=0.06, max_angle=0.18, prob=1.0``.
+
+    Required Keys:
+
+    - points
+
+    Modified Keys:
+
+    - points
+
+    Args:
+        max_angle (float): Largest angle about an axis, in radians. Defaults to 15 degrees.
+        std (float, optional): Standard deviation in radians of normally distributed angles, which are clipped at
+            ``max_angle``. None makes the angles uniform in [-max_angle, max_angle]. Defaults to None.
+        prob (float): Probability of rotating the cloud. Defaults to 0.5.
+
+    Raises:
+        ValueError: If ``max_angle`` or ``std`` is negative, or ``prob`` is not in [0, 1].
+    """
+
+    def __init__(self, max_angle: float = math.radians(15), std: float | None = None, prob: float = 0.5) -> None:
+        super().__init__(prob)
+        if max_angle < 0 or (std is not None and std < 0):
+            raise ValueError(f'RandomRotatePoints: negative max_angle {max_angle} or std {std}')
+        self.max_angle = max_angle
+        self.std = std
+
+    def draw(self, points: BasePoints) -> np.ndarray:
+        """Draw the angles (3,) about x, y and z, in radians."""
+        if self.std is None:
+            return np.random.uniform(-self.max_angle, self.max_angle, 3)
+        return np.random.normal(0, self.std, 3).clip(-self.max_angle, self.max_angle)
+
+    def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:
+        """Rotate the points by the angles (3,) about x, then y, then z."""
+        matrix = Rotation.from_euler('xyz', drawn).as_matrix()
+        points.rotate(matrix.T)  # BasePoints multiplies row vectors from the right
+        return points
+
+    def __repr__(self) -> str:
+        """Describe the transform."""
+        return f'{type(self).__name__}(max_angle={self.max_angle}, std={self.std}, prob={self.prob})'

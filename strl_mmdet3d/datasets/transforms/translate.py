@@ -1,0 +1,57 @@
+"""View transform: translation."""
+
+from __future__ import annotations
+
+import numpy as np
+from mmdet3d.registry import TRANSFORMS
+from mmdet3d.structures import BasePoints
+
+from .base import RandomPointsTransform
+
+
+@TRANSFORMS.register_module()
+class RandomTranslatePoints(RandomPointsTransform):
+    """Shift the whole cloud by a random part of its extent.
+
+    The extent along an axis is the largest coordinate minus the smallest. A stray return far away enlarges it: cut
+    outdoor scans to the detector's range before (stock ``PointsRangeFilter``), or a shift may move them out of it.
+
+    The STRL paper shifts within 10 % of the extent with probability 0.5 (the defaults), the released code always.
+
+    Required Keys:
+
+    - points
+
+    Modified Keys:
+
+    - points
+
+    Args:
+        max_shift (float): Largest shift along an axis, as a part of the cloud's extent along it. Each axis is shifted
+            by U[-max_shift, max_shift] of its extent. Defaults to 0.1.
+        prob (float): Probability of shifting the cloud. Defaults to 0.5.
+
+    Raises:
+        ValueError: If ``max_shift`` is negative or ``prob`` is not in [0, 1].
+    """
+
+    def __init__(self, max_shift: float = 0.1, prob: float = 0.5) -> None:
+        super().__init__(prob)
+        if max_shift < 0:
+            raise ValueError(f'RandomTranslatePoints: negative max_shift {max_shift}')
+        self.max_shift = max_shift
+
+    def draw(self, points: BasePoints) -> np.ndarray:
+        """Draw the shift (3,) along x, y and z, in parts of the extent."""
+        return np.random.uniform(-self.max_shift, self.max_shift, 3)
+
+    def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:
+        """Shift the points by ``drawn`` (3,) times the cloud's extent."""
+        lower, upper = points.coord.aminmax(dim=0)
+        extent = upper - lower
+        points.translate(extent * extent.new_tensor(drawn))
+        return points
+
+    def __repr__(self) -> str:
+        """Describe the transform."""
+        return f'{type(self).__name__}(max_shift={self.max_shift}, prob={self.prob})'

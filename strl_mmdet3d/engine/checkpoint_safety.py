@@ -1,0 +1,61 @@
+"""Let ``--resume`` read mmengine's own checkpoints while ``torch.load`` keeps ``weights_only``.
+
+From torch 2.6 on, ``torch.load`` refuses everything but tensors and plain values. mmengine's checkpoints hold more: the
+message hub's `HistoryBuffer` objects, the numpy arrays in them, and the names of their statistics, which pickle writes
+as calls of ``getattr``. Exactly these are allowed here, by name; a pickle that would run anything else is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+
+
+def statistic_of(owner: Any, name: str) -> Callable:
+    """Stand in for ``getattr`` while a checkpoint is read: it reaches the statistics of `HistoryBuffer` alone.
+
+    Args:
+        owner: What the pickle asks an attribute of.
+        name: The attribute.
+
+    Returns:
+        The function of that name.
+
+    Raises:
+        AttributeError: If it is anything else than a registered statistic (min, max, current, mean).
+    """
+    if owner is not HistoryBuffer or name not in HistoryBuffer()._statistics_methods:
+        raise AttributeError(f'a checkpoint may not reach {name!r} of {owner!r}')
+    return HistoryBuffer._statistics_methods[name]
+
+
+def allowed_globals() -> list:
+    """What occurs in a checkpoint that mmengine's Runner has written, as ``add_safe_globals`` takes it."""
+    multiarray = np.core.multiarray
+    return [
+        HistoryBuffer,
+        (statistic_of, 'builtins.getattr'),
+        # numpy moved its core between versions 1 and 2; checkpoints may come from either.
+        *(
+            (getattr(multiarray, name), f'numpy.{core}.multiarray.{name}')
+            for name in ('_reconstruct', 'scalar')
+            for core in ('core', '_core')
+        ),
+        np.ndarray,
+        np.dtype,
+        # The dtypes of the arrays in a HistoryBuffer: the values, and their counts.
+        *(type(np.dtype(name)) for name in ('float64', 'float32', 'int64', 'int32', 'bool')),
+    ]
+
+
+def allow_mmengine_checkpoints() -> None:
+    """Put `allowed_globals` on torch's allow-list. Doing so twice changes nothing."""
+    if hasattr(torch.serialization, 'add_safe_globals'):  # torch 2.4 and newer
+        torch.serialization.add_safe_globals(allowed_globals())
+
+
+allow_mmengine_checkpoints()

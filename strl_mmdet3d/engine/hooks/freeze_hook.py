@@ -1,0 +1,52 @@
+"""Fine-tuning with a frozen trunk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmdet3d.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+
+@HOOKS.register_module()
+class FreezeHook(Hook):
+    """Keep parts of the model as they were loaded: no gradient, and BatchNorm in evaluation mode.
+
+    Under ``DistributedDataParallel`` set ``find_unused_parameters=True``: the wrapper is made before this hook runs.
+
+    Args:
+        modules: The names of the model's submodules to freeze, such as ``['voxel_encoder', 'middle_encoder']``.
+    """
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        self.modules = list(modules)
+
+    def before_train(self, runner: Runner) -> None:
+        """Switch the gradients off.
+
+        Raises:
+            KeyError: If the model has no submodule of that name; names what it has.
+        """
+        for module in self._frozen(runner):
+            module.requires_grad_(False)
+        count = sum(parameter.numel() for module in self._frozen(runner) for parameter in module.parameters())
+        runner.logger.info(f'frozen: {", ".join(self.modules)} ({count:,} parameters)')
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+        """Switch BatchNorm's statistics off; the loops put the whole model into training mode again and again."""
+        for module in self._frozen(runner):
+            module.eval()
+
+    def _frozen(self, runner: Runner) -> list[nn.Module]:
+        """Look the submodules up."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        modules = dict(model.named_modules())
+        unknown = [name for name in self.modules if name not in modules]
+        if unknown:
+            raise KeyError(
+                f'FreezeHook: no {unknown} in {type(model).__name__}, which has {list(dict(model.named_children()))}'
+            )
+        return [modules[name] for name in self.modules]

@@ -1,0 +1,75 @@
+"""When the target network follows the online one, and how far."""
+
+from __future__ import annotations
+
+import math
+
+from mmdet3d.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+
+def tau_at(step: int, total_steps: int, tau_start: float) -> float:
+    """Raise tau from `tau_start` to 1: tau = 1 - (1 - tau_start) (cos(pi k / K) + 1) / 2 (BYOL, Sec. 3.2).
+
+    Args:
+        step: k, the number of optimizer steps before this one, in [0, K].
+        total_steps: K, the optimizer steps of the whole run.
+        tau_start: tau of the first update.
+
+    Returns:
+        tau, in [tau_start, 1].
+    """
+    return 1 - (1 - tau_start) * (math.cos(math.pi * step / total_steps) + 1) / 2
+
+
+@HOOKS.register_module()
+class TargetUpdateHook(Hook):
+    """Call ``model.update_target(tau)`` once for each step of the optimizer.
+
+    The steps are counted by the optimizer wrapper, so a step that accumulates several micro-batches updates the target
+    once, and a resumed run goes on with the tau at which it stopped. tau is logged.
+
+    Args:
+        tau_start: tau of the first update, in [0, 1]. Defaults to 0.996, the paper's.
+        when: 'after_step' (the paper: the target averages the new parameters) or 'before_step' (the authors' released
+            code: the update precedes the iteration, so it lags by a step).
+        buffers: Whether BatchNorm's running statistics are averaged too, as in the released code.
+
+    Raises:
+        ValueError: If `tau_start` or `when` is out of range.
+    """
+
+    def __init__(self, tau_start: float = 0.996, when: str = 'after_step', buffers: bool = False) -> None:
+        if not 0 <= tau_start <= 1:
+            raise ValueError(f'tau_start is in [0, 1], not {tau_start}')
+        if when not in ('after_step', 'before_step'):
+            raise ValueError(f"when is 'after_step' or 'before_step', not '{when}'")
+        self.tau_start = tau_start
+        self.when = when
+        self.buffers = buffers
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+        """In the released code's order, update at the first micro-batch of each step."""
+        if self.when == 'before_step':
+            done, each = runner.iter, runner.optim_wrapper._accumulative_counts
+            if done % each == 0:
+                self._update(runner, step=done // each)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
+        """In the paper's order, update when the optimizer has just stepped."""
+        # runner.iter is advanced only after this call. should_update() is what update_params() has just asked.
+        if self.when == 'after_step' and runner.optim_wrapper.should_update():
+            self._update(runner, step=runner.iter // runner.optim_wrapper._accumulative_counts)
+
+    def _update(self, runner: Runner, step: int) -> None:
+        """Update the target for the k-th step, k = `step`, counted from 0."""
+        # The last step of a run may hold fewer micro-batches than the others.
+        total_steps = math.ceil(runner.max_iters / runner.optim_wrapper._accumulative_counts)
+        tau = tau_at(step, total_steps, self.tau_start)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model.update_target(tau, self.buffers)
+        runner.message_hub.update_scalar('train/tau', tau)

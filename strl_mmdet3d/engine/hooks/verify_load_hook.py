@@ -1,0 +1,45 @@
+"""Fine-tuning that begins only if the whole pre-trained encoder has arrived."""
+
+from __future__ import annotations
+
+from mmdet3d.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from ..export import META_KEY, ExportError, compare_loaded
+
+
+@HOOKS.register_module()
+class VerifyLoadHook(Hook):
+    """Compare the model with the checkpoint of ``load_from``, bit for bit, before the first iteration.
+
+    mmengine loads what fits and warns of the rest. This turns a partial load of an exported encoder into an error, and
+    logs what starts from scratch.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self) -> None:
+        self.checkpoint: dict | None = None
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keep what is being loaded; mmengine calls this before it copies the tensors."""
+        self.checkpoint = checkpoint
+
+    def before_train(self, runner: Runner) -> None:
+        """Count.
+
+        Raises:
+            ExportError: If ``load_from`` is no exported encoder, or one of its tensors is not in the model.
+        """
+        if runner._resume:  # a resumed run loads its own checkpoint, strictly
+            return
+        if self.checkpoint is None:
+            raise ExportError('nothing was loaded: set load_from to an encoder exported by tools/export_encoder.py')
+        if META_KEY not in self.checkpoint.get('meta', {}):
+            raise ExportError(f'load_from={runner._load_from} is no encoder exported by tools/export_encoder.py')
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        report = compare_loaded(self.checkpoint, model, str(runner._load_from))
+        runner.logger.info(f'load_from: {report}')
+        self.checkpoint = None

@@ -1,0 +1,42 @@
+"""From a collated list of pairs to two batches."""
+
+from __future__ import annotations
+
+from mmdet3d.registry import MODELS
+from mmengine.model import BaseDataPreprocessor
+from torch import nn
+
+
+@MODELS.register_module()
+class PairDataPreprocessor(BaseDataPreprocessor):
+    """Run the detector's own data preprocessor (voxelization included) on each of the two views.
+
+    Args:
+        detector: The preprocessor of the wrapped detector, or its config.
+    """
+
+    def __init__(self, detector: nn.Module | dict) -> None:
+        super().__init__()
+        self.detector = detector if isinstance(detector, nn.Module) else MODELS.build(detector)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Move to the device and voxelize, view by view.
+
+        Args:
+            data: ``{'view_1': packed, 'view_2': packed}``, where packed is what ``Pack3DDetInputs`` and the collate
+                function make of B clouds: ``{'inputs': {'points': B x (N_i, C)}, 'data_samples': ...}``.
+            training: Whether the detector's preprocessor acts as in training (e.g. its limit on voxels).
+
+        Returns:
+            ``{'view_1': inputs, 'view_2': inputs}``, where inputs is what the detector's ``extract_feat`` takes:
+            ``{'points': B x (N_i, C), 'voxels': ...}``.
+
+        Raises:
+            KeyError: If the data holds no pair of views.
+        """
+        missing = {'view_1', 'view_2'} - set(data)
+        if missing:
+            raise KeyError(
+                f'the batch has no {sorted(missing)} but {sorted(data)}: pre-training needs a TemporalPairDataset'
+            )
+        return {view: self.detector(data[view], training)['inputs'] for view in ('view_1', 'view_2')}

@@ -1,0 +1,191 @@
+"""The encoder e: a stock detector without its heads, pooled to one vector per cloud."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmdet3d.registry import MODELS
+from mmengine.config import Config, ConfigDict
+from mmengine.hub import get_config
+from mmengine.model import BaseModule
+from mmengine.utils import get_installed_path
+from torch import Tensor, nn
+
+from .pooling import POOLINGS, pool_clouds
+
+
+@MODELS.register_module()
+class DetectorEncoder(BaseModule):
+    """Wrap the trunk of any mmdet3d detector as an encoder of whole point clouds.
+
+    The detector is built by its own registry entry. Its children outside `trunk` become ``nn.Identity``, so that its
+    own ``extract_feat`` runs what is pre-trained and nothing else. The rest keeps the detector's attribute names below
+    ``detector.``: exporting is stripping that prefix.
+
+    Args:
+        detector: The detector: its config (``dict(type='PointVoxelRCNN', ...)``), or the name of a config file whose
+            ``model`` is taken, as a path or in another package (``'mmdet3d::second/second_hv_...py'``).
+        feature: Where in the output of ``extract_feat`` the features are: keys and positions joined by dots, such as
+            ``'spatial_feats'`` or ``'fp_features.-1'``; several are pooled each and concatenated. None takes the output
+            itself. With a points encoder in the trunk (PV-RCNN's voxel set abstraction) its outputs can be named too.
+        trunk: The detector's children to pre-train. None takes all but the heads (``*_head``).
+        pool: How a feature becomes one vector per cloud: 'max' (the paper's), 'mean', or 'max_mean' (both,
+            concatenated), over points, sparse voxels or the BEV plane.
+        override: Changes to the detector's config, merged into it as by ``--cfg-options``.
+
+    Raises:
+        FileNotFoundError: If the config file does not exist; names the nearest that does.
+        KeyError: If the detector cannot be built, or `trunk` names no child of it; names what there is.
+        ValueError: If `pool` is unknown.
+    """
+
+    def __init__(
+        self,
+        detector: str | dict,
+        feature: str | Sequence[str] | None = None,
+        trunk: Sequence[str] | None = None,
+        pool: str = 'max',
+        override: dict | None = None,
+    ) -> None:
+        super().__init__()
+        if pool not in POOLINGS:
+            raise ValueError(f"pool is one of {sorted(POOLINGS)}, not '{pool}'")
+        self.features = [feature] if feature is None or isinstance(feature, str) else list(feature)
+        self.pool = pool
+        self.detector: Any = build_detector(detector, override)
+        self.data_preprocessor = self.detector.data_preprocessor
+        self._keep_only(trunk)
+
+    def _keep_only(self, trunk: Sequence[str] | None) -> None:
+        """Replace the children of the detector that are not pre-trained."""
+        children = [name for name, _ in self.detector.named_children() if name != 'data_preprocessor']
+        if trunk is None:
+            trunk = [name for name in children if not name.endswith('_head')]
+        unknown = sorted(set(trunk) - set(children))
+        if unknown:
+            name = type(self.detector).__name__
+            raise KeyError(f'trunk names {unknown}, which {name} does not have; its parts are {children}')
+        for name in {*children, 'data_preprocessor'} - set(trunk):
+            setattr(self.detector, name, nn.Identity())
+        self.has_points_encoder = 'points_encoder' in trunk
+
+    def forward(self, inputs: dict) -> Tensor:
+        """Encode a batch.
+
+        Args:
+            inputs: What the detector's data preprocessor makes of B clouds, e.g. ``{'points': ..., 'voxels': ...}``.
+
+        Returns:
+            (B, D), one vector per cloud.
+
+        Raises:
+            KeyError: If `feature` is not in the detector's output; names what is.
+        """
+        if 'voxels' in inputs:
+            # Online and target share a view, but some voxel encoders (PillarFeatureNet) write into their input.
+            inputs = dict(inputs, voxels={name: tensor.clone() for name, tensor in inputs['voxels'].items()})
+        features = self.detector.extract_feat(inputs)
+        if self.has_points_encoder:
+            features = dict(features, **self.detector.extract_points_feat(inputs, features, None))
+        batch_size = len(inputs['points'])
+        pooled = [pool_clouds(select(features, name), batch_size, self.pool) for name in self.features]
+        return torch.cat(pooled, dim=1)
+
+
+def select(features: Any, name: str | None) -> Any:
+    """Follow a dotted name such as ``'fp_features.-1'`` into nested dicts and sequences.
+
+    Args:
+        features: The output of ``extract_feat``.
+        name: Keys and positions joined by dots; None for the output itself.
+
+    Returns:
+        The feature found there.
+
+    Raises:
+        KeyError: If a step leads nowhere; says which, and what there is.
+    """
+    for step in name.split('.') if name else ():
+        try:
+            if not isinstance(features, (dict, list, tuple)):
+                raise TypeError
+            features = features[step] if isinstance(features, dict) else features[int(step)]
+        except (KeyError, IndexError, ValueError, TypeError):
+            there = f'is a {type(features).__name__}'
+            if isinstance(features, dict):
+                there = f'has {sorted(features)}'
+            elif isinstance(features, (list, tuple)):
+                there = f'has {len(features)} features, named 0 to {len(features) - 1}'
+            raise KeyError(
+                f"feature='{name}': no '{step}' in what the detector extracts there, which {there}"
+            ) from None
+    return features
+
+
+def build_detector(detector: str | dict, override: dict | None = None) -> nn.Module:
+    """Build a detector from its config.
+
+    Args:
+        detector: The model's config, or the name of a config file with a ``model``.
+        override: Merged into the model's config as by ``--cfg-options``.
+
+    Returns:
+        The detector, not yet initialised.
+
+    Raises:
+        FileNotFoundError: If the config file does not exist.
+        KeyError: If the config has no ``model``, or mmdet3d cannot build it.
+    """
+    try:
+        return MODELS.build(detector_config(detector, override))
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        origin = detector if isinstance(detector, str) else f'dict(type={detector.get("type")!r}, ...)'
+        raise KeyError(f'the detector of {origin} could not be built: {error}') from error
+
+
+def detector_config(detector: str | dict, override: dict | None = None) -> ConfigDict:
+    """Give the config of a detector's model, with the changes of `override`; see `build_detector`."""
+    model = load_model_config(detector) if isinstance(detector, str) else ConfigDict(copy.deepcopy(detector))
+    config = Config(dict(model=model))
+    config.merge_from_dict({f'model.{key}': value for key, value in (override or {}).items()})
+    return config.model
+
+
+def load_model_config(name: str) -> ConfigDict:
+    """Read the ``model`` of a config file.
+
+    Args:
+        name: A path, or ``'package::path below its configs'``.
+
+    Returns:
+        The config of the model.
+
+    Raises:
+        FileNotFoundError: If there is no such file; names the nearest ones.
+        KeyError: If the file defines no ``model``.
+    """
+    try:
+        config = get_config(name) if '::' in name else Config.fromfile(name)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no detector config '{name}'{suggest(name)}") from None
+    if 'model' not in config:
+        raise KeyError(f"the config '{name}' defines no model")
+    return config.model
+
+
+def suggest(name: str) -> str:
+    """Name the config files that are spelt most like `name`, as the end of an error message."""
+    if '::' not in name:
+        return ': check the path'
+    package, relative = name.split('::', 1)
+    root = Path(get_installed_path(package)) / '.mim' / 'configs'
+    there = [path.relative_to(root).as_posix() for path in root.rglob('*.py')]
+    near = difflib.get_close_matches(relative, there, n=3, cutoff=0.4)
+    return '; the nearest are ' + ', '.join(f"'{package}::{path}'" for path in near) if near else ''

@@ -1,0 +1,227 @@
+"""Ball query over points binned in a hashed grid, with the answers of mmcv's exhaustive CUDA scan."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from torch import Tensor
+
+from .arrays import read_array, write_array
+from .threads import run_over_rows
+
+# Cells are wider than the radius by more than float32 rounding can stretch a distance, so that a ball never
+# reaches past the neighbours of its cell.
+CELL_SLACK = 1.0001
+# Keeps cells positive for radius 0, whose ball holds the coinciding points alone.
+MIN_CELL_SIZE = 1e-12
+# Cell coordinates are held within +-2**40: beyond it float64 no longer separates cells, and int64 would overflow.
+MAX_CELL = 2.0**40
+
+
+class Grid(NamedTuple):
+    """Points sorted by hashed grid cell.
+
+    Attributes:
+        cell_size (float): Edge of a cell, in the points' unit.
+        first (np.ndarray): Where each bucket starts in ``order``, int64 (buckets + 1,). The number of buckets is a
+            power of two.
+        order (np.ndarray): Point indices, ascending within a bucket, int32 (N,).
+        xyz (np.ndarray): Positions in the order of ``order``, (N, 3).
+    """
+
+    cell_size: float
+    first: np.ndarray
+    order: np.ndarray
+    xyz: np.ndarray
+
+
+@njit(nogil=True, cache=True)
+def _cell(coordinate: np.floating, cell_size: float) -> int:
+    """The cell of a finite coordinate along one axis."""
+    return int(min(max(np.floor(coordinate / cell_size), -MAX_CELL), MAX_CELL))
+
+
+@njit(nogil=True, cache=True)
+def _bucket(i: int, j: int, k: int, num_buckets: int) -> int:
+    """The bucket of cell (i, j, k), by the primes of Teschner et al., 'Optimized Spatial Hashing', VMV 2003."""
+    return ((i * 73856093) ^ (j * 19349663) ^ (k * 83492791)) & (num_buckets - 1)
+
+
+@njit(nogil=True, cache=True)
+def _bin_points(xyz: np.ndarray, cell_size: float, num_buckets: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Counting sort of the finite points by bucket; the other points are in no ball."""
+    bucket_of = np.full(xyz.shape[0], -1, np.int64)
+    first = np.zeros(num_buckets + 1, np.int64)
+    for n in range(xyz.shape[0]):
+        x, y, z = np.float64(xyz[n, 0]), np.float64(xyz[n, 1]), np.float64(xyz[n, 2])
+        if np.isfinite(x) and np.isfinite(y) and np.isfinite(z):
+            bucket = _bucket(_cell(x, cell_size), _cell(y, cell_size), _cell(z, cell_size), num_buckets)
+            bucket_of[n] = bucket
+            first[bucket + 1] += 1
+    for bucket in range(num_buckets):
+        first[bucket + 1] += first[bucket]
+    order = np.empty(first[num_buckets], np.int32)
+    free = first[:-1].copy()
+    for n in range(xyz.shape[0]):
+        bucket = bucket_of[n]
+        if bucket >= 0:
+            order[free[bucket]] = n
+            free[bucket] += 1
+    return first, order, xyz[order]
+
+
+@njit(nogil=True, cache=True)
+def _query(
+    start: int,
+    stop: int,
+    centers: np.ndarray,
+    cell_size: float,
+    first: np.ndarray,
+    order: np.ndarray,
+    xyz: np.ndarray,
+    min_radius: np.float32,
+    max_radius: np.float32,
+    mark_empty: bool,
+    idx: np.ndarray,
+) -> None:
+    """Fill rows ``start`` to ``stop`` of ``idx``.
+
+    Args:
+        start (int): First center.
+        stop (int): One past the last center.
+        centers (np.ndarray): Ball centers, (M, 3).
+        cell_size (float): See :class:`Grid`.
+        first (np.ndarray): See :class:`Grid`.
+        order (np.ndarray): See :class:`Grid`.
+        xyz (np.ndarray): See :class:`Grid`.
+        min_radius (np.float32): Inner radius, inclusive; points at the center itself are always in the ball.
+        max_radius (np.float32): Outer radius, exclusive.
+        mark_empty (bool): Whether an empty ball is marked by -1 in its first place.
+        idx (np.ndarray): Receives the points of each ball, int32 (M, S).
+    """
+    num_buckets = first.shape[0] - 1
+    num_samples = idx.shape[1]
+    min_radius2 = min_radius * min_radius
+    max_radius2 = max_radius * max_radius
+    visited = np.empty(27, np.int64)
+    for m in range(start, stop):
+        hits = idx[m]
+        num_hits = 0
+        x, y, z = centers[m, 0], centers[m, 1], centers[m, 2]
+        if np.isfinite(x) and np.isfinite(y) and np.isfinite(z):
+            ci = _cell(np.float64(x), cell_size)
+            cj = _cell(np.float64(y), cell_size)
+            ck = _cell(np.float64(z), cell_size)
+            num_visited = 0
+            for neighbour in range(27):
+                # 13 is the center's own cell; taken first it soon bounds the indices that still matter.
+                offset = (neighbour + 13) % 27
+                bucket = _bucket(ci + offset // 9 - 1, cj + offset // 3 % 3 - 1, ck + offset % 3 - 1, num_buckets)
+                seen = False
+                for v in range(num_visited):
+                    seen = seen or visited[v] == bucket
+                if seen:
+                    continue
+                visited[num_visited] = bucket
+                num_visited += 1
+                for p in range(first[bucket], first[bucket + 1]):
+                    n = order[p]
+                    if num_hits == num_samples and n > hits[num_samples - 1]:
+                        break
+                    dx, dy, dz = x - xyz[p, 0], y - xyz[p, 1], z - xyz[p, 2]
+                    d2 = dx * dx + dy * dy + dz * dz
+                    if d2 == 0 or (d2 >= min_radius2 and d2 < max_radius2):
+                        # Insert; once the row is full its largest index drops out.
+                        place = min(num_hits, num_samples - 1)
+                        while place > 0 and hits[place - 1] > n:
+                            hits[place] = hits[place - 1]
+                            place -= 1
+                        hits[place] = n
+                        num_hits = min(num_hits + 1, num_samples)
+        if num_hits > 0:
+            hits[num_hits:] = hits[0]
+        elif mark_empty:
+            hits[0] = -1
+
+
+def _build_grid(xyz: np.ndarray, radius: float) -> Grid:
+    """Bin the points of one cloud, (N, 3), for balls of at most ``radius``."""
+    cell_size = max(radius * CELL_SLACK, MIN_CELL_SIZE)
+    num_buckets = 1 << max(len(xyz) - 1, 1).bit_length()
+    return Grid(cell_size, *_bin_points(xyz, cell_size, num_buckets))
+
+
+def _query_cloud(
+    centers: np.ndarray, xyz: np.ndarray, min_radius: float, max_radius: float, mark_empty: bool, idx: np.ndarray
+) -> None:
+    """Query one cloud, see :func:`_query`."""
+    grid = _build_grid(xyz, max_radius)
+    run_over_rows(_query, len(centers), centers, *grid, np.float32(min_radius), np.float32(max_radius), mark_empty, idx)
+
+
+def ball_query_forward(
+    new_xyz_tensor: Tensor,
+    xyz_tensor: Tensor,
+    idx_tensor: Tensor,
+    b: int,
+    n: int,
+    m: int,
+    min_radius: float,
+    max_radius: float,
+    nsample: int,
+) -> None:
+    """For each center, the first S points of its ball by index, filled up with the first of them.
+
+    A ball holds the points at squared distance 0 or in [``min_radius``^2, ``max_radius``^2). The row of an empty
+    ball is left as it comes, which is zeros from mmcv.
+
+    Args:
+        new_xyz_tensor (Tensor): Ball centers, shape (B, M, 3).
+        xyz_tensor (Tensor): Points, shape (B, N, 3), in the unit of the radii.
+        idx_tensor (Tensor): Receives the indices, int32 (B, M, S).
+        b (int): Number of clouds B.
+        n (int): Points per cloud N.
+        m (int): Centers per cloud M.
+        min_radius (float): Inner radius.
+        max_radius (float): Outer radius.
+        nsample (int): Places per ball S.
+    """
+    centers, xyz = read_array(new_xyz_tensor), read_array(xyz_tensor)
+    with write_array(idx_tensor) as idx:
+        for cloud in range(b):
+            _query_cloud(centers[cloud], xyz[cloud], min_radius, max_radius, False, idx[cloud])
+
+
+def stack_ball_query_forward(
+    new_xyz_tensor: Tensor,
+    new_xyz_batch_cnt_tensor: Tensor,
+    xyz_tensor: Tensor,
+    xyz_batch_cnt_tensor: Tensor,
+    idx_tensor: Tensor,
+    max_radius: float,
+    nsample: int,
+) -> None:
+    """:func:`ball_query_forward` for clouds of unequal size, stacked.
+
+    There is no inner radius, indices count from the start of the center's own cloud, and an empty ball holds -1
+    in its first place.
+
+    Args:
+        new_xyz_tensor (Tensor): Ball centers, shape (M1 + M2 + ..., 3).
+        new_xyz_batch_cnt_tensor (Tensor): Centers per cloud, int32 (B,).
+        xyz_tensor (Tensor): Points, shape (N1 + N2 + ..., 3).
+        xyz_batch_cnt_tensor (Tensor): Points per cloud, int32 (B,).
+        idx_tensor (Tensor): Receives the indices, int32 (M1 + M2 + ..., S).
+        max_radius (float): Radius.
+        nsample (int): Places per ball S.
+    """
+    centers, xyz = read_array(new_xyz_tensor), read_array(xyz_tensor)
+    center_ends = np.cumsum(read_array(new_xyz_batch_cnt_tensor))[:-1]
+    xyz_ends = np.cumsum(read_array(xyz_batch_cnt_tensor))[:-1]
+    with write_array(idx_tensor) as idx:
+        for cloud_centers, cloud_xyz, cloud_idx in zip(
+            np.split(centers, center_ends), np.split(xyz, xyz_ends), np.split(idx, center_ends), strict=True
+        ):
+            _query_cloud(cloud_centers, cloud_xyz, 0.0, max_radius, True, cloud_idx)

@@ -1,0 +1,206 @@
+"""Gathering and grouping of point features by index, dense and stacked, with their gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from torch import Tensor
+
+from .arrays import check_indices, read_array, write_array
+from .threads import run_over_rows
+
+
+@njit(nogil=True, cache=True)
+def _gather(start: int, stop: int, features: np.ndarray, idx: np.ndarray, out: np.ndarray) -> None:
+    """``out[b, c, s] = features[b, c, idx[b, s]]``; a row is one channel of one cloud."""
+    num_channels = features.shape[1]
+    for row in range(start, stop):
+        b, c = row // num_channels, row % num_channels
+        for s in range(idx.shape[1]):
+            out[b, c, s] = features[b, c, idx[b, s]]
+
+
+@njit(nogil=True, cache=True)
+def _scatter_add(start: int, stop: int, grad_out: np.ndarray, idx: np.ndarray, grad_features: np.ndarray) -> None:
+    """The transpose of :func:`_gather`."""
+    num_channels = grad_features.shape[1]
+    for row in range(start, stop):
+        b, c = row // num_channels, row % num_channels
+        for s in range(idx.shape[1]):
+            grad_features[b, c, idx[b, s]] += grad_out[b, c, s]
+
+
+@njit(nogil=True, cache=True)
+def _stack_gather(
+    start: int,
+    stop: int,
+    features: np.ndarray,
+    first: np.ndarray,
+    count: np.ndarray,
+    idx: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """``out[m, c, s] = features[first[m] + idx[m, s], c]`` where ``idx[m, s]`` lies in the cloud; a row is one m."""
+    for m in range(start, stop):
+        for s in range(idx.shape[1]):
+            if 0 <= idx[m, s] < count[m]:
+                source = first[m] + idx[m, s]
+                for c in range(features.shape[1]):
+                    out[m, c, s] = features[source, c]
+
+
+@njit(nogil=True, cache=True)
+def _stack_scatter_add(
+    start: int,
+    stop: int,
+    grad_out: np.ndarray,
+    first: np.ndarray,
+    count: np.ndarray,
+    idx: np.ndarray,
+    grad_features: np.ndarray,
+) -> None:
+    """The transpose of :func:`_stack_gather`; a row is one channel, so that no two threads add to one value."""
+    for m in range(idx.shape[0]):
+        for c in range(start, stop):
+            for s in range(idx.shape[1]):
+                if 0 <= idx[m, s] < count[m]:
+                    grad_features[first[m] + idx[m, s], c] += grad_out[m, c, s]
+
+
+def _group(features_tensor: Tensor, idx_tensor: Tensor, out_tensor: Tensor) -> None:
+    """Gather features (B, C, N) by indices (B, ...) into (B, C, ...)."""
+    batch_size, num_channels, num_points = features_tensor.shape
+    check_indices(idx_tensor, num_points)
+    idx = read_array(idx_tensor).reshape(batch_size, -1)
+    with write_array(out_tensor) as out:
+        flat = out.reshape(batch_size, num_channels, -1)
+        run_over_rows(_gather, batch_size * num_channels, read_array(features_tensor), idx, flat)
+
+
+def _group_backward(grad_out_tensor: Tensor, idx_tensor: Tensor, grad_features_tensor: Tensor) -> None:
+    """Add gradients (B, C, ...) to the features (B, C, N) that they came from."""
+    batch_size, num_channels, _ = grad_features_tensor.shape
+    idx = read_array(idx_tensor).reshape(batch_size, -1)
+    grad_out = read_array(grad_out_tensor).reshape(batch_size, num_channels, -1)
+    with write_array(grad_features_tensor) as grad_features:
+        run_over_rows(_scatter_add, batch_size * num_channels, grad_out, idx, grad_features)
+
+
+def gather_points_forward(
+    points_tensor: Tensor, idx_tensor: Tensor, out_tensor: Tensor, b: int, c: int, n: int, npoints: int
+) -> None:
+    """Pick points by index.
+
+    Args:
+        points_tensor (Tensor): Features, shape (B, C, N).
+        idx_tensor (Tensor): Indices in [0, N), shape (B, M).
+        out_tensor (Tensor): Receives the picked features, shape (B, C, M).
+        b (int): Number of clouds B.
+        c (int): Channels C.
+        n (int): Points per cloud N.
+        npoints (int): Picked points per cloud M.
+
+    Raises:
+        IndexError: If an index is out of range.
+    """
+    _group(points_tensor, idx_tensor, out_tensor)
+
+
+def gather_points_backward(
+    grad_out_tensor: Tensor, idx_tensor: Tensor, grad_points_tensor: Tensor, b: int, c: int, n: int, npoints: int
+) -> None:
+    """Gradient of :func:`gather_points_forward`, added to ``grad_points_tensor`` (B, C, N)."""
+    _group_backward(grad_out_tensor, idx_tensor, grad_points_tensor)
+
+
+def group_points_forward(
+    points_tensor: Tensor, idx_tensor: Tensor, out_tensor: Tensor, b: int, c: int, n: int, npoints: int, nsample: int
+) -> None:
+    """Pick the points of each ball by index.
+
+    Args:
+        points_tensor (Tensor): Features, shape (B, C, N).
+        idx_tensor (Tensor): Indices in [0, N), shape (B, M, S).
+        out_tensor (Tensor): Receives the grouped features, shape (B, C, M, S).
+        b (int): Number of clouds B.
+        c (int): Channels C.
+        n (int): Points per cloud N.
+        npoints (int): Balls per cloud M.
+        nsample (int): Points per ball S.
+
+    Raises:
+        IndexError: If an index is out of range.
+    """
+    _group(points_tensor, idx_tensor, out_tensor)
+
+
+def group_points_backward(
+    grad_out_tensor: Tensor,
+    idx_tensor: Tensor,
+    grad_points_tensor: Tensor,
+    b: int,
+    c: int,
+    n: int,
+    npoints: int,
+    nsample: int,
+) -> None:
+    """Gradient of :func:`group_points_forward`, added to ``grad_points_tensor`` (B, C, N)."""
+    _group_backward(grad_out_tensor, idx_tensor, grad_points_tensor)
+
+
+def _cloud_of_rows(features_batch_cnt: Tensor, idx_batch_cnt: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Where each row's cloud starts among the stacked features, and how many points it has, both int64 (M,)."""
+    counts = read_array(features_batch_cnt).astype(np.int64)
+    rows = read_array(idx_batch_cnt)
+    return np.repeat(np.cumsum(counts) - counts, rows), np.repeat(counts, rows)
+
+
+def stack_group_points_forward(
+    features_tensor: Tensor,
+    features_batch_cnt_tensor: Tensor,
+    idx_tensor: Tensor,
+    idx_batch_cnt_tensor: Tensor,
+    out_tensor: Tensor,
+    b: int,
+    c: int,
+    m: int,
+    nsample: int,
+) -> None:
+    """Pick the points of each ball by index, for clouds of unequal size, stacked.
+
+    An index outside its cloud (a ball of an empty cloud) leaves its place in ``out_tensor`` as it comes, which is
+    zero from mmcv.
+
+    Args:
+        features_tensor (Tensor): Features, shape (N1 + N2 + ..., C).
+        features_batch_cnt_tensor (Tensor): Points per cloud, int32 (B,).
+        idx_tensor (Tensor): Indices counted from the start of the ball's own cloud, shape (M1 + M2 + ..., S).
+        idx_batch_cnt_tensor (Tensor): Balls per cloud, int32 (B,).
+        out_tensor (Tensor): Receives the grouped features, shape (M1 + M2 + ..., C, S).
+        b (int): Number of clouds B.
+        c (int): Channels C.
+        m (int): Number of balls, M1 + M2 + ....
+        nsample (int): Points per ball S.
+    """
+    first, count = _cloud_of_rows(features_batch_cnt_tensor, idx_batch_cnt_tensor)
+    with write_array(out_tensor) as out:
+        run_over_rows(_stack_gather, m, read_array(features_tensor), first, count, read_array(idx_tensor), out)
+
+
+def stack_group_points_backward(
+    grad_out_tensor: Tensor,
+    idx_tensor: Tensor,
+    idx_batch_cnt_tensor: Tensor,
+    features_batch_cnt_tensor: Tensor,
+    grad_features_tensor: Tensor,
+    b: int,
+    c: int,
+    m: int,
+    n: int,
+    nsample: int,
+) -> None:
+    """Gradient of :func:`stack_group_points_forward`, added to ``grad_features_tensor`` (N1 + N2 + ..., C)."""
+    first, count = _cloud_of_rows(features_batch_cnt_tensor, idx_batch_cnt_tensor)
+    grad_out, idx = read_array(grad_out_tensor), read_array(idx_tensor)
+    with write_array(grad_features_tensor) as grad_features:
+        run_over_rows(_stack_scatter_add, c, grad_out, first, count, idx, grad_features)

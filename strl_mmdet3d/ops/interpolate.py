@@ -1,0 +1,135 @@
+"""Three nearest neighbours and the interpolation between them, as in PointNet++'s feature propagation."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from torch import Tensor
+
+from .arrays import check_indices, read_array, write_array
+from .threads import run_over_rows
+
+
+@njit(nogil=True, cache=True)
+def _three_nn(
+    start: int, stop: int, unknown: np.ndarray, known: np.ndarray, dist2: np.ndarray, idx: np.ndarray
+) -> None:
+    """Neighbours of rows ``start`` to ``stop``, a row being one point of one cloud; the lower index wins a tie."""
+    num_points = unknown.shape[1]
+    for row in range(start, stop):
+        b, n = row // num_points, row % num_points
+        x, y, z = unknown[b, n, 0], unknown[b, n, 1], unknown[b, n, 2]
+        # Larger than any float32, so that a missing neighbour ends up at infinity, as in the CUDA kernel.
+        best1, best2, best3 = 1e40, 1e40, 1e40
+        index1, index2, index3 = 0, 0, 0
+        for k in range(known.shape[1]):
+            dx, dy, dz = x - known[b, k, 0], y - known[b, k, 1], z - known[b, k, 2]
+            d2 = dx * dx + dy * dy + dz * dz
+            if d2 < best1:
+                best1, best2, best3 = d2, best1, best2
+                index1, index2, index3 = k, index1, index2
+            elif d2 < best2:
+                best2, best3 = d2, best2
+                index2, index3 = k, index2
+            elif d2 < best3:
+                best3 = d2
+                index3 = k
+        dist2[b, n, 0], dist2[b, n, 1], dist2[b, n, 2] = best1, best2, best3
+        idx[b, n, 0], idx[b, n, 1], idx[b, n, 2] = index1, index2, index3
+
+
+@njit(nogil=True, cache=True)
+def _interpolate(
+    start: int, stop: int, features: np.ndarray, idx: np.ndarray, weight: np.ndarray, out: np.ndarray
+) -> None:
+    """``out[b, c, n] = sum_j weight[b, n, j] * features[b, c, idx[b, n, j]]``; a row is one channel of one cloud."""
+    num_channels = features.shape[1]
+    for row in range(start, stop):
+        b, c = row // num_channels, row % num_channels
+        for n in range(idx.shape[1]):
+            out[b, c, n] = (
+                weight[b, n, 0] * features[b, c, idx[b, n, 0]]
+                + weight[b, n, 1] * features[b, c, idx[b, n, 1]]
+                + weight[b, n, 2] * features[b, c, idx[b, n, 2]]
+            )
+
+
+@njit(nogil=True, cache=True)
+def _interpolate_backward(
+    start: int, stop: int, grad_out: np.ndarray, idx: np.ndarray, weight: np.ndarray, grad_features: np.ndarray
+) -> None:
+    """The transpose of :func:`_interpolate`."""
+    num_channels = grad_features.shape[1]
+    for row in range(start, stop):
+        b, c = row // num_channels, row % num_channels
+        for n in range(idx.shape[1]):
+            for j in range(3):
+                grad_features[b, c, idx[b, n, j]] += grad_out[b, c, n] * weight[b, n, j]
+
+
+def three_nn_forward(
+    unknown_tensor: Tensor, known_tensor: Tensor, dist2_tensor: Tensor, idx_tensor: Tensor, b: int, n: int, m: int
+) -> None:
+    """The three known points nearest to each unknown point, nearest first.
+
+    Where fewer than three points are known, the missing ones are index 0 at an infinite distance.
+
+    Args:
+        unknown_tensor (Tensor): Points to find neighbours for, shape (B, N, 3).
+        known_tensor (Tensor): Points to find them among, shape (B, M, 3).
+        dist2_tensor (Tensor): Receives the squared distances, shape (B, N, 3).
+        idx_tensor (Tensor): Receives the indices, int32 (B, N, 3).
+        b (int): Number of clouds B.
+        n (int): Unknown points per cloud N.
+        m (int): Known points per cloud M.
+    """
+    unknown, known = read_array(unknown_tensor), read_array(known_tensor)
+    with write_array(dist2_tensor) as dist2, write_array(idx_tensor) as idx:
+        run_over_rows(_three_nn, b * n, unknown, known, dist2, idx)
+
+
+def three_interpolate_forward(
+    points_tensor: Tensor,
+    idx_tensor: Tensor,
+    weight_tensor: Tensor,
+    out_tensor: Tensor,
+    b: int,
+    c: int,
+    m: int,
+    n: int,
+) -> None:
+    """Weighted sum of three known features per unknown point.
+
+    Args:
+        points_tensor (Tensor): Known features, shape (B, C, M).
+        idx_tensor (Tensor): Indices in [0, M), shape (B, N, 3).
+        weight_tensor (Tensor): Weights, shape (B, N, 3).
+        out_tensor (Tensor): Receives the features, shape (B, C, N).
+        b (int): Number of clouds B.
+        c (int): Channels C.
+        m (int): Known points per cloud M.
+        n (int): Unknown points per cloud N.
+
+    Raises:
+        IndexError: If an index is out of range.
+    """
+    check_indices(idx_tensor, m)
+    features, idx, weight = read_array(points_tensor), read_array(idx_tensor), read_array(weight_tensor)
+    with write_array(out_tensor) as out:
+        run_over_rows(_interpolate, b * c, features, idx, weight, out)
+
+
+def three_interpolate_backward(
+    grad_out_tensor: Tensor,
+    idx_tensor: Tensor,
+    weight_tensor: Tensor,
+    grad_points_tensor: Tensor,
+    b: int,
+    c: int,
+    n: int,
+    m: int,
+) -> None:
+    """Gradient of :func:`three_interpolate_forward` by the features, added to ``grad_points_tensor`` (B, C, M)."""
+    grad_out, idx, weight = read_array(grad_out_tensor), read_array(idx_tensor), read_array(weight_tensor)
+    with write_array(grad_points_tensor) as grad_features:
+        run_over_rows(_interpolate_backward, b * c, grad_out, idx, weight, grad_features)

@@ -1,0 +1,119 @@
+"""Rotated non-maximum suppression that intersects only the boxes near enough to suppress each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from mmcv.ops import box_iou_rotated
+from numba import njit
+from torch import Tensor
+
+# Boxes are taken this much larger where their IoU is bounded, so that rounding never hides a suppression.
+BOUND_SLACK = 1.001
+
+
+@njit(nogil=True, cache=True)
+def _covered_area(
+    along: float, across: float, w1: float, h1: float, w2: float, h2: float, cos: float, sin: float
+) -> float:
+    """Area of box 1 that lies within box 2's bounding rectangle in the axes of box 1.
+
+    Args:
+        along (float): Distance of the centers along box 1's width.
+        across (float): Distance of the centers along box 1's height.
+        w1 (float): Width of box 1.
+        h1 (float): Height of box 1.
+        w2 (float): Width of box 2.
+        h2 (float): Height of box 2.
+        cos (float): Absolute cosine of the angle between the boxes.
+        sin (float): Absolute sine of the angle between the boxes.
+    """
+    w, h = cos * w2 + sin * h2, sin * w2 + cos * h2
+    width = min(w1, w, (w1 + w) / 2 - abs(along))
+    height = min(h1, h, (h1 + h) / 2 - abs(across))
+    return max(width, 0) * max(height, 0)
+
+
+@njit(nogil=True, cache=True)
+def _find_rivals(
+    i: int, boxes: np.ndarray, cos: np.ndarray, sin: np.ndarray, threshold: float, suppressed: np.ndarray
+) -> np.ndarray:
+    """The boxes after box ``i`` that it may suppress: the IoU of all others is at most the threshold.
+
+    Args:
+        i (int): A box.
+        boxes (np.ndarray): Boxes (x, y, w, h, ...) by descending score, (N, 5).
+        cos (np.ndarray): Cosine of each box's angle, (N,).
+        sin (np.ndarray): Sine of each box's angle, (N,).
+        threshold (float): IoU above which a box is suppressed.
+        suppressed (np.ndarray): Whether each box is suppressed already, (N,).
+
+    Returns:
+        np.ndarray: Indices, int64.
+    """
+    rivals = np.empty(len(boxes), np.int64)
+    num_rivals = 0
+    w1, h1 = abs(boxes[i, 2]) * BOUND_SLACK, abs(boxes[i, 3]) * BOUND_SLACK
+    for j in range(i + 1, len(boxes)):
+        if suppressed[j]:
+            continue
+        w2, h2 = abs(boxes[j, 2]) * BOUND_SLACK, abs(boxes[j, 3]) * BOUND_SLACK
+        dx, dy = boxes[j, 0] - boxes[i, 0], boxes[j, 1] - boxes[i, 1]
+        reach = (w1 + h1 + w2 + h2) / 2
+        if abs(dx) > reach or abs(dy) > reach:
+            continue
+        cos_ij = abs(cos[i] * cos[j] + sin[i] * sin[j])
+        sin_ij = abs(cos[i] * sin[j] - sin[i] * cos[j])
+        intersection = min(
+            _covered_area(cos[i] * dx + sin[i] * dy, cos[i] * dy - sin[i] * dx, w1, h1, w2, h2, cos_ij, sin_ij),
+            _covered_area(cos[j] * dx + sin[j] * dy, cos[j] * dy - sin[j] * dx, w2, h2, w1, h1, cos_ij, sin_ij),
+        )
+        # iou <= intersection / (areas - intersection), here without the slack's growth of the areas.
+        areas = boxes[i, 2] * boxes[i, 3] + boxes[j, 2] * boxes[j, 3]
+        if intersection > threshold * (areas - intersection):
+            rivals[num_rivals] = j
+            num_rivals += 1
+    return rivals[:num_rivals]
+
+
+def nms_rotated(
+    dets: Tensor,
+    scores: Tensor,
+    order: Tensor,
+    dets_sorted: Tensor,
+    labels: Tensor,
+    iou_threshold: float,
+    multi_label: bool,
+) -> Tensor:
+    """Indices of the boxes that no better box overlaps by more than ``iou_threshold``.
+
+    mmcv has this for the CPU, but intersects every pair of boxes: 9000 proposals of PV-RCNN took it about a minute of a
+    training step on two cores. Here a cheap upper bound of the IoU leaves few pairs to mmcv's exact one. As in the
+    CUDA kernel a box goes if its IoU is greater than the threshold; mmcv's CPU version takes "equal" too, and so
+    leaves a single box at threshold 0.
+
+    Args:
+        dets (Tensor): Boxes (x, y, w, h, angle), radians, shape (N, 5), or (N, 6) with their label.
+        scores (Tensor): Unused, since the order is given.
+        order (Tensor): Indices by descending score, int64 (N,).
+        dets_sorted (Tensor): ``dets[order]``.
+        labels (Tensor): Unused, as in the CUDA kernel.
+        iou_threshold (float): IoU in [0, 1] above which the box of the lower score goes.
+        multi_label (bool): Unused; a label column is ignored, as in the CUDA kernel.
+
+    Returns:
+        Tensor: Indices of the kept boxes by descending score, int64.
+    """
+    boxes = dets_sorted[:, :5].detach().float().contiguous()
+    cos, sin = boxes[:, 4].cos().numpy(), boxes[:, 4].sin().numpy()
+    suppressed = np.zeros(len(boxes), dtype=bool)
+    keep = []
+    for i in range(len(boxes)):
+        if suppressed[i]:
+            continue
+        keep.append(i)
+        rivals = _find_rivals(i, boxes.numpy(), cos, sin, iou_threshold, suppressed)
+        if len(rivals):
+            iou = box_iou_rotated(boxes[i : i + 1], boxes[rivals])[0].numpy()
+            suppressed[rivals[iou > iou_threshold]] = True
+    return order[torch.tensor(keep, dtype=torch.long)]

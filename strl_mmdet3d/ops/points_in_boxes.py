@@ -1,0 +1,38 @@
+"""Which points lie in which 3D boxes, by mmcv's own CPU kernel."""
+
+from __future__ import annotations
+
+import torch
+from mmcv.ops.points_in_boxes import points_in_boxes_cpu
+from torch import Tensor
+
+
+def points_in_boxes_all(points: Tensor, boxes: Tensor) -> Tensor:
+    """All boxes that each point is in.
+
+    Args:
+        points (Tensor): Positions, shape (B, M, 3), in LiDAR or depth coordinates, metres.
+        boxes (Tensor): Boxes (x, y, z, x_size, y_size, z_size, yaw) with (x, y, z) the bottom center,
+            shape (B, T, 7), in the same frame.
+
+    Returns:
+        Tensor: 1 where the point is in the box, int32 (B, M, T).
+    """
+    return points_in_boxes_cpu(points, boxes).contiguous()
+
+
+def points_in_boxes_part(points: Tensor, boxes: Tensor) -> Tensor:
+    """The first box that each point is in.
+
+    Args:
+        points (Tensor): As for :func:`points_in_boxes_all`.
+        boxes (Tensor): As for :func:`points_in_boxes_all`.
+
+    Returns:
+        Tensor: Index of the box, -1 where the point is in none, int32 (B, M).
+    """
+    inside = points_in_boxes_cpu(points, boxes)
+    if boxes.shape[1] == 0:
+        return points.new_full(points.shape[:2], -1, dtype=torch.int32)
+    first = inside.argmax(dim=2).int()
+    return first.masked_fill(inside.sum(dim=2) == 0, -1)

@@ -1,0 +1,183 @@
+"""Furthest point sampling as mmcv's CUDA kernel does it, ties included."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.ops.furthest_point_sample import ext_module
+from numba import njit
+from torch import Tensor
+
+from .arrays import read_array, write_array
+from .threads import run_over_rows
+
+MAX_BLOCK_SIZE = 1024
+
+
+def cuda_block_size(num_points: int) -> int:
+    """Threads per block that mmcv's launcher chooses (``opt_n_threads``): a power of two, at most 1024.
+
+    Args:
+        num_points (int): Points per cloud.
+
+    Raises:
+        ValueError: If the cloud is empty.
+    """
+    if num_points < 1:
+        raise ValueError('furthest point sampling needs at least one point per cloud, got an empty cloud')
+    return min(1 << int(math.log(num_points) / math.log(2)), MAX_BLOCK_SIZE)
+
+
+@njit(nogil=True, cache=True)
+def _reduce_lanes(best: np.ndarray, best_step: np.ndarray) -> int:
+    """The CUDA block's reduction: a tree over its threads in which the lower half wins a tie.
+
+    Args:
+        best (np.ndarray): Distance of each lane's candidate, float32 (block,). Overwritten.
+        best_step (np.ndarray): At which of its steps each lane saw its candidate, int32 (block,). Overwritten.
+
+    Returns:
+        int: The index of the furthest point.
+    """
+    block = best.shape[0]
+    for lane in range(block):
+        best_step[lane] = best_step[lane] * block + lane
+    half = block // 2
+    while half >= 1:
+        for lane in range(half):
+            if best[lane + half] > best[lane]:
+                best[lane] = best[lane + half]
+                best_step[lane] = best_step[lane + half]
+        half //= 2
+    return best_step[0]
+
+
+@njit(nogil=True, cache=True)
+def _sample_by_position(
+    start: int, stop: int, coords: np.ndarray, nearest: np.ndarray, idx: np.ndarray, block: int
+) -> None:
+    """Sample clouds ``start`` to ``stop``.
+
+    One lane stands for one CUDA thread: lane t sees points t, t + block, ... in order and keeps the first of its
+    furthest. The order of the lanes decides ties between them, see :func:`_reduce_lanes`.
+
+    Args:
+        start (int): First cloud.
+        stop (int): One past the last cloud.
+        coords (np.ndarray): x, y and z, each contiguous so that lanes are computed as vectors, float32 (B, 3, N).
+        nearest (np.ndarray): Squared distance to the nearest sample so far, float32 (B, N). Overwritten.
+        idx (np.ndarray): The samples, int32 (B, M). Overwritten.
+        block (int): Number of lanes, at most N.
+    """
+    num_points = coords.shape[2]
+    best = np.empty(block, np.float32)
+    best_step = np.empty(block, np.int32)
+    for b in range(start, stop):
+        last = 0
+        idx[b, 0] = last
+        for j in range(1, idx.shape[1]):
+            best[:] = -1
+            best_step[:] = 0
+            x1, y1, z1 = coords[b, 0, last], coords[b, 1, last], coords[b, 2, last]
+            for first in range(0, num_points, block):
+                x, y, z = coords[b, 0, first:], coords[b, 1, first:], coords[b, 2, first:]
+                near = nearest[b, first:]
+                step = np.int32(first // block)
+                for lane in range(min(block, num_points - first)):
+                    dx, dy, dz = x[lane] - x1, y[lane] - y1, z[lane] - z1
+                    d = dx * dx + dy * dy + dz * dz
+                    so_far, lane_best, lane_step = near[lane], best[lane], best_step[lane]
+                    d = d if d < so_far else so_far
+                    near[lane] = d
+                    best[lane] = d if d > lane_best else lane_best
+                    best_step[lane] = step if d > lane_best else lane_step
+            last = _reduce_lanes(best, best_step)
+            idx[b, j] = last
+
+
+@njit(nogil=True, cache=True)
+def _sample_by_distance(
+    start: int, stop: int, distances: np.ndarray, nearest: np.ndarray, idx: np.ndarray, block: int
+) -> None:
+    """:func:`_sample_by_position` with the distances given, float32 (B, N, N), instead of computed."""
+    num_points = distances.shape[2]
+    best = np.empty(block, np.float32)
+    best_step = np.empty(block, np.int32)
+    for b in range(start, stop):
+        last = 0
+        idx[b, 0] = last
+        for j in range(1, idx.shape[1]):
+            best[:] = -1
+            best_step[:] = 0
+            for first in range(0, num_points, block):
+                to_last = distances[b, last, first:]
+                near = nearest[b, first:]
+                step = np.int32(first // block)
+                for lane in range(min(block, num_points - first)):
+                    d, so_far, lane_best, lane_step = to_last[lane], near[lane], best[lane], best_step[lane]
+                    d = d if d < so_far else so_far
+                    near[lane] = d
+                    best[lane] = d if d > lane_best else lane_best
+                    best_step[lane] = step if d > lane_best else lane_step
+            last = _reduce_lanes(best, best_step)
+            idx[b, j] = last
+
+
+def furthest_point_sampling_forward(
+    points_tensor: Tensor, temp_tensor: Tensor, idx_tensor: Tensor, b: int, n: int, m: int
+) -> None:
+    """Sample M points of each cloud, starting with point 0.
+
+    A cloud with fewer distinct points than M repeats what the CUDA kernel repeats, which is point 0.
+
+    Args:
+        points_tensor (Tensor): Positions, shape (B, N, 3), in any unit.
+        temp_tensor (Tensor): Scratch, float32 (B, N), filled with 1e10, the largest squared distance that counts.
+        idx_tensor (Tensor): Receives the samples, int32 (B, M).
+        b (int): Number of clouds B.
+        n (int): Points per cloud N.
+        m (int): Samples per cloud M.
+
+    Raises:
+        ValueError: If the clouds are empty.
+    """
+    if m < 1:
+        return
+    coords = np.ascontiguousarray(read_array(points_tensor.float()).transpose(0, 2, 1))
+    with write_array(temp_tensor) as nearest, write_array(idx_tensor) as idx:
+        run_over_rows(_sample_by_position, b, coords, nearest, idx, cuda_block_size(n))
+
+
+def furthest_point_sampling_with_dist_forward(
+    points_tensor: Tensor, temp_tensor: Tensor, idx_tensor: Tensor, b: int, n: int, m: int
+) -> None:
+    """:func:`furthest_point_sampling_forward` from pairwise distances, ``points_tensor`` of shape (B, N, N)."""
+    if m < 1:
+        return
+    distances = read_array(points_tensor.float())
+    nearest = read_array(temp_tensor.float())
+    with write_array(idx_tensor) as idx:
+        run_over_rows(_sample_by_distance, b, distances, nearest, idx, cuda_block_size(n))
+
+
+def furthest_point_sample(ctx: Any, points_xyz: Tensor, num_points: int) -> Tensor:
+    """``FurthestPointSampling.forward`` with its buffers on the CPU; mmcv's own asks ``torch.cuda`` for them.
+
+    Args:
+        ctx (Any): The autograd context.
+        points_xyz (Tensor): Positions, shape (B, N, 3), contiguous.
+        num_points (int): Samples per cloud M.
+
+    Returns:
+        Tensor: The samples, int32 (B, M).
+    """
+    assert points_xyz.is_contiguous()
+    batch_size, cloud_size = points_xyz.shape[:2]
+    idx = torch.empty(batch_size, num_points, dtype=torch.int32)
+    temp = torch.full((batch_size, cloud_size), 1e10)
+    ext_module.furthest_point_sampling_forward(points_xyz, temp, idx, b=batch_size, n=cloud_size, m=num_points)
+    ctx.mark_non_differentiable(idx)
+    return idx

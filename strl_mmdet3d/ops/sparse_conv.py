@@ -1,0 +1,174 @@
+"""spconv's convolutions for CPU tensors: the same on any number of threads, with gradients, in float32 under autocast.
+
+spconv 2.3.8 has a CPU path, but not one to train with. Its backward asks for a CUDA stream. Its ``scatter_add_cpu``
+loses additions when OpenMP has several threads, in forward and backward: with 50,000 distinct rows up to 28 of them
+came out wrong on two cores, in one call of two. And autocast changes the type of its products, not of its buffers.
+What stays in use are its modules, its autograd functions and its index pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from cumm import tensorview as tv
+from numba import njit
+from spconv.pytorch import ops
+from torch import Tensor
+
+from .arrays import read_array
+
+_indice_conv = ops.indice_conv
+_indice_conv_backward = ops.indice_conv_backward
+
+
+@njit(nogil=True, cache=True)
+def _add_rows(target: np.ndarray, rows: np.ndarray, source: np.ndarray) -> None:
+    """``target[rows[i]] += source[i]``, one after the other: these sums are too short to gain from threads."""
+    for i in range(rows.shape[0]):
+        for c in range(source.shape[1]):
+            target[rows[i], c] += source[i, c]
+
+
+def _take_rows(source: np.ndarray, rows: np.ndarray) -> Tensor:
+    """``source[rows]`` as a tensor."""
+    return torch.from_numpy(source.take(rows, axis=0))
+
+
+def _connections(
+    indice_pairs: Tensor, indice_pair_num: Tensor, num_sites: int, inverse: bool, subm: bool
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """The input and output rows that each place of the kernel connects.
+
+    Args:
+        indice_pairs (Tensor): Input and output rows, int32 (2, K, P), for K places of the kernel.
+        indice_pair_num (Tensor): How many of the P pairs are in use, int32 (K,).
+        num_sites (int): Number of input rows.
+        inverse (bool): Whether input and output change places.
+        subm (bool): Whether the convolution is submanifold. spconv then leaves out the center, which connects each
+            site to itself, and counts only the first half of the kernel, which the second half mirrors.
+
+    Yields:
+        tuple: The place in the kernel, the input rows and the output rows.
+    """
+    counts = indice_pair_num.tolist()
+    into, out_of = read_array(indice_pairs[int(inverse)]), read_array(indice_pairs[int(not inverse)])
+    center = len(counts) // 2
+    for place in range(len(counts)):
+        if subm and place == center:
+            sites = np.arange(num_sites)
+            yield place, sites, sites
+            continue
+        mirrored = subm and place > center
+        count = counts[len(counts) - 1 - place] if mirrored else counts[place]
+        if count > 0:
+            yield place, into[place, :count], out_of[place, :count]
+
+
+def _weight_per_place(filters: Tensor) -> Tensor:
+    """Weights (C_out, kernel..., C_in) as one matrix per place of the kernel, (K, C_out, C_in)."""
+    return torch.from_numpy(read_array(filters.flatten(1, -2).transpose(0, 1)))
+
+
+def indice_conv(
+    features: Tensor,
+    filters: Tensor,
+    indice_pairs: Tensor,
+    indice_pair_num: Tensor,
+    num_activate_out: int,
+    inverse: bool = False,
+    subm: bool = False,
+    bias: Tensor | None = None,
+    act_type: tv.gemm.Activation = tv.gemm.Activation.None_,
+    **kwargs: Any,
+) -> Tensor:
+    """Convolve: for each place of the kernel gather the input rows, multiply, add to the output rows.
+
+    Args:
+        features (Tensor): Features of the input sites, shape (N, C_in).
+        filters (Tensor): Weights, shape (C_out, kernel..., C_in).
+        indice_pairs (Tensor): See :func:`_connections`.
+        indice_pair_num (Tensor): See :func:`_connections`.
+        num_activate_out (int): Number of output sites M.
+        inverse (bool): Whether input and output sites change places.
+        subm (bool): Whether the convolution is submanifold.
+        bias (Tensor, optional): Added to each output, shape (C_out,). spconv passes it in eval mode alone.
+        act_type (Activation): Activation fused by spconv's deployment tools; there is none here.
+        **kwargs (Any): Choices of spconv's CUDA path: algorithm, timer and the activation's parameters.
+
+    Returns:
+        Tensor: Features of the output sites, shape (M, C_out), of the input's type, computed in float32 at least.
+
+    Raises:
+        NotImplementedError: If an activation is fused.
+    """
+    if not features.is_cpu:
+        return _indice_conv(
+            features,
+            filters,
+            indice_pairs,
+            indice_pair_num,
+            num_activate_out,
+            inverse,
+            subm,
+            bias=bias,
+            act_type=act_type,
+            **kwargs,
+        )
+    if act_type != tv.gemm.Activation.None_:
+        raise NotImplementedError('spconv layers with a fused activation run on CUDA only')
+    with torch.autocast('cpu', enabled=False):
+        rows, weight = read_array(features), _weight_per_place(filters)
+        out = np.zeros((num_activate_out, weight.shape[1]), rows.dtype)
+        for place, into, out_of in _connections(indice_pairs, indice_pair_num, len(rows), inverse, subm):
+            _add_rows(out, out_of, torch.mm(_take_rows(rows, into), weight[place].T).numpy())
+        if bias is not None:
+            out += read_array(bias)
+        return torch.from_numpy(out).to(features.dtype)
+
+
+def indice_conv_backward(
+    features: Tensor,
+    filters: Tensor,
+    out_bp: Tensor,
+    indice_pairs: Tensor,
+    indice_pair_num: Tensor,
+    inverse: bool = False,
+    subm: bool = False,
+    **kwargs: Any,
+) -> tuple[Tensor, Tensor]:
+    """Gradient of :func:`indice_conv`.
+
+    Args:
+        features (Tensor): Features of the input sites, shape (N, C_in).
+        filters (Tensor): Weights, shape (C_out, kernel..., C_in).
+        out_bp (Tensor): Gradient by the output features, shape (M, C_out).
+        indice_pairs (Tensor): See :func:`_connections`.
+        indice_pair_num (Tensor): See :func:`_connections`.
+        inverse (bool): Whether input and output sites change places.
+        subm (bool): Whether the convolution is submanifold.
+        **kwargs (Any): Choices of spconv's CUDA path: algorithm and timer.
+
+    Returns:
+        tuple[Tensor, Tensor]: Gradients by the features and by the weights, of their shapes and types.
+    """
+    if not features.is_cpu:
+        return _indice_conv_backward(features, filters, out_bp, indice_pairs, indice_pair_num, inverse, subm, **kwargs)
+    with torch.autocast('cpu', enabled=False):
+        rows, grad_out, weight = read_array(features), read_array(out_bp), _weight_per_place(filters)
+        grad_rows = np.zeros_like(rows)
+        grad_weight = torch.zeros_like(weight)
+        for place, into, out_of in _connections(indice_pairs, indice_pair_num, len(rows), inverse, subm):
+            grad_products = _take_rows(grad_out, out_of)
+            _add_rows(grad_rows, into, torch.mm(grad_products, weight[place]).numpy())
+            torch.mm(grad_products.T, _take_rows(rows, into), out=grad_weight[place])
+    grad_filters = grad_weight.transpose(0, 1).reshape(filters.shape)
+    return torch.from_numpy(grad_rows).to(features.dtype), grad_filters.to(filters.dtype)
+
+
+def register() -> None:
+    """Put this module's functions in the place of spconv's."""
+    ops.indice_conv = indice_conv
+    ops.indice_conv_backward = indice_conv_backward

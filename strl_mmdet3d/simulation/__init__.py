@@ -1,0 +1,6 @@
+"""Simulated data in the layouts of the real data sets; ``tools/simulate_data.py`` is its command line."""
+
+from strl_mmdet3d.simulation.kitti import KittiSimulation
+from strl_mmdet3d.simulation.scannet import ScanNetSimulation
+
+__all__ = ['KittiSimulation', 'ScanNetSimulation']

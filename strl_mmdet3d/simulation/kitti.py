@@ -1,0 +1,100 @@
+"""Simulated KITTI: drives in the raw layout and labelled frames in the detection layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from strl_mmdet3d.simulation.kitti_calibration import write_raw_calibration
+from strl_mmdet3d.simulation.kitti_object import make_folders, write_frame
+from strl_mmdet3d.simulation.kitti_raw import DATE, write_drive
+from strl_mmdet3d.simulation.lidar import SpinningLidar
+
+
+@dataclass(frozen=True)
+class KittiSimulation:
+    """What to simulate. The same values give the same bytes.
+
+    That holds on one machine with one set of installed packages. Elsewhere Embree and numpy may use other vector
+    instructions: a beam that grazes an edge, or a last digit that is rounded, can then differ.
+
+    Every drive and every frame of a split is drawn from its own seed, so one more of them does not change the others'
+    contents (but ``frames_per_drive`` sets the length of the streets, and with it the scenes of all drives).
+    ``train``, ``val`` and ``test`` are all 0 or all at least 1: mmdet3d's ``create_data.py`` fails on an empty split.
+
+    Attributes:
+        seed: Seed of everything random, 0 or more.
+        drives: Number of drives.
+        frames_per_drive: Scans in each, at 10 Hz.
+        train: Labelled frames for training.
+        val: Labelled frames for validation.
+        test: Frames without labels.
+        azimuth_steps: Firings of the LiDAR in a revolution.
+    """
+
+    seed: int
+    drives: int = 4
+    frames_per_drive: int = 12
+    train: int = 8
+    val: int = 4
+    test: int = 2
+    azimuth_steps: int = 2083
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            lowest = 1 if name in ('frames_per_drive', 'azimuth_steps') else 0
+            if value < lowest:
+                raise ValueError(f'{name} must be at least {lowest}, got {value}')
+        splits = (self.train, self.val, self.test)
+        if any(splits) and not all(splits):
+            raise ValueError(f'train, val and test must be all 0 or all at least 1, got {splits}')
+        if not self.total:
+            raise ValueError('nothing to simulate: drives, train, val and test are all 0')
+
+    @property
+    def total(self) -> int:
+        """Number of scans, which is what the tool counts as frames."""
+        return self.drives * self.frames_per_drive + self.train + self.val + self.test
+
+    def _seed_of(self, stream: int, number: int) -> np.random.SeedSequence:
+        """The seed of a drive (stream 0) or of a frame of the split ``stream``."""
+        return np.random.SeedSequence(self.seed, spawn_key=(stream, number))
+
+    def write(self, root: Path) -> Iterator[None]:
+        """Write the drives to ``root/raw`` and the frames to ``root/object``.
+
+        Args:
+            root: An existing, empty folder.
+
+        Yields:
+            Nothing, once after each of the ``total`` scans.
+        """
+        lidar = SpinningLidar(self.azimuth_steps)
+        date_folder = root / 'raw' / DATE
+        if self.drives:
+            date_folder.mkdir(parents=True)
+            write_raw_calibration(date_folder, '01-Jan-2030 12:00:00')
+        for drive in range(self.drives):
+            yield from write_drive(date_folder, drive + 1, self.frames_per_drive, lidar, self._seed_of(0, drive))
+        if self.train:
+            yield from self._write_frames(root / 'object', lidar)
+
+    def _write_frames(self, root: Path, lidar: SpinningLidar) -> Iterator[None]:
+        """Write the detection layout to ``root``, yielding after each frame."""
+        training, testing, image_sets = (root / name for name in ('training', 'testing', 'ImageSets'))
+        make_folders(training, labelled=True)
+        make_folders(testing, labelled=False)
+        image_sets.mkdir()
+        train, val = range(self.train), range(self.train, self.train + self.val)
+        splits = {'train': train, 'val': val, 'trainval': [*train, *val], 'test': range(self.test)}
+        for split, indices in splits.items():
+            (image_sets / f'{split}.txt').write_text(''.join(f'{index:06d}\n' for index in indices))
+        for stream, split in enumerate(('train', 'val', 'test'), start=1):
+            for number, index in enumerate(splits[split]):
+                rng = np.random.default_rng(self._seed_of(stream, number))
+                folder = testing if split == 'test' else training
+                write_frame(folder, index, lidar, rng, labelled=split != 'test')
+                yield

@@ -1,0 +1,133 @@
+"""Triangle surfaces with what a LiDAR sees of them, and the primitive solids that the scenes are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+import trimesh
+from scipy.spatial import ConvexHull
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A triangle mesh whose faces carry LiDAR properties.
+
+    Attributes:
+        vertices: ``(V, 3)`` float64, metres.
+        faces: ``(F, 3)`` int64 indices into ``vertices``.
+        albedo: ``(F,)`` float64 in [0, 1], the diffuse reflectance in the near infra-red.
+        opacity: ``(F,)`` float64 in [0, 1], the chance that a beam on the face comes back from it at all; below 1
+            for glass and spokes, which mostly let the beam through or mirror it away.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    albedo: np.ndarray
+    opacity: np.ndarray
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """``(2, 3)`` float64: the smallest and the largest coordinates."""
+        return np.stack([self.vertices.min(0), self.vertices.max(0)])
+
+    def placed(self, x: float, y: float, z: float = 0.0, yaw: float = 0.0) -> Surface:
+        """The surface turned by ``yaw`` radians about +z (x to y) and then moved by ``(x, y, z)`` metres."""
+        cos, sin = np.cos(yaw), np.sin(yaw)
+        turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        return replace(self, vertices=self.vertices @ turn.T + np.array([x, y, z]))
+
+    def standing_at_origin(self) -> Surface:
+        """The surface moved so that its extents are centred on x = y = 0 and start at z = 0."""
+        low, high = self.bounds
+        return replace(self, vertices=self.vertices - [*((low + high) / 2)[:2], low[2]])
+
+
+def surface(vertices: np.ndarray, faces: np.ndarray, albedo: float, opacity: float = 1.0) -> Surface:
+    """A surface of one material; arguments as the attributes of :class:`Surface`, the last two as scalars."""
+    faces = np.asarray(faces, dtype=np.int64)
+    return Surface(
+        np.asarray(vertices, dtype=np.float64),
+        faces,
+        np.full(len(faces), albedo),
+        np.full(len(faces), opacity),
+    )
+
+
+def join(parts: Sequence[Surface]) -> Surface:
+    """One surface that holds the faces of all ``parts`` (at least one), in their order."""
+    offsets = np.cumsum([0] + [len(part.vertices) for part in parts[:-1]])
+    return Surface(
+        np.concatenate([part.vertices for part in parts]),
+        np.concatenate([part.faces + offset for part, offset in zip(parts, offsets, strict=True)]),
+        np.concatenate([part.albedo for part in parts]),
+        np.concatenate([part.opacity for part in parts]),
+    )
+
+
+def cuboid(low: Sequence[float], high: Sequence[float], albedo: float) -> Surface:
+    """An axis-aligned box between the corners ``low`` and ``high`` (x, y, z)."""
+    box = trimesh.creation.box(bounds=[low, high])
+    return surface(box.vertices, box.faces, albedo)
+
+
+def convex_hull(points: np.ndarray, albedo: float, opacity: float = 1.0) -> Surface:
+    """The convex hull of ``(N, 3)`` points."""
+    return surface(points, ConvexHull(points).simplices, albedo, opacity)
+
+
+def cylinder(start: Sequence[float], end: Sequence[float], radius: float, albedo: float) -> Surface:
+    """A closed cylinder (12 sides) around the segment from ``start`` to ``end``; a lying one has a lowest edge."""
+    axis = np.subtract(end, start) / np.linalg.norm(np.subtract(end, start))
+    across = np.cross(axis, [0.0, 0.0, 1.0] if abs(axis[2]) < 0.9 else [1.0, 0.0, 0.0])
+    across /= np.linalg.norm(across)
+    angle = np.arange(12)[:, None] * (np.pi / 6)
+    ring = radius * (np.cos(angle) * across + np.sin(angle) * np.cross(across, axis))
+    return convex_hull(np.concatenate([ring + start, ring + end]), albedo)
+
+
+@cache
+def _unit_sphere() -> tuple[np.ndarray, np.ndarray]:
+    """Vertices ``(42, 3)`` and faces of an icosphere of radius 1."""
+    sphere = trimesh.creation.icosphere(subdivisions=1)
+    return np.asarray(sphere.vertices), np.asarray(sphere.faces)
+
+
+def capsule(start: Sequence[float], end: Sequence[float], radius: float, albedo: float) -> Surface:
+    """A segment from ``start`` to ``end`` thickened by ``radius``: a limb. Equal end points give a ball."""
+    vertices, faces = _unit_sphere()
+    # A sphere cut at the equator with its halves moved apart; the faces across the cut become the tube.
+    towards_end = vertices @ np.subtract(end, start) > 0
+    return surface(vertices * radius + np.where(towards_end[:, None], end, start), faces, albedo)
+
+
+def quads(corners: np.ndarray, albedo: float, opacity: float = 1.0) -> Surface:
+    """``(Q, 4, 3)`` corners of planar quadrilaterals, each in order around it, as triangles."""
+    corners = np.asarray(corners, dtype=np.float64).reshape(-1, 4, 3)
+    faces = (4 * np.arange(len(corners))[:, None, None] + np.array([[0, 1, 2], [0, 2, 3]])).reshape(-1, 3)
+    return surface(corners.reshape(-1, 3), faces, albedo, opacity)
+
+
+def foliage(
+    rng: np.random.Generator, low: Sequence[float], high: Sequence[float], density: float, *, rounded: bool
+) -> Surface:
+    """Leaf clusters: random triangles of about 0.3 m, so that beams enter and come back from various depths.
+
+    Args:
+        rng: Source of the draws.
+        low: Smallest corner of the filled box.
+        high: Largest corner of the filled box.
+        density: Triangles per cubic metre.
+        rounded: Fill only the box's inscribed ellipsoid (a crown) instead of the box (a hedge).
+    """
+    middle, half = np.add(high, low) / 2, np.subtract(high, low) / 2
+    count = max(8, int(density * np.prod(2 * half)))
+    centres = rng.uniform(-1.0, 1.0, (count, 3))
+    if rounded:
+        directions = centres / np.linalg.norm(centres, axis=1, keepdims=True)
+        # The cube root fills the ball evenly; a crown is denser near its outside.
+        centres = directions * rng.uniform(0.2, 1.0, (count, 1)) ** (1 / 3)
+    triangles = (middle + centres * half)[:, None] + rng.normal(0.0, 0.15, (count, 3, 3))
+    return surface(triangles.reshape(-1, 3), np.arange(3 * count).reshape(-1, 3), albedo=0.42)

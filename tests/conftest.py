@@ -1,0 +1,39 @@
+"""What every test has: mmdet3d's scope, fixed seeds, the real samples."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from mmengine.registry import DefaultScope, init_default_scope
+
+import strl_mmdet3d  # noqa: F401
+
+# On a loaded machine an example may take any time. CI draws the same examples every time; elsewhere they vary.
+settings.register_profile('strl', deadline=None, derandomize=bool(os.environ.get('CI')))
+settings.load_profile('strl')
+
+
+@pytest.fixture(autouse=True)
+def _scope():
+    """Every config here is read in mmdet3d's scope, and no test leaves its random state or Runner to the next."""
+    init_default_scope('mmdet3d')
+    torch.manual_seed(0)
+    np.random.seed(0)
+    yield
+    for name in list(DefaultScope._instance_dict):
+        if name != 'mmdet3d' and not name.startswith('mmengine'):
+            DefaultScope._instance_dict.pop(name)
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real samples; the test is skipped without it."""
+    root = os.environ.get('STRL_REAL_DATA')
+    if not root:
+        pytest.skip('set STRL_REAL_DATA to the folder of real samples')
+    return Path(root)

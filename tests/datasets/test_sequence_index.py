@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from strl_mmdet3d.datasets.sequence_index import (
+    FORMAT_VERSION,
+    FrameSequence,
+    SequenceIndexError,
+    read_sequence_index,
+    write_sequence_index,
+)
+
+
+def poses(n):
+    matrices = np.tile(np.eye(4), (n, 1, 1))
+    matrices[:, :3, :3] = Rotation.random(n, random_state=0).as_matrix()
+    matrices[:, :3, 3] = np.random.default_rng(0).normal(0, 1e3, (n, 3))
+    return matrices
+
+
+SEQUENCES = [
+    FrameSequence('a', ['a/0.bin', 'a/1.bin'], poses(2), np.array([0.0, 0.1000000001])),
+    FrameSequence('b/ü', ['b/ü/x y.bin']),
+    FrameSequence(
+        'c', ['c/0.png'], poses(1), intrinsics=np.array([[577.87, 0.0, 319.5], [0, 577.88, 239.5], [0, 0, 1]])
+    ),
+]
+
+
+def test_what_is_written_is_read(tmp_path):
+    path = tmp_path / 'new' / 'index.json'
+    write_sequence_index(path, {'source': 'folder', 'load_dim': 4}, SEQUENCES)
+    metainfo, sequences = read_sequence_index(path)
+    assert metainfo == {
+        'format_version': FORMAT_VERSION,
+        'source': 'folder',
+        'load_dim': 4,
+        'num_sequences': 3,
+        'num_frames': 4,
+        'num_sequences_with_poses': 2,
+    }
+    for written, read in zip(SEQUENCES, sequences, strict=True):
+        assert (read.sequence_id, read.frames) == (written.sequence_id, written.frames)
+        np.testing.assert_array_equal(read.poses, written.poses)  # to the last bit of a float64
+        np.testing.assert_array_equal(read.timestamps, written.timestamps)
+        np.testing.assert_array_equal(read.intrinsics, written.intrinsics)
+
+
+def test_the_file_has_the_shared_layout(tmp_path):
+    write_sequence_index(tmp_path / 'index.json', {}, SEQUENCES)
+    index = json.loads((tmp_path / 'index.json').read_text())
+    assert set(index) == {'metainfo', 'data_list'}
+    assert index['data_list'][1] == {'sequence_id': 'b/ü', 'frames': ['b/ü/x y.bin']}
+    assert np.shape(index['data_list'][0]['poses']) == (2, 4, 4)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / 'index.json'
+    write_sequence_index(path, {}, SEQUENCES)
+    before = path.read_bytes()
+    monkeypatch.setattr(FrameSequence, 'to_json', lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_sequence_index(path, {}, SEQUENCES)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def write_raw(path, **columns):
+    sequence = {'sequence_id': 's', 'frames': ['0.bin', '1.bin'], **columns}
+    path.write_text(json.dumps({'metainfo': {}, 'data_list': [sequence]}))
+    return path
+
+
+@pytest.mark.parametrize(
+    'frame',
+    ['/etc/passwd', '../x.bin', 'a/../../x.bin', 'a/..', '..', '..\\x.bin', '\\x.bin', 'C:\\x.bin', 's3://x', 'a\0b'],
+)
+def test_a_path_must_not_leave_the_root(tmp_path, frame):
+    with pytest.raises(SequenceIndexError, match='leaves the root'):
+        read_sequence_index(write_raw(tmp_path / 'index.json', frames=['ok.bin', frame]))
+    with pytest.raises(SequenceIndexError, match='leaves the root'):
+        write_sequence_index(tmp_path / 'out.json', {}, [FrameSequence('s', [frame])])
+
+
+@pytest.mark.parametrize('frame', ['a/..b/c.bin', 'a..b', '...', 'a/b..bin', '.hidden/x.bin', 'drive (1)/0.bin'])
+def test_other_dots_are_fine(tmp_path, frame):
+    _, (sequence,) = read_sequence_index(write_raw(tmp_path / 'index.json', frames=[frame]))
+    assert sequence.frames == [frame]
+
+
+@given(st.lists(st.sampled_from(['..', '.', 'a', 'b..', '...']), min_size=1, max_size=6).map('/'.join))
+@settings(max_examples=200, deadline=None)
+def test_an_accepted_path_stays_below_the_root(path):
+    try:
+        FrameSequence('s', [path]).check()
+    except SequenceIndexError:
+        assert '..' in path.split('/')
+    else:
+        assert os.path.commonpath(['/root', os.path.normpath(f'/root/{path}')]) == '/root'
+
+
+@pytest.mark.parametrize(
+    ('columns', 'message'),
+    [
+        ({'frames': []}, 'no frames'),
+        ({'frames': 'abc'}, 'no frames'),
+        ({'frames': [1]}, 'path is expected'),
+        ({'sequence_id': ''}, 'sequence_id'),
+        ({'timestamps': [0.0]}, r'shape \(1,\)'),
+        ({'timestamps': [0.0, float('nan')]}, 'NaN'),
+        ({'poses': [np.eye(4).tolist()]}, r'shape \(1, 4, 4\)'),
+        ({'intrinsics': [500, 500, 320, 240]}, r'shape \(4,\)'),
+        ({'intrinsics': [[0, 0, 320], [0, 500, 240], [0, 0, 1]]}, 'no .*fx and fy above 0'),  # singular
+        ({'intrinsics': [[500, 0, float('inf')], [0, 500, 240], [0, 0, 1]]}, 'Inf'),
+        ({'intrinsics': [[500, 0, 0], [0, 500, 0], [320, 240, 1]]}, 'no .*fx and fy above 0'),  # transposed
+        ({'intrinsics': [[500, 0, 320], [0, 500, 240], [0, 0, 2]]}, 'no .*fx and fy above 0'),
+        ({'poses': [[1, 2], [3]]}, 'ragged'),
+        ({'poses': 'abc'}, 'ragged'),
+        ({'poses': (2 * np.eye(4) * np.ones((2, 1, 1))).tolist()}, 'no rotation'),
+        ({'poses': (np.diag([1, 1, -1, 1]) * np.ones((2, 1, 1))).tolist()}, 'no rotation'),  # a mirror
+        ({'poses': (np.diag([1, 1, 1, 2]) * np.ones((2, 1, 1))).tolist()}, 'no rotation'),
+    ],
+)
+def test_a_column_that_does_not_fit_is_named(tmp_path, columns, message):
+    with pytest.raises(SequenceIndexError, match=message) as error:
+        read_sequence_index(write_raw(tmp_path / 'index.json', **columns))
+    assert 'index.json' in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('{"data_list": [', 'no readable'),
+        ('[]', 'no data_list'),
+        ('{"metainfo": {}}', 'no data_list'),
+        ('{"metainfo": {}, "data_list": []}', 'lists no sequence'),
+        ('{"metainfo": {"format_version": 99}, "data_list": []}', 'format 99'),
+        ('{"data_list": [3]}', 'sequence is expected'),
+        ('{"data_list": [{"frames": ["a"]}]}', 'missing'),
+    ],
+)
+def test_a_file_that_is_no_index_is_named(tmp_path, text, message):
+    path = tmp_path / 'index.json'
+    path.write_text(text)
+    with pytest.raises(SequenceIndexError, match=message) as error:
+        read_sequence_index(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_index_names_the_tool(tmp_path):
+    with pytest.raises(SequenceIndexError, match=r'nowhere.json.*create_sequence_index'):
+        read_sequence_index(tmp_path / 'nowhere.json')
+
+
+def test_a_pickle_is_not_read(tmp_path):
+    path = tmp_path / 'index.pkl'
+    path.write_bytes(pickle.dumps({'metainfo': {}, 'data_list': [{'sequence_id': 's', 'frames': ['a']}]}))
+    with pytest.raises(SequenceIndexError, match='no readable'):
+        read_sequence_index(path)
+
+
+def test_names_are_unique_and_an_index_is_not_empty(tmp_path):
+    with pytest.raises(SequenceIndexError, match="name 's'"):
+        write_sequence_index(tmp_path / 'i.json', {}, [FrameSequence('s', ['a']), FrameSequence('s', ['b'])])
+    with pytest.raises(SequenceIndexError, match='no sequence'):
+        write_sequence_index(tmp_path / 'i.json', {}, [])
+    assert not list(tmp_path.iterdir())

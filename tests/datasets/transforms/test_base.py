@@ -1,0 +1,144 @@
+"""What all random transforms promise."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmdet3d.registry import TRANSFORMS
+from mmdet3d.structures import DepthPoints, LiDARPoints
+from scipy import stats
+
+from strl_mmdet3d.datasets import transforms
+from strl_mmdet3d.datasets.transforms import RandomScalePoints
+from strl_mmdet3d.datasets.transforms.base import draw_subset
+
+ALL = [
+    {'type': 'NormalizePointsToUnitSphere'},
+    {'type': 'RandomRotatePoints', 'prob': 1.0},
+    {'type': 'RandomTranslatePoints', 'prob': 1.0},
+    {'type': 'RandomScalePoints', 'prob': 1.0},
+    {'type': 'RandomCropPoints', 'prob': 1.0, 'min_points': 1},
+    {'type': 'RandomCropPointsBySide', 'prob': 1.0, 'min_points': 1},
+    {'type': 'RandomCutoutPoints', 'prob': 1.0, 'min_points': 1},
+    {'type': 'RandomUniformJitterPoints'},
+    {'type': 'RandomDropPoints'},
+    {'type': 'RandomDropPoints', 'overwrite': True},
+    {'type': 'DownSamplePoints', 'num_points': 300},
+]
+NAMES = [config['type'] for config in ALL]
+
+
+@pytest.mark.parametrize('config', ALL, ids=NAMES)
+def test_registered_with_mmdet3d_and_described(config):
+    transform = TRANSFORMS.build(config)
+    assert isinstance(transform, getattr(transforms, config['type']))
+    for name, value in config.items():
+        assert (f'{value}(' if name == 'type' else f'{name}={value}') in repr(transform)
+
+
+@pytest.mark.parametrize('config', ALL, ids=NAMES)
+@pytest.mark.parametrize('points_type', [LiDARPoints, DepthPoints])
+def test_further_channels_go_with_their_point(config, points_type):
+    """Row i holds i in its further channels: after any transform they name one and the same row."""
+    rng = np.random.default_rng(0)
+    number = np.arange(500, dtype=np.float32)
+    table = np.column_stack([rng.uniform(-3, 3, (500, 3)).astype(np.float32), number, number])
+    for _ in range(20):
+        points = points_type(table, points_dim=5, attribute_dims={'height': 3, 'intensity': 4})
+        result = TRANSFORMS.build(config)({'points': points})['points']
+        assert type(result) is points_type
+        assert result.attribute_dims == {'height': 3, 'intensity': 4}
+        assert result.tensor.dtype == torch.float32
+        assert torch.isfinite(result.tensor).all()
+        origin = result.tensor[:, 3].long()
+        assert torch.equal(result.tensor[:, 3], result.tensor[:, 4])
+        if config['type'] in ('RandomCropPoints', 'RandomCropPointsBySide', 'RandomCutoutPoints', 'RandomDropPoints',
+                              'DownSamplePoints'):  # fmt: skip
+            assert torch.equal(result.coord, torch.from_numpy(table)[origin, :3])
+        else:
+            assert torch.equal(origin, torch.arange(500))
+
+
+@pytest.mark.parametrize('config', ALL, ids=NAMES)
+def test_empty_cloud_is_an_error_that_names_the_transform(config):
+    with pytest.raises(ValueError, match=f'{config["type"]} got an empty point cloud'):
+        TRANSFORMS.build(config)({'points': LiDARPoints(np.zeros((0, 4)), points_dim=4)})
+
+
+@pytest.mark.parametrize('config', ALL, ids=NAMES)
+@pytest.mark.parametrize('number', [1, 5])
+def test_cloud_without_extent_stays_finite_and_keeps_points(config, number):
+    """One point, or one point repeated: no division by a zero extent, no empty result."""
+    for _ in range(20):
+        points = LiDARPoints(np.full((number, 3), 0.1))
+        result = TRANSFORMS.build(config)({'points': points})['points']
+        assert len(result) >= 1
+        assert torch.isfinite(result.tensor).all()
+
+
+@pytest.mark.parametrize('prob', [0.0, 0.5, 1.0])
+def test_probability(prob):
+    transform = RandomScalePoints(scale=(2, 2), prob=prob)
+    changed = [
+        float(transform({'points': LiDARPoints(np.ones((1, 3)))})['points'].coord[0, 0]) == 2 for _ in range(10_000)
+    ]
+    # 4 standard deviations of a binomial share
+    assert abs(np.mean(changed) - prob) <= 4 * np.sqrt(prob * (1 - prob) / 10_000)
+
+
+@pytest.mark.parametrize('config', ALL, ids=NAMES)
+def test_draws_come_from_numpys_global_state(config, make_points):
+    """The dataset seeds that state to make a view reproducible."""
+    views = []
+    for seed in (7, 7, 8):
+        np.random.seed(seed)
+        views.append(TRANSFORMS.build(config)({'points': make_points(500)})['points'].tensor)
+    assert torch.equal(views[0], views[1])
+    assert config['type'] == 'NormalizePointsToUnitSphere' or not torch.equal(views[0], views[2])
+
+
+@pytest.mark.parametrize(
+    'config',
+    [
+        {'type': 'RandomRotatePoints', 'prob': 1.5},
+        {'type': 'RandomRotatePoints', 'max_angle': -1.0},
+        {'type': 'RandomRotatePoints', 'std': -0.1},
+        {'type': 'RandomTranslatePoints', 'max_shift': -0.1},
+        {'type': 'RandomScalePoints', 'scale': (1.25, 0.8)},
+        {'type': 'RandomScalePoints', 'scale': (-1, 1)},
+        {'type': 'RandomCropPoints', 'volume': (0.6, 1.1)},
+        {'type': 'RandomCropPoints', 'volume': (0.0, 1.0)},
+        {'type': 'RandomCropPoints', 'aspect_ratio': (1.1, 1.3)},
+        {'type': 'RandomCropPoints', 'min_points': 0},
+        {'type': 'RandomCropPointsBySide', 'side': (1.1, 0.6)},
+        {'type': 'RandomCropPointsBySide', 'aspect_ratio': (0, 1.33)},
+        {'type': 'RandomCutoutPoints', 'side': (0.1, 1.4)},
+        {'type': 'RandomCutoutPoints', 'max_tries': 0},
+        {'type': 'RandomUniformJitterPoints', 'max_offset': -0.05},
+        {'type': 'RandomDropPoints', 'max_ratio': 1.0},
+        {'type': 'DownSamplePoints', 'num_points': 0},
+    ],
+    ids=str,
+)
+def test_arguments_out_of_range_are_refused_by_name(config):
+    with pytest.raises(ValueError, match=config['type']):
+        TRANSFORMS.build(config)
+
+
+@given(st.sampled_from([1, 2, 60, 10_001, 20_000]), st.floats(0, 1), st.integers(0, 2**31))
+@settings(max_examples=50, deadline=None)
+def test_a_subset_is_of_different_indices_and_follows_numpys_global_state(size, share, seed):
+    number = round(share * size)
+    np.random.seed(seed)
+    drawn = draw_subset(size, number)
+    assert len(set(drawn.tolist())) == len(drawn) == number
+    assert number == 0 or 0 <= drawn.min() <= drawn.max() < size
+    np.random.seed(seed)
+    np.testing.assert_array_equal(drawn, draw_subset(size, number))
+
+
+def test_every_index_is_as_likely_in_a_subset():
+    for size, number, times in ((20, 5, 4000), (20_000, 5000, 40)):
+        drawn = np.concatenate([draw_subset(size, number) for _ in range(times)])
+        assert stats.chisquare(np.bincount(drawn * 20 // size, minlength=20)).pvalue > 0.01

@@ -1,0 +1,45 @@
+"""Drop-out: the share and the points drawn, and what becomes of them."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from strl_mmdet3d.datasets.transforms import RandomDropPoints
+
+
+@pytest.mark.parametrize('max_ratio', [0.7, 0.875], ids=['paper', 'released'])
+def test_share_is_uniform(max_ratio, make_points, assert_uniform):
+    transform, points = RandomDropPoints(max_ratio=max_ratio), make_points(5_000)
+    assert_uniform(np.array([transform.draw(points).mean() for _ in range(10_000)]), 0, max_ratio)
+
+
+def test_every_point_is_dropped_as_often(make_points):
+    transform, points = RandomDropPoints(), make_points(50)
+    masks = np.array([transform.draw(points) for _ in range(10_000)])
+    times = masks.sum(axis=0)
+    assert stats.chisquare(times).pvalue > 0.01
+    # the mean share, 0.35, less half a point by rounding down
+    assert masks.mean() == pytest.approx(0.35 - 0.5 / 50, abs=0.01)
+
+
+def test_papers_drop_out_removes_the_points(points):
+    drop = RandomDropPoints()
+    mask = drop.draw(points)
+    kept = drop.apply(points, mask)
+    assert kept.tensor[:, 3].tolist() == np.flatnonzero(~mask).tolist()  # in their order
+
+
+def test_released_drop_out_overwrites_them_with_the_first_point(points):
+    drop = RandomDropPoints(max_ratio=0.875, overwrite=True)
+    before, mask = points.tensor.clone(), drop.draw(points)
+    assert mask.any()
+    after = drop.apply(points, mask).tensor
+    assert after.shape == before.shape
+    assert torch.equal(after[mask], before[:1].expand(int(mask.sum()), -1))
+    assert torch.equal(after[~mask], before[~mask])
+
+
+def test_the_last_point_is_never_dropped(make_points):
+    for _ in range(1000):
+        assert len(RandomDropPoints(max_ratio=0.999)({'points': make_points(1)})['points']) == 1

@@ -1,0 +1,176 @@
+"""Shapes out of archives: the row that is asked for, what counts as an archive of shapes, and damaged files."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mmdet3d.registry import TRANSFORMS
+from mmdet3d.structures import DepthPoints, LiDARPoints
+
+from strl_mmdet3d.datasets.transforms.load_shape import (
+    LoadShape,
+    find_shapes,
+    read_array,
+    read_shapes,
+    shape_path,
+    split_shape_path,
+)
+from strl_mmdet3d.datasets.transforms.loading import CorruptFrameError
+
+
+def shapes(number=3, points=5, dtype=np.float32):
+    return np.random.default_rng(0).standard_normal((number, points, 3)).astype(dtype)
+
+
+def frame(archive, row):
+    return {'lidar_points': {'lidar_path': shape_path(str(archive), row)}}
+
+
+@pytest.mark.parametrize('dtype', [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize('save', [np.savez, np.savez_compressed])
+def test_the_points_are_those_of_the_row(tmp_path, save, dtype):
+    stored = shapes(dtype=dtype)
+    save(tmp_path / 'a.npz', stored)
+    for row in range(3):
+        points = TRANSFORMS.build({'type': 'LoadShape'})(frame(tmp_path / 'a.npz', row))['points']
+        assert isinstance(points, DepthPoints)
+        assert points.tensor.numpy().dtype == np.float32
+        np.testing.assert_array_equal(points.tensor, stored[row].astype(np.float32))
+
+
+def test_the_coordinate_type_is_a_choice(tmp_path):
+    np.savez(tmp_path / 'a.npz', shapes())
+    assert isinstance(LoadShape(coord_type='LIDAR')(frame(tmp_path / 'a.npz', 0))['points'], LiDARPoints)
+
+
+def test_changing_the_points_changes_no_later_ones(tmp_path):
+    stored = shapes()
+    np.savez(tmp_path / 'a.npz', stored)
+    for _ in range(2):
+        points = LoadShape()(frame(tmp_path / 'a.npz', 1))['points']
+        np.testing.assert_array_equal(points.tensor, stored[1])
+        points.translate(np.ones(3))
+    with pytest.raises(ValueError, match='read-only'):
+        read_shapes(str(tmp_path / 'a.npz'))[0] = 0
+
+
+def test_an_archive_is_decoded_once(tmp_path):
+    np.savez(tmp_path / 'a.npz', shapes())
+    np.savez(tmp_path / 'b.npz', shapes(1))
+    first = [read_shapes(str(tmp_path / name)) for name in ('a.npz', 'b.npz')]
+    (tmp_path / 'a.npz').unlink()
+    assert read_shapes(str(tmp_path / 'a.npz')) is first[0]
+    assert read_shapes(str(tmp_path / 'b.npz')) is first[1]
+    assert [len(array) for array in first] == [3, 1]
+
+
+@given(st.from_regex(r'[a-z/.]{0,8}[a-z]\.npz', fullmatch=True), st.integers(0, 10**8))
+def test_paths_come_apart_as_they_were_put_together(archive, row):
+    assert split_shape_path(shape_path(archive, row)) == (archive, row)
+
+
+@pytest.mark.parametrize(
+    'path', ['', 'a.npz', 'drive/000001.bin', 'a.npz/', 'a.npz/1.bin', 'a.npz/-1', 'a/1', 'a.npz/²']
+)
+def test_other_paths_are_those_of_plain_files(path):
+    assert split_shape_path(path) is None
+
+
+class TestFindShapes:
+    def find(self, tmp_path, **arrays):
+        np.savez_compressed(tmp_path / 'a.npz', **arrays)
+        return find_shapes(str(tmp_path / 'a.npz'))
+
+    def test_the_only_array_of_shapes_whatever_its_name(self, tmp_path):
+        others = {'label': np.zeros(3), 'image': np.zeros((3, 4, 4)), 'faces': np.zeros((3, 4, 3), int)}
+        assert self.find(tmp_path, anything=shapes(), **others) == ('anything', 3)
+
+    def test_points_comes_before_others(self, tmp_path):
+        assert self.find(tmp_path, normals=shapes(4), points=shapes(2)) == ('points', 2)
+
+    def test_a_column_major_array(self, tmp_path):
+        assert self.find(tmp_path, points=np.asfortranarray(shapes())) == ('points', 3)
+        np.testing.assert_array_equal(read_shapes(str(tmp_path / 'a.npz')), shapes())
+
+    def test_none_and_several_are_named(self, tmp_path):
+        with pytest.raises(CorruptFrameError, match=r'a\.npz holds no arrays.*label int64 \(3,\)'):
+            self.find(tmp_path, label=np.zeros(3, np.int64))
+        with pytest.raises(CorruptFrameError, match=r'a\.npz holds 2 arrays.*one called .points.; .*left.*right'):
+            self.find(tmp_path, left=shapes(), right=shapes())
+        with pytest.raises(CorruptFrameError, match=r'a\.npz holds no arrays.*the file holds: nothing'):
+            self.find(tmp_path)
+
+    @pytest.mark.parametrize('empty', [np.zeros((0, 5, 3)), np.zeros((5, 0, 3))])
+    def test_empty_ones_are_named(self, tmp_path, empty):
+        with pytest.raises(CorruptFrameError, match=r'a\.npz holds . shapes of . points'):
+            self.find(tmp_path, points=empty)
+
+
+class TestDamage:
+    def test_a_truncated_archive_is_named(self, tmp_path):
+        np.savez_compressed(tmp_path / 'whole.npz', shapes())
+        whole = (tmp_path / 'whole.npz').read_bytes()
+        for size in (0, 10, len(whole) // 2, len(whole) - 1):
+            (tmp_path / 'a.npz').write_bytes(whole[:size])
+            with pytest.raises(CorruptFrameError, match=r'a\.npz cannot be read.*Restore'):
+                LoadShape()(frame(tmp_path / 'a.npz', 0))
+
+    @pytest.mark.parametrize('save', [np.savez, np.savez_compressed])
+    def test_a_flipped_byte_is_found(self, tmp_path, save):
+        save(tmp_path / 'a.npz', shapes(100))
+        content = bytearray((tmp_path / 'a.npz').read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        (tmp_path / 'a.npz').write_bytes(content)
+        with pytest.raises(CorruptFrameError, match=r'a\.npz cannot be read'):
+            LoadShape()(frame(tmp_path / 'a.npz', 0))
+
+    def test_what_is_no_archive_is_named(self, tmp_path):
+        buffer = io.BytesIO()
+        np.save(buffer, shapes())
+        (tmp_path / 'array.npz').write_bytes(buffer.getvalue())
+        with zipfile.ZipFile(tmp_path / 'other.npz', 'w') as archive:
+            archive.writestr('readme.txt', 'no array')
+        (tmp_path / 'folder.npz').mkdir()
+        for name in ('array', 'other', 'folder', 'nowhere'):
+            with pytest.raises(CorruptFrameError, match=rf'{name}\.npz cannot be read'):
+                LoadShape()(frame(tmp_path / f'{name}.npz', 0))
+
+    def test_nothing_is_unpickled(self, tmp_path):
+        class Bomb:
+            def __reduce__(self):
+                return (tmp_path / 'touched').touch, ()
+
+        objects = np.empty((1, 1, 3), object)
+        objects[:] = Bomb()
+        np.savez(tmp_path / 'a.npz', points=objects)
+        with pytest.raises(CorruptFrameError, match='holds no arrays'):
+            LoadShape()(frame(tmp_path / 'a.npz', 0))
+        with pytest.raises(CorruptFrameError, match='cannot be read'):
+            read_array(str(tmp_path / 'a.npz'), 'points')
+        assert not (tmp_path / 'touched').exists()
+
+    @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+    def test_a_shape_with_nan_or_inf_is_named_and_the_others_are_fine(self, tmp_path, value):
+        stored = shapes()
+        stored[1, :2, 0] = value
+        np.savez(tmp_path / 'a.npz', stored)
+        with pytest.raises(CorruptFrameError, match=r'a\.npz: shape 1 holds NaN or Inf in 2 of 5 points'):
+            LoadShape()(frame(tmp_path / 'a.npz', 1))
+        assert len(LoadShape()(frame(tmp_path / 'a.npz', 2))['points']) == 5
+
+    def test_a_row_that_is_not_there_is_named(self, tmp_path):
+        np.savez(tmp_path / 'a.npz', shapes())
+        with pytest.raises(CorruptFrameError, match=r'a\.npz has no shape 3: it holds 3\..*index anew'):
+            LoadShape()(frame(tmp_path / 'a.npz', 3))
+
+
+@pytest.mark.parametrize('results', [{'lidar_points': {'lidar_path': '0.bin'}}, {'depth_frame': {}}])
+def test_another_kind_of_frame_is_an_error_of_the_config(results):
+    with pytest.raises(ValueError, match='LoadFrame and depth images with LoadDepthFrame') as error:
+        LoadShape()(results)
+    assert not isinstance(error.value, CorruptFrameError)

@@ -1,0 +1,122 @@
+"""tau and the target over whole short runs, against a replay by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from tiny import tiny_runner
+
+from strl_mmdet3d.engine.hooks.target_update_hook import TargetUpdateHook, tau_at
+
+
+@pytest.mark.parametrize(
+    ('step', 'total', 'start', 'tau'),
+    [
+        (0, 100, 0.996, 0.996),
+        (50, 100, 0.996, 0.998),
+        (100, 100, 0.996, 1.0),
+        (25, 100, 0.9, 1 - 0.1 * (math.sqrt(0.5) + 1) / 2),
+        (0, 1, 0.0, 0.0),
+        (7, 9, 1.0, 1.0),
+    ],
+)
+def test_tau_at_known_points(step, total, start, tau):
+    assert tau_at(step, total, start) == pytest.approx(tau, abs=1e-12)
+
+
+class Recorder(Hook):
+    """Keeps the online and the target parameters after each iteration, and what was logged."""
+
+    priority = 'LOWEST'
+
+    def __init__(self):
+        self.online, self.target, self.logged = [], [], []
+
+    @staticmethod
+    def flat(module):
+        return torch.cat([parameter.detach().flatten().clone() for parameter in module.parameters()])
+
+    def before_train(self, runner):
+        self.start = self.flat(runner.model.target_encoder)
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.online.append(self.flat(runner.model.online_encoder))
+        self.target.append(self.flat(runner.model.target_encoder))
+        self.logged.append(
+            {name: runner.message_hub.get_scalar(f'train/{name}').current() for name in ('tau', 'lr', 'loss', 'spread')}
+            if 'train/tau' in runner.message_hub.log_scalars
+            else None
+        )
+
+
+# 3 epochs of 5 micro-batches; the accumulated run ends with an incomplete step, which counts as one.
+@pytest.mark.parametrize('accumulate', [1, 4])
+def test_the_target_over_a_whole_run_is_the_replayed_average(tmp_path, accumulate):
+    recorder = Recorder()
+    runner = tiny_runner(tmp_path, epochs=3, length=10, accumulate=accumulate)
+    runner.register_hook(recorder)
+    runner.train()
+
+    iterations, start = 15, 0.9
+    total = math.ceil(iterations / accumulate)
+    target, step = recorder.start, 0
+    for index in range(iterations):
+        stepped = (index + 1) % accumulate == 0 or index + 1 == iterations
+        if stepped:
+            tau = 1 - (1 - start) * (math.cos(math.pi * step / total) + 1) / 2
+            target = tau * target + (1 - tau) * recorder.online[index]
+            assert recorder.logged[index]['tau'] == pytest.approx(tau, abs=1e-12)
+            step += 1
+        torch.testing.assert_close(recorder.target[index], target, rtol=1e-5, atol=1e-6)
+        if not stepped and index:
+            assert torch.equal(recorder.online[index], recorder.online[index - 1]), 'the optimizer has stepped early'
+    assert step == total
+    assert (recorder.target[-1] - recorder.start).abs().max() > 1e-4, 'the target has not moved at all'
+
+
+def test_the_released_order_lags_by_one_step(tmp_path):
+    recorder = Recorder()
+    hook = dict(type='TargetUpdateHook', tau_start=0.5, when='before_step')
+    runner = tiny_runner(tmp_path, epochs=1, length=6, custom_hooks=[hook])
+    runner.register_hook(recorder)
+    runner.train()
+    # Before the first step both networks are the same, so the first update changes nothing.
+    torch.testing.assert_close(recorder.target[0], recorder.start)
+    tau = tau_at(1, 3, 0.5)
+    torch.testing.assert_close(recorder.target[1], tau * recorder.target[0] + (1 - tau) * recorder.online[0])
+
+
+def test_learning_rate_warms_up_and_follows_the_cosine(tmp_path):
+    recorder = Recorder()
+    schedule = [
+        dict(type='LinearLR', start_factor=1e-3, begin=0, end=2, by_epoch=True, convert_to_iter_based=True),
+        dict(type='CosineAnnealingLR', eta_min=0, begin=2, end=6, by_epoch=True, convert_to_iter_based=True),
+    ]
+    runner = tiny_runner(tmp_path, epochs=6, length=10, param_scheduler=schedule)
+    runner.register_hook(recorder)
+    runner.train()
+    rates = [entry['lr'] for entry in recorder.logged]
+    # mmengine's LinearLR reaches the full rate in its last iteration: 9 steps up in 10 iterations.
+    warm_up = [0.5 * (1e-3 + (1 - 1e-3) * k / 9) for k in range(10)]
+    cosine = [0.5 * (1 + math.cos(math.pi * k / 20)) / 2 for k in range(20)]
+    assert rates == pytest.approx(warm_up + cosine, rel=1e-9)
+
+
+def test_the_run_logs_what_one_watches(tmp_path):
+    recorder = Recorder()
+    runner = tiny_runner(tmp_path, epochs=1)
+    runner.register_hook(recorder)
+    runner.train()
+    for entry in recorder.logged:
+        assert 0 <= entry['loss'] <= 8
+        assert 0 < entry['spread'] < 1.5
+        assert entry['lr'] == 0.5
+
+
+@pytest.mark.parametrize('wrong', [dict(tau_start=1.1), dict(tau_start=-0.1), dict(when='sometimes')])
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        TargetUpdateHook(**wrong)

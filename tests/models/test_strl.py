@@ -1,0 +1,139 @@
+"""STRL against hand-computed values: the loss, the target, what receives a gradient."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mmdet3d.registry import MODELS
+from tiny import pair_batch, tiny_strl
+
+from strl_mmdet3d.models.strl import byol_loss, projection_spread
+
+
+@pytest.fixture
+def strl():
+    model = MODELS.build(tiny_strl())
+    model.init_weights()
+    return model.train()
+
+
+def two_views(model, size=3, seed=0):
+    return model.data_preprocessor(pair_batch(size, seed), True)
+
+
+@pytest.mark.parametrize(
+    ('angle', 'loss'),
+    [(0, 0.0), (60, 1.0), (90, 2.0), (120, 3.0), (180, 4.0)],
+)
+def test_byol_loss_of_known_angles(angle, loss):
+    radians = math.radians(angle)
+    prediction = torch.tensor([[3.0, 0.0]])
+    projection = 0.2 * torch.tensor([[math.cos(radians), math.sin(radians)]])
+    assert byol_loss(prediction, projection).item() == pytest.approx(loss, abs=1e-6)
+
+
+@given(scale=st.floats(1e-3, 1e3), seed=st.integers(0, 2**16))
+def test_byol_loss_is_the_squared_distance_of_unit_vectors(scale, seed):
+    rng = np.random.default_rng(seed)
+    a, b = (torch.from_numpy(rng.normal(size=(4, 6))) for _ in range(2))
+    unit_a, unit_b = a / a.norm(dim=1, keepdim=True), b / b.norm(dim=1, keepdim=True)
+    expected = (unit_a - unit_b).square().sum(dim=1).mean().item()
+    assert byol_loss(a * scale, b).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_spread_is_zero_where_all_are_the_same_and_about_one_on_the_sphere():
+    one = torch.randn(1, 256)
+    assert projection_spread(one.repeat(64, 1)).item() == pytest.approx(0, abs=1e-5)
+    assert projection_spread(torch.randn(4096, 256)).item() == pytest.approx(1, abs=0.01)
+
+
+def test_loss_is_what_the_paper_says(strl):
+    views = two_views(strl)
+    strl.eval()  # no state changes between the two computations
+    online = {view: strl.online_projector(strl.online_encoder(views[view])) for view in views}
+    target = {view: strl.target_projector(strl.target_encoder(views[view])) for view in views}
+    by_hand = 0.0
+    for mine, other in (('view_1', 'view_2'), ('view_2', 'view_1')):
+        prediction, projection = strl.predictor(online[mine]), target[other]
+        cosines = (prediction * projection).sum(1) / (prediction.norm(dim=1) * projection.norm(dim=1))
+        by_hand += (2 - 2 * cosines).mean().item()
+    assert strl(**views, mode='loss')['loss'].item() == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_swapping_the_views_leaves_the_loss_as_it_is(strl):
+    views = two_views(strl)
+    loss = strl.loss(views['view_1'], views['view_2'])['loss']
+    swapped = strl.loss(views['view_2'], views['view_1'])['loss']
+    assert loss.item() == pytest.approx(swapped.item(), rel=1e-6)
+
+
+def test_the_target_never_receives_a_gradient_and_all_of_the_online_network_does(strl):
+    strl.loss(**two_views(strl))['loss'].backward()
+    for name, parameter in strl.named_parameters():
+        if name.startswith('target_'):
+            assert not parameter.requires_grad
+            assert parameter.grad is None
+        else:
+            assert parameter.grad is not None, name
+            assert parameter.grad.abs().sum() > 0, name
+
+
+def test_the_target_starts_as_a_copy_that_shares_no_memory(strl):
+    for online, target in ((strl.online_encoder, strl.target_encoder), (strl.online_projector, strl.target_projector)):
+        theirs = target.state_dict()
+        for name, tensor in online.state_dict().items():
+            assert torch.equal(tensor, theirs[name])
+            assert tensor.data_ptr() != theirs[name].data_ptr()
+
+
+@pytest.mark.parametrize('tau', [0.0, 0.3, 0.996, 1.0])
+def test_update_target_is_the_moving_average_of_the_parameters(strl, tau):
+    with torch.no_grad():
+        for parameter in strl.online_encoder.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    before = {name: tensor.clone() for name, tensor in strl.target_encoder.state_dict().items()}
+    strl.online_encoder.detector.backbone.blocks[0][1].running_mean.fill_(5)
+    strl.update_target(tau)
+    online = strl.online_encoder.state_dict()
+    parameters = dict(strl.target_encoder.named_parameters())
+    for name, tensor in strl.target_encoder.state_dict().items():
+        expected = tau * before[name] + (1 - tau) * online[name] if name in parameters else before[name]
+        torch.testing.assert_close(tensor, expected)
+
+
+def test_update_target_averages_the_buffers_where_asked_to(strl):
+    norm = strl.online_encoder.detector.backbone.blocks[0][1]
+    norm.running_mean.fill_(5)
+    norm.num_batches_tracked.fill_(7)
+    strl.update_target(0.8, buffers=True)
+    target = strl.target_encoder.detector.backbone.blocks[0][1]
+    torch.testing.assert_close(target.running_mean, torch.full_like(target.running_mean, 1.0))
+    assert target.num_batches_tracked == 7
+
+
+def test_a_batch_of_one_is_refused_with_the_remedy(strl):
+    with pytest.raises(ValueError, match=r'batch_size >= 2'):
+        strl(**two_views(strl, size=1), mode='loss')
+
+
+def test_a_projector_of_another_width_is_refused_with_the_remedy():
+    model = MODELS.build(tiny_strl(projector=dict(type='ProjectionMLP', in_channels=99)))
+    with pytest.raises(ValueError, match=r'set projector.in_channels=16'):
+        model.loss(**two_views(model))
+
+
+def test_tensor_mode_embeds_and_predict_mode_is_refused(strl):
+    first, second = strl(**two_views(strl))
+    assert first.shape == second.shape == (3, 16)
+    with pytest.raises(RuntimeError, match='predict'):
+        strl(**two_views(strl), mode='predict')
+
+
+def test_a_batch_without_two_views_is_refused(strl):
+    with pytest.raises(KeyError, match='view_2'):
+        strl.data_preprocessor({'view_1': {}}, True)

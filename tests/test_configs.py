@@ -1,0 +1,140 @@
+"""Every config: it can be read, its model learns from one batch, and its export lands in its downstream config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import create_sequence_index
+import numpy as np
+import pytest
+import torch
+from depth_data import write_scene
+from mmdet3d.registry import DATASETS, MODELS
+from mmengine.config import Config, ConfigDict
+from mmengine.hub import get_config
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+
+from strl_mmdet3d.datasets import FrameSequence, write_sequence_index
+from strl_mmdet3d.engine.export import export_encoder, save_exported, verify_export
+
+PRETRAINING = sorted(Path('configs/strl').glob('*.py'))
+DOWNSTREAM = sorted(Path('configs/downstream').glob('*.py'))
+# The encoder's tensors, and the downstream config that they must all land in. A layer with BatchNorm has 6:
+# PointPillars 16 in the backbone, 3 in the neck and 1 for the pillars; PV-RCNN's and SECOND's 3D
+# backbone 12; VoteNet 12 in set abstraction and 4 in feature propagation.
+LANDS = {
+    'pvrcnn_kitti_pretrain': (72, 'pvrcnn_kitti_from_strl'),
+    'pvrcnn_kitti_pretrain_trunk': (282, 'pvrcnn_kitti_from_strl'),
+    'second_kitti_pretrain': (156, 'second_kitti_from_strl'),
+    'pointpillars_kitti_pretrain': (120, 'pointpillars_kitti_from_strl'),
+    'votenet_scannet_pretrain': (96, 'votenet_sunrgbd_from_strl', 'votenet_scannet_from_strl'),
+    'votenet_shapenet_pretrain': (96, 'votenet_sunrgbd_from_strl', 'votenet_scannet_from_strl'),
+    'votenet_scannet_height_pretrain': (96, 'votenet_sunrgbd_height_from_strl', 'votenet_scannet_height_from_strl'),
+}
+
+
+def street(root):
+    """Two frames of 3000 points in the range of every KITTI config, and their index."""
+    generator = torch.Generator().manual_seed(0)
+    low, high = torch.tensor([1.0, -30, -2.5, 0]), torch.tensor([60.0, 30, 0.5, 1])
+    (root / 's').mkdir()
+    frames = ['s/0.bin', 's/1.bin']
+    for frame in frames:
+        points = low + (high - low) * torch.rand(3000, 4, generator=generator)
+        points.numpy().tofile(root / frame)
+    write_sequence_index(root / 'sequences.json', dict(load_dim=4), [FrameSequence('s', frames)])
+
+
+def walk(root):
+    """Two depth frames in ScanNet's layout, and their index."""
+    write_scene(root / 'scene0000_00', range(2))
+    create_sequence_index.main(['scannet', '--root', str(root), '--out', str(root / 'sequences.json')])
+
+
+def shapes(root):
+    """Two shapes as ShapeNet's are stored, and their index."""
+    np.savez(root / 'shapenet.npz', np.random.default_rng(0).standard_normal((2, 2048, 3), dtype=np.float32))
+    create_sequence_index.main(['shapes', '--root', str(root), '--out', str(root / 'sequences.json')])
+
+
+# What a pre-training learns from here, by the data set in its config's name.
+DATA = {'kitti': street, 'scannet': walk, 'shapenet': shapes}
+
+
+def test_the_tables_here_name_all_configs():
+    assert {path.stem for path in PRETRAINING} == set(LANDS)
+
+
+@pytest.mark.parametrize('path', PRETRAINING, ids=lambda path: path.stem)
+def test_pretraining_learns_from_a_batch_and_its_export_lands(path, tmp_path):
+    DATA[path.stem.split('_')[1]](tmp_path)
+    config = Config.fromfile(path)
+    config.train_dataloader.dataset.update(data_root=str(tmp_path), ann_file='sequences.json', window=2)
+    dataset = DATASETS.build(config.train_dataloader.dataset)
+    pairs = [dataset[0], dataset[1]]
+    batch = {
+        view: dict(inputs=dict(points=[pair[view]['inputs']['points'] for pair in pairs]), data_samples=None)
+        for view in ('view_1', 'view_2')
+    }
+    model = MODELS.build(config.model)
+    model.init_weights()
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    assert isinstance(wrapper, OptimWrapper)
+    before = {name: tensor.clone() for name, tensor in model.online_encoder.named_parameters()}
+    logged = model.train().train_step(batch, wrapper)
+    assert 0 < logged['loss'] < 8
+    still = [name for name, tensor in model.online_encoder.named_parameters() if torch.equal(tensor, before[name])]
+    assert not still, 'parameters outside of the loss'
+
+    tensors, *downstream = LANDS[path.stem]
+    out = tmp_path / 'encoder.pth'
+    save_exported(export_encoder(dict(meta={}, state_dict=model.state_dict()), str(path)), out)
+    for name in downstream:
+        assert len(verify_export(out, f'configs/downstream/{name}.py').landed) == tensors
+
+
+def unscoped(config):
+    """A config without the marks that mmengine puts where another package's config is a base."""
+    if isinstance(config, dict):
+        return ConfigDict({key: unscoped(value) for key, value in config.items() if key != '_scope_'})
+    return [unscoped(value) for value in config] if isinstance(config, (list, tuple)) else config
+
+
+STOCKS = {
+    'pvrcnn_kitti': 'mmdet3d::pv_rcnn/pv_rcnn_8xb2-80e_kitti-3d-3class.py',
+    'second_kitti': 'mmdet3d::second/second_hv_secfpn_8xb6-80e_kitti-3d-3class.py',
+    'pointpillars_kitti': 'mmdet3d::pointpillars/pointpillars_hv_secfpn_8xb6-160e_kitti-3d-3class.py',
+    'votenet_sunrgbd': 'mmdet3d::votenet/votenet_8xb16_sunrgbd-3d.py',
+    'votenet_scannet': 'mmdet3d::votenet/votenet_8xb8_scannet-3d.py',
+}
+
+
+@pytest.mark.parametrize('path', DOWNSTREAM, ids=lambda path: path.stem)
+def test_downstream_is_the_stock_config_but_for_what_it_says(path):
+    detector, dataset, *variant = path.stem.split('_')
+    stock = unscoped(get_config(STOCKS[f'{detector}_{dataset}']).to_dict())
+    config = unscoped(Config.fromfile(path).to_dict())
+    if detector == 'votenet' and 'height' not in variant:
+        stock.model.backbone.in_channels = 3
+        for transform in [*stock.train_pipeline, *stock.test_pipeline]:
+            if 'shift_height' in transform:
+                transform.shift_height = False
+        assert config.train_dataloader.dataset.dataset.pipeline == stock.train_pipeline
+    assert config.model == stock.model
+    assert config.optim_wrapper == stock.optim_wrapper
+    assert config.param_scheduler == stock.param_scheduler
+    assert config.val_dataloader.dataset.pipeline == stock.test_pipeline
+    classes = stock.val_dataloader.dataset.metainfo.get('classes') or stock.class_names
+    assert config.val_dataloader.dataset.metainfo.classes == classes
+    for transform in config.train_dataloader.dataset.dataset.pipeline:
+        assert not transform.get('use_ground_plane', False)
+    assert ('load_from' in config and config.load_from is not None) == ('strl' in variant)
+
+
+def test_the_location_of_the_data_comes_from_the_environment(monkeypatch):
+    monkeypatch.setenv('KITTI_ROOT', '/somewhere')
+    config = Config.fromfile('configs/downstream/pvrcnn_kitti_scratch.py')
+    assert config.train_dataloader.dataset.dataset.data_root == '/somewhere/'
+    assert config.train_dataloader.dataset.dataset.pipeline[2].db_sampler.info_path.startswith('/somewhere/')
+    assert config.val_dataloader.dataset.data_root == '/somewhere/'
+    assert config.val_evaluator.ann_file == '/somewhere/kitti_infos_val.pkl'

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from depth_data import write_scene
+
+from strl_mmdet3d.datasets import read_sequence_index
+from strl_mmdet3d.version import __version__
+
+SCRIPT = Path(__file__).parents[2] / 'tools/create_sequence_index.py'
+
+
+@pytest.fixture(scope='module')
+def tool():
+    spec = importlib.util.spec_from_file_location('create_sequence_index', SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def make_raw(root, num_scans=11):
+    folder = root / '2011_09_26/2011_09_26_drive_0048_sync/velodyne_points/data'
+    folder.mkdir(parents=True)
+    for i in range(num_scans):
+        (folder / f'{i:010d}.bin').write_bytes(bytes(32))
+    return folder
+
+
+def test_kitti_raw(tool, tmp_path, capsys):
+    make_raw(tmp_path)
+    out = tmp_path / 'new/index.json'
+    tool.main(['kitti-raw', '--root', str(tmp_path), '--out', str(out), '--key-frame-every', '5'])
+    metainfo, (sequence,) = read_sequence_index(out)
+    assert [Path(frame).stem for frame in sequence.frames] == ['0000000000', '0000000005', '0000000010']
+    assert all((tmp_path / frame).is_file() for frame in sequence.frames)
+    assert metainfo == {
+        'format_version': 1,
+        'created_by': f'strl_mmdet3d {__version__}',
+        'source': 'kitti-raw',
+        'load_dim': 4,
+        'key_frame_every': 5,
+        'num_truncated_left_out': 0,
+        'num_sequences': 1,
+        'num_frames': 3,
+        'num_sequences_with_poses': 0,
+    }
+    assert '3 key frames in 1 sequences' in capsys.readouterr().out
+    assert str(tmp_path) not in out.read_text()
+
+
+def test_kitti_odometry(tool, tmp_path):
+    folder = tmp_path / 'sequences/11/velodyne'
+    folder.mkdir(parents=True)
+    (folder / '000000.bin').write_bytes(bytes(16))
+    tool.main(['kitti-odometry', '--root', str(tmp_path), '--out', str(tmp_path / 'index.json')])
+    _, (sequence,) = read_sequence_index(tmp_path / 'index.json')
+    assert sequence.frames == ['sequences/11/velodyne/000000.bin']
+
+
+def test_folder(tool, tmp_path):
+    (tmp_path / 'drive').mkdir()
+    for i in (10, 9):
+        (tmp_path / f'drive/{i}.pcd.bin').write_bytes(bytes(40))
+    out = tmp_path / 'index.json'
+    tool.main(['folder', '--root', str(tmp_path), '--out', str(out), '--ext', '.pcd.bin', '--load-dim', '5'])
+    metainfo, (sequence,) = read_sequence_index(out)
+    assert sequence.frames == ['drive/9.pcd.bin', 'drive/10.pcd.bin']
+    assert metainfo['load_dim'] == 5
+
+
+def test_a_truncated_frame_stops_or_is_left_out(tool, tmp_path, capsys):
+    (make_raw(tmp_path) / '0000000003.bin').write_bytes(bytes(33))
+    arguments = ['kitti-raw', '--root', str(tmp_path), '--out', str(tmp_path / 'index.json')]
+    with pytest.raises(SystemExit, match=r'0000000003\.bin is truncated.*--skip-truncated'):
+        tool.main(arguments)
+    assert not (tmp_path / 'index.json').exists()
+    tool.main([*arguments, '--skip-truncated'])
+    index = json.loads((tmp_path / 'index.json').read_text())
+    assert index['metainfo']['num_truncated_left_out'] == 1
+    assert index['metainfo']['num_frames'] == 10
+    assert '0000000003.bin' in capsys.readouterr().out
+
+
+def test_scannet(tool, tmp_path, capsys):
+    scene = write_scene(tmp_path / 'scene0000_00', range(250), extracted_from_sens=True)
+    (scene / 'pose/100.txt').write_text('-inf -inf -inf -inf\n' * 4)
+    out = tmp_path / 'index.json'
+    tool.main(['scannet', '--root', str(tmp_path), '--out', str(out), '--key-frame-every', '50'])
+    metainfo, (sequence,) = read_sequence_index(out)
+    assert sequence.frames == [f'scene0000_00/depth/{number}.png' for number in (0, 50, 150, 200)]
+    assert sequence.poses.shape == (4, 4, 4)
+    assert sequence.intrinsics.shape == (3, 3)
+    assert metainfo == {
+        'format_version': 1,
+        'created_by': f'strl_mmdet3d {__version__}',
+        'source': 'scannet',
+        'key_frame_every': 50,
+        'num_left_out': {'pose_not_finite': 1},
+        'num_sequences': 1,
+        'num_frames': 4,
+        'num_sequences_with_poses': 1,
+    }
+    printed = capsys.readouterr().out
+    assert f'left out, pose_not_finite: {scene / "pose/100.txt"}' in printed
+    assert '4 key frames in 1 sequences, 1 with poses' in printed
+    assert '1 frames left out' in printed
+    assert str(tmp_path) not in out.read_text()
+
+
+def test_scannet_without_a_usable_frame_says_why(tool, tmp_path):
+    scene = write_scene(tmp_path / 's', range(30))
+    for path in (scene / 'pose').iterdir():
+        path.unlink()
+    with pytest.raises(SystemExit, match=r'(?s)no usable scans below.*no_pose: .*000000\.png.*no_pose: 10 more'):
+        tool.main(['scannet', '--root', str(tmp_path), '--out', str(tmp_path / 'index.json')])
+    assert not (tmp_path / 'index.json').exists()
+
+
+def test_scannet_with_singular_intrinsics_names_the_file(tool, tmp_path):
+    scene = write_scene(tmp_path / 's', range(2))
+    (scene / 'intrinsics_depth.txt').write_text('0 0 0 0\n' * 4)
+    with pytest.raises(SystemExit, match=r'intrinsics_depth\.txt holds no intrinsics'):
+        tool.main(['scannet', '--root', str(tmp_path), '--out', str(tmp_path / 'index.json')])
+
+
+def test_shapes(tool, tmp_path, capsys):
+    np.savez(tmp_path / 'a.npz', points=np.zeros((3, 4, 3)), split=np.array(['train', 'test', 'train']))
+    out = tmp_path / 'index.json'
+    tool.main(['shapes', '--root', str(tmp_path), '--out', str(out), '--split', 'train'])
+    metainfo, sequences = read_sequence_index(out)
+    assert [sequence.frames for sequence in sequences] == [['a.npz/000000'], ['a.npz/000002']]
+    assert metainfo == {
+        'format_version': 1,
+        'created_by': f'strl_mmdet3d {__version__}',
+        'source': 'shapes',
+        'split': 'train',
+        'num_sequences': 2,
+        'num_frames': 2,
+        'num_sequences_with_poses': 0,
+    }
+    assert '2 key frames in 2 sequences, 0 with poses' in capsys.readouterr().out
+    tool.main(['shapes', '--root', str(tmp_path), '--out', str(out)])
+    metainfo, sequences = read_sequence_index(out)
+    assert (metainfo['split'], len(sequences)) == (None, 3)
+
+
+def test_a_file_without_shapes_is_named(tool, tmp_path):
+    np.savez(tmp_path / 'labels.npz', np.zeros(3))
+    with pytest.raises(SystemExit, match=r'labels\.npz holds no arrays that could be the shapes'):
+        tool.main(['shapes', '--root', str(tmp_path), '--out', str(tmp_path / 'index.json')])
+    assert not (tmp_path / 'index.json').exists()
+
+
+@pytest.mark.parametrize('source', ['kitti-raw', 'kitti-odometry', 'scannet', 'shapes', 'folder'])
+def test_without_scans_the_layout_is_named(tool, tmp_path, source):
+    arguments = [source, '--root', str(tmp_path), '--out', str(tmp_path / 'index.json')]
+    with pytest.raises(SystemExit, match='no scans below'):
+        tool.main(arguments)
+    with pytest.raises(SystemExit, match='nowhere is not a folder'):
+        tool.main([source, '--root', str(tmp_path / 'nowhere'), '--out', str(tmp_path / 'index.json')])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.real
+def test_real_drive(tool, real_data, tmp_path):
+    out = tmp_path / 'index.json'
+    tool.main(['kitti-raw', '--root', str(real_data / 'kitti_raw'), '--out', str(out)])
+    _, (sequence,) = read_sequence_index(out)
+    assert [int(Path(frame).stem) for frame in sequence.frames] == list(range(22))
+
+
+@pytest.mark.real
+def test_real_walk(tool, real_data, tmp_path, capsys):
+    out = tmp_path / 'index.json'
+    tool.main(['scannet', '--root', str(real_data / 'scannet_frames'), '--out', str(out)])
+    metainfo, (sequence,) = read_sequence_index(out)
+    assert [int(Path(frame).stem) for frame in sequence.frames] == list(range(0, 600, 5))
+    assert metainfo['num_left_out'] == {}
+    assert '0 frames left out' in capsys.readouterr().out
+
+
+@pytest.mark.real
+def test_real_shapes(tool, real_data, tmp_path):
+    out = tmp_path / 'index.json'
+    (tmp_path / 'shapes').mkdir()
+    (tmp_path / 'shapes/shapes69_2048.npz').symlink_to(real_data / 'shapes69_2048.npz')
+    for split, number in [('train', 1264), ('test', 385)]:
+        tool.main(['shapes', '--root', str(tmp_path / 'shapes'), '--out', str(out), '--split', split])
+        assert read_sequence_index(out)[0]['num_sequences'] == number

@@ -1,0 +1,55 @@
+"""The options of tools/train.py, as they end up in the config."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import train
+from mmengine.config import Config
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / 'run.py'
+    path.write_text("optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1))\nx = dict(y=1)\n")
+    return path
+
+
+def build(*argv) -> Config:
+    return train.build_config(train.parse_args([str(word) for word in argv]))
+
+
+def test_the_work_dir_is_named_after_the_config_unless_given(config, tmp_path):
+    assert build(config).work_dir == 'work_dirs/run'
+    assert build(config, '--work-dir', tmp_path).work_dir == str(tmp_path)
+
+
+def test_options_override_the_config(config):
+    assert build(config, '--cfg-options', 'x.y=2', 'optim_wrapper.optimizer.lr=0.5').x.y == 2
+
+
+def test_resume_takes_the_last_checkpoint_or_the_named_one(config):
+    assert 'resume' not in build(config)
+    last, named = build(config, '--resume'), build(config, '--resume', 'a.pth')
+    assert (last.resume, last.load_from) == (True, None)
+    assert (named.resume, named.load_from) == (True, 'a.pth')
+
+
+def test_amp_fits_the_device(config, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert build(config, '--amp').optim_wrapper.type == 'BFloat16OptimWrapper'
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    on_gpu = build(config, '--amp').optim_wrapper
+    assert (on_gpu.type, on_gpu.loss_scale) == ('AmpOptimWrapper', 'dynamic')
+
+
+def test_amp_leaves_a_wrapper_of_its_own_kind_and_refuses_others(config):
+    kept = build(config, '--amp', '--cfg-options', 'optim_wrapper.type=AmpOptimWrapper')
+    assert kept.optim_wrapper.type == 'AmpOptimWrapper'
+    with pytest.raises(SystemExit, match='ApexOptimWrapper'):
+        build(config, '--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper')
+
+
+def test_a_missing_config_is_told_by_name():
+    with pytest.raises(SystemExit, match=r'no config at nowhere\.py'):
+        build('nowhere.py')

@@ -1,0 +1,196 @@
+"""Make the sequence index of a data set: which frames follow each other, with poses and time stamps where it has them.
+
+Examples:
+    python tools/create_sequence_index.py kitti-raw --root data/kitti_raw --out data/kitti_raw/sequences.json
+    python tools/create_sequence_index.py kitti-odometry --root data/kitti_odometry --out sequences.json
+    python tools/create_sequence_index.py scannet --root data/scannet_frames_25k --out sequences.json
+    python tools/create_sequence_index.py scannet --root data/scannet_sens --key-frame-every 100 --out sequences.json
+    python tools/create_sequence_index.py shapes --root data/shapenet --out data/shapenet/sequences.json
+    python tools/create_sequence_index.py folder --root scans --load-dim 5 --ext .pcd.bin --out sequences.json
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from strl_mmdet3d.datasets.sequence_index import FrameSequence, SequenceIndexError, write_sequence_index
+from strl_mmdet3d.datasets.sources import (
+    DepthFrameLister,
+    ScanLister,
+    ShapeLister,
+    folder_sequences,
+    kitti_odometry_sequences,
+    kitti_raw_sequences,
+    scannet_sequences,
+    shape_sequences,
+)
+from strl_mmdet3d.version import __version__
+
+KITTI_LOAD_DIM = 4  # x, y, z, reflectance
+MAX_NAMED = 20  # of the files left out for one reason
+
+Lister = ScanLister | DepthFrameLister | ShapeLister  # what lists the key frames of a source
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    sources = parser.add_subparsers(dest='source', required=True, metavar='SOURCE')
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument('--root', type=Path, required=True, help='the data set; paths in the index are relative to it')
+    common.add_argument('--out', type=Path, required=True, help='the index to write, a .json file')
+    recordings = argparse.ArgumentParser(add_help=False, parents=[common])
+    recordings.add_argument(
+        '--key-frame-every', type=int, default=1, metavar='N', help='take every N-th frame of a sequence (default: 1)'
+    )
+    scans = argparse.ArgumentParser(add_help=False)
+    scans.add_argument(
+        '--skip-truncated', action='store_true', help='leave truncated and empty files out instead of stopping at them'
+    )
+    poses = argparse.ArgumentParser(add_help=False)
+    poses.add_argument('--no-poses', action='store_true', help='leave the poses out, even where the data has them')
+
+    sources.add_parser(
+        'kitti-raw', parents=[recordings, scans, poses], help='ROOT/DATE/DATE_drive_NNNN_sync/velodyne_points/data'
+    )
+    sources.add_parser(
+        'kitti-odometry', parents=[recordings, scans, poses], help='ROOT/sequences/NN/velodyne, ROOT/poses/NN.txt'
+    )
+    sources.add_parser(
+        'scannet',
+        parents=[recordings],
+        help='ROOT/SCENE/{depth,pose} and intrinsics_depth.txt or intrinsic/intrinsic_depth.txt; the paper takes every '
+        '100th frame, of which scannet_frames_25k consists',
+    )
+    shapes = sources.add_parser(
+        'shapes',
+        parents=[common],
+        help='ROOT/**/*.npz, each with one array (N, P, 3), as shapenet57448xyzonly.npz, or one called points',
+    )
+    shapes.add_argument('--split', help="keep only the shapes that the file's array split has this word for")
+    folder = sources.add_parser(
+        'folder', parents=[recordings, scans], help='ROOT/**: each folder with scans is a sequence'
+    )
+    folder.add_argument('--ext', default='.bin', help='how the scans are named at the end (default: .bin)')
+    folder.add_argument('--load-dim', type=int, default=4, help='float32 values per point in a file (default: 4)')
+    return parser.parse_args(argv)
+
+
+def make_lister(args: argparse.Namespace) -> Lister:
+    """Make what lists the key frames of the chosen source."""
+    if args.source == 'scannet':
+        return DepthFrameLister(args.key_frame_every)
+    if args.source == 'shapes':
+        return ShapeLister(args.split)
+    return ScanLister(
+        load_dim=getattr(args, 'load_dim', KITTI_LOAD_DIM),
+        key_frame_every=args.key_frame_every,
+        ext=getattr(args, 'ext', '.bin'),
+        skip_truncated=args.skip_truncated,
+    )
+
+
+def find_sequences(args: argparse.Namespace, lister: Lister) -> Iterator[FrameSequence]:
+    """Go through the sequences of the chosen source."""
+    if isinstance(lister, DepthFrameLister):
+        return scannet_sequences(args.root, lister)
+    if isinstance(lister, ShapeLister):
+        return shape_sequences(args.root, lister)
+    if args.source == 'kitti-raw':
+        return kitti_raw_sequences(args.root, lister, with_poses=not args.no_poses)
+    if args.source == 'kitti-odometry':
+        return kitti_odometry_sequences(args.root, lister, with_poses=not args.no_poses)
+    return folder_sequences(args.root, lister)
+
+
+def with_progress(sequences: Iterator[FrameSequence]) -> list[FrameSequence]:
+    """Collect the sequences, showing how far the listing is."""
+    collected, num_frames = [], 0
+    columns = SpinnerColumn(), TextColumn('{task.description}'), TimeElapsedColumn()
+    with Progress(*columns, transient=True) as progress:
+        task = progress.add_task('looking for frames')
+        for sequence in sequences:
+            collected.append(sequence)
+            num_frames += len(sequence.frames)
+            progress.update(task, description=f'{num_frames} key frames in {len(collected)} sequences')
+    return collected
+
+
+def left_out_files(lister: Lister) -> dict[str, list[Path]]:
+    """Give the files for which key frames were left out, by the reason."""
+    if isinstance(lister, DepthFrameLister):
+        return lister.left_out
+    if isinstance(lister, ShapeLister):
+        return {}
+    return {'truncated': lister.truncated} if lister.truncated else {}
+
+
+def describe_left_out(left_out: dict[str, list[Path]]) -> list[str]:
+    """Name the files left out, line by line; of the same reason the first ones, as there may be thousands."""
+    lines = []
+    for reason, paths in left_out.items():
+        lines += [f'left out, {reason}: {path}' for path in paths[:MAX_NAMED]]
+        if len(paths) > MAX_NAMED:
+            lines.append(f'left out, {reason}: {len(paths) - MAX_NAMED} more')
+    return lines
+
+
+def listing_metainfo(lister: Lister) -> dict[str, Any]:
+    """Say in the index how its frames were chosen, and how many were left out."""
+    if isinstance(lister, DepthFrameLister):
+        num_left_out = {reason: len(paths) for reason, paths in lister.left_out.items()}
+        return {'key_frame_every': lister.key_frame_every, 'num_left_out': num_left_out}
+    if isinstance(lister, ShapeLister):
+        return {'split': lister.split}
+    return {
+        'load_dim': lister.load_dim,
+        'key_frame_every': lister.key_frame_every,
+        'num_truncated_left_out': len(lister.truncated),
+    }
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Make the index.
+
+    Raises:
+        SystemExit: With a message, if the data or an argument is not as it should be.
+    """
+    args = parse_args(argv)
+    try:
+        lister = make_lister(args)
+        sequences = with_progress(find_sequences(args, lister))
+        left_out = left_out_files(lister)
+        if not sequences:
+            message = (
+                f'no {"usable " if left_out else ""}scans below {args.root}. Expected is the layout that '
+                f'`create_sequence_index.py --help` shows for {args.source}'
+            )
+            raise SequenceIndexError('\n'.join([message, *describe_left_out(left_out)]))
+        metainfo = {
+            'created_by': f'strl_mmdet3d {__version__}',
+            'source': args.source,
+            **listing_metainfo(lister),
+        }
+        write_sequence_index(args.out, metainfo, sequences)
+    except (SequenceIndexError, OSError) as error:
+        raise SystemExit(f'error: {error}') from error
+
+    for line in describe_left_out(left_out):
+        print(line)
+    num_frames = sum(len(sequence.frames) for sequence in sequences)
+    num_posed = sum(sequence.poses is not None for sequence in sequences)
+    num_timed = sum(sequence.timestamps is not None for sequence in sequences)
+    print(
+        f'{args.out}: {num_frames} key frames in {len(sequences)} sequences, {num_posed} with poses, {num_timed} with '
+        f'time stamps; {sum(map(len, left_out.values()))} frames left out'
+    )
+
+
+if __name__ == '__main__':
+    main()

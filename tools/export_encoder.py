@@ -1,0 +1,62 @@
+"""Write the pre-trained encoder under the detector's own names, and prove that it lands in a detector.
+
+Examples:
+    python tools/export_encoder.py work_dirs/pvrcnn_kitti_pretrain/epoch_30.pth encoder.pth
+    python tools/export_encoder.py CKPT encoder.pth --verify configs/downstream/pvrcnn_kitti_from_strl.py
+    python tools/export_encoder.py encoder.pth --verify mmdet3d::pv_rcnn/pv_rcnn_8xb2-80e_kitti-3d-3class.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmengine.hub import get_config
+
+from strl_mmdet3d.engine.export import ExportError, export_encoder, read_checkpoint, save_exported, verify_export
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoint', help='a checkpoint of the pre-training (with OUT), or an exported encoder')
+    parser.add_argument('out', nargs='?', help='the file to write; leave it out to verify an exported encoder only')
+    parser.add_argument(
+        '--leave-out',
+        nargs='+',
+        default=[],
+        metavar='TENSOR',
+        help='tensors not to export, where the downstream detector has another shape and learns them anew',
+    )
+    parser.add_argument('--verify', metavar='CONFIG', help='a downstream config in which every tensor must land')
+    args = parser.parse_args(argv)
+    if args.out is None and args.verify is None:
+        parser.error('give OUT to export, --verify CONFIG to verify, or both')
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Export, verify, and say what was done.
+
+    Raises:
+        SystemExit: With a message, if the checkpoint is none, or a tensor does not land.
+    """
+    args = parse_args(argv)
+    try:
+        exported_path = args.checkpoint
+        if args.out is not None:
+            exported = export_encoder(read_checkpoint(args.checkpoint), args.checkpoint, args.leave_out)
+            save_exported(exported, args.out)
+            size = Path(args.out).stat().st_size / 1e6
+            print(f'{len(exported["state_dict"])} tensors written to {args.out} ({size:.1f} MB)')
+            exported_path = args.out
+        if args.verify is not None:
+            config = get_config(args.verify) if '::' in args.verify else args.verify
+            print(f'{args.verify}:\n{verify_export(exported_path, config)}')
+    except (ExportError, FileNotFoundError) as error:
+        raise SystemExit(f'error: {error}') from None
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])

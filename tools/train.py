@@ -1,0 +1,102 @@
+"""Train: pre-training and fine-tuning alike, with the options of mmdet3d's own ``tools/train.py``.
+
+Examples:
+    python tools/train.py configs/strl/pvrcnn_kitti_pretrain.py
+    python tools/train.py CONFIG --work-dir work_dirs/run --cfg-options train_dataloader.batch_size=4
+    python tools/train.py CONFIG --resume
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+import strl_mmdet3d  # noqa: F401  (checks the versions; --resume needs its allow-list whatever the config imports)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='the config file')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go; work_dirs/CONFIG by default')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CKPT',
+        help='go on from a checkpoint; without a name, from the last one in the work directory',
+    )
+    parser.add_argument('--amp', action='store_true', help='mixed precision: float16 on a GPU, bfloat16 on the CPU')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='settings that override the config, such as train_cfg.max_epochs=4 param_scheduler.0.end=1',
+    )
+    # torch.distributed.launch passes the rank in this way; torchrun by the environment.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def build_config(args: argparse.Namespace) -> Config:
+    """Read the config and put the command line into it.
+
+    Raises:
+        SystemExit: If the file does not exist, or `--amp` meets an optimizer wrapper of another kind.
+    """
+    if not Path(args.config).is_file():
+        raise SystemExit(f'no config at {args.config}')
+    config = Config.fromfile(args.config)
+    config.launcher = args.launcher
+    if args.cfg_options is not None:
+        config.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        config.work_dir = args.work_dir
+    elif config.get('work_dir') is None:
+        config.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    if args.amp:
+        enable_amp(config)
+    if args.resume is not None:
+        config.resume = True
+        config.load_from = None if args.resume == 'auto' else args.resume
+    return config
+
+
+def enable_amp(config: Config) -> None:
+    """Exchange the optimizer wrapper for the one of mixed precision.
+
+    Raises:
+        SystemExit: If the config's wrapper is neither the plain one nor one of mixed precision.
+    """
+    kind = config.optim_wrapper.get('type', 'OptimWrapper')
+    if kind in ('AmpOptimWrapper', 'BFloat16OptimWrapper'):
+        return
+    if kind != 'OptimWrapper':
+        raise SystemExit(f'--amp replaces an OptimWrapper, but optim_wrapper.type is {kind}')
+    if torch.cuda.is_available():
+        config.optim_wrapper.type = 'AmpOptimWrapper'
+        config.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    else:
+        config.optim_wrapper.type = 'BFloat16OptimWrapper'
+
+
+def main(argv: list[str] | None = None) -> Runner:
+    """Train, and return the finished runner."""
+    config = build_config(parse_args(argv))
+    runner = Runner.from_cfg(config)
+    runner.train()
+    return runner
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])
