@@ -106,7 +106,8 @@ def tiny_runner(
     config = dict(
         model=tiny_strl(),
         work_dir=str(work_dir),
-        experiment_name=f'tiny_{work_dir.name}_{np.random.randint(1 << 30)}',
+        # Runners of one name share one logger, also those of two tests in the same second.
+        experiment_name=f'tiny_{uuid4().hex}',
         default_scope='mmdet3d',
         train_dataloader=dict(
             batch_size=batch,
