@@ -74,7 +74,7 @@ setup(
     # scipy and rich come with mmdet3d's and mmengine's own dependencies in any version.
     install_requires=['pytorch-optimizer>=4.0,<5', 'rich', 'scipy'],
     extras_require={
-        'probe': ['scikit-learn'],
+        'probe': ['scikit-learn', 'h5py', 'trimesh'],
         'vis': ['matplotlib'],
         'sim': ['trimesh', 'embreex'],
         'dev': ['pytest', 'hypothesis', 'ruff', 'mypy', 'interrogate'],

@@ -6,6 +6,7 @@ Examples:
     python tools/create_sequence_index.py scannet --root data/scannet_frames_25k --out sequences.json
     python tools/create_sequence_index.py scannet --root data/scannet_sens --key-frame-every 100 --out sequences.json
     python tools/create_sequence_index.py shapes --root data/shapenet --out data/shapenet/sequences.json
+    python tools/create_sequence_index.py shapes --root data/shapes_sim --split train --out data/shapes_sim/train.json
     python tools/create_sequence_index.py folder --root scans --load-dim 5 --ext .pcd.bin --out sequences.json
 """
 
@@ -71,9 +72,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     shapes = sources.add_parser(
         'shapes',
         parents=[common],
-        help='ROOT/**/*.npz, each with one array (N, P, 3), as shapenet57448xyzonly.npz, or one called points',
+        help='modelnet40_normal_resampled, modelnet40_ply_hdf5_2048, or ROOT/**: .npz, each with one array (N, P, 3), '
+        'as shapenet57448xyzonly.npz, or one called points (with label, classes and split where it has them), and '
+        'OFF, OBJ and PLY meshes (labelled if all are CLASS/{train,test}/NAME, as in ModelNet)',
     )
-    shapes.add_argument('--split', help="keep only the shapes that the file's array split has this word for")
+    shapes.add_argument('--split', help='keep only the shapes that the data has this word for')
+    shapes.add_argument('--no-labels', action='store_true', help='leave the labels out, even where the data has them')
     folder = sources.add_parser(
         'folder', parents=[recordings, scans], help='ROOT/**: each folder with scans is a sequence'
     )
@@ -87,7 +91,7 @@ def make_lister(args: argparse.Namespace) -> Lister:
     if args.source == 'scannet':
         return DepthFrameLister(args.key_frame_every)
     if args.source == 'shapes':
-        return ShapeLister(args.split)
+        return ShapeLister(args.split, with_labels=not args.no_labels)
     return ScanLister(
         load_dim=getattr(args, 'load_dim', KITTI_LOAD_DIM),
         key_frame_every=args.key_frame_every,
@@ -147,7 +151,7 @@ def listing_metainfo(lister: Lister) -> dict[str, Any]:
         num_left_out = {reason: len(paths) for reason, paths in lister.left_out.items()}
         return {'key_frame_every': lister.key_frame_every, 'num_left_out': num_left_out}
     if isinstance(lister, ShapeLister):
-        return {'split': lister.split}
+        return {'split': lister.split, **({'classes': lister.classes} if lister.classes else {})}
     return {
         'load_dim': lister.load_dim,
         'key_frame_every': lister.key_frame_every,
@@ -178,7 +182,7 @@ def main(argv: list[str] | None = None) -> None:
             **listing_metainfo(lister),
         }
         write_sequence_index(args.out, metainfo, sequences)
-    except (SequenceIndexError, OSError) as error:
+    except (SequenceIndexError, ImportError, OSError) as error:
         raise SystemExit(f'error: {error}') from error
 
     for line in describe_left_out(left_out):
@@ -186,9 +190,10 @@ def main(argv: list[str] | None = None) -> None:
     num_frames = sum(len(sequence.frames) for sequence in sequences)
     num_posed = sum(sequence.poses is not None for sequence in sequences)
     num_timed = sum(sequence.timestamps is not None for sequence in sequences)
+    num_labelled = sum(sequence.label is not None for sequence in sequences)
     print(
         f'{args.out}: {num_frames} key frames in {len(sequences)} sequences, {num_posed} with poses, {num_timed} with '
-        f'time stamps; {sum(map(len, left_out.values()))} frames left out'
+        f'time stamps, {num_labelled} with labels; {sum(map(len, left_out.values()))} frames left out'
     )
 
 

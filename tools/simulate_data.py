@@ -4,56 +4,78 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.progress import track
 
-from strl_mmdet3d.simulation import KittiSimulation, ScanNetSimulation
+from strl_mmdet3d.simulation import KittiSimulation, ScanNetSimulation, ShapesSimulation, Simulation
 from strl_mmdet3d.simulation.output_folder import is_finished, written_whole
 
 
-def add_kitti(subparsers: argparse._SubParsersAction) -> None:
-    """Add the command for KITTI."""
-    parser = subparsers.add_parser(
-        'kitti',
-        help='street drives in the raw layout and labelled frames in the detection layout',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    option = parser.add_argument
-    option('--drives', type=int, default=KittiSimulation.drives, help='drives, written to OUT/raw')
-    option('--frames-per-drive', type=int, default=KittiSimulation.frames_per_drive, help='scans in a drive, at 10 Hz')
-    option('--train', type=int, default=KittiSimulation.train, help='labelled frames for training, in OUT/object')
-    option('--val', type=int, default=KittiSimulation.val, help='labelled frames for validation')
-    option('--test', type=int, default=KittiSimulation.test, help='frames without labels')
-    option('--azimuth-steps', type=int, default=KittiSimulation.azimuth_steps, help='LiDAR firings in a revolution')
-    parser.set_defaults(simulation=KittiSimulation)
+@dataclass(frozen=True)
+class Command:
+    """A command of the tool.
+
+    Attributes:
+        simulation: What it runs.
+        help: What it writes.
+        options: What each setting but the seed is, by its name.
+    """
+
+    simulation: type[Simulation]
+    help: str
+    options: dict[str, str]
 
 
-def add_scannet(subparsers: argparse._SubParsersAction) -> None:
-    """Add the command for rooms."""
-    parser = subparsers.add_parser(
-        'scannet',
-        help='camera walks through rooms as ScanNet frames and labelled views as mmdet3d prepares SUN RGB-D',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    option = parser.add_argument
-    option('--scenes', type=int, default=ScanNetSimulation.scenes, help='walks, written to OUT/frames')
-    option('--frames-per-scene', type=int, default=ScanNetSimulation.frames_per_scene, help='frames of a walk')
-    option('--frame-step', type=int, default=ScanNetSimulation.frame_step, help='every n-th frame at 30 Hz is written')
-    option('--train', type=int, default=ScanNetSimulation.train, help='labelled training views, in OUT/sunrgbd')
-    option('--val', type=int, default=ScanNetSimulation.val, help='labelled views for validation')
-    option('--width', type=int, default=ScanNetSimulation.width, help='pixels in a row, a multiple of 4')
-    parser.set_defaults(simulation=ScanNetSimulation)
+COMMANDS = {
+    'kitti': Command(
+        KittiSimulation,
+        'street drives in the raw layout and labelled frames in the detection layout',
+        {
+            'drives': 'drives, written to OUT/raw',
+            'frames_per_drive': 'scans in a drive, at 10 Hz',
+            'train': 'labelled frames for training, in OUT/object',
+            'val': 'labelled frames for validation',
+            'test': 'frames without labels',
+            'azimuth_steps': 'LiDAR firings in a revolution',
+        },
+    ),
+    'scannet': Command(
+        ScanNetSimulation,
+        'camera walks through rooms as ScanNet frames and labelled views as mmdet3d prepares SUN RGB-D',
+        {
+            'scenes': 'walks, written to OUT/frames',
+            'frames_per_scene': 'frames of a walk',
+            'frame_step': 'every n-th frame at 30 Hz is written',
+            'train': 'labelled training views, in OUT/sunrgbd',
+            'val': 'labelled views for validation',
+            'width': 'pixels in a row, a multiple of 4',
+        },
+    ),
+    'shapes': Command(
+        ShapesSimulation,
+        'single objects of twelve classes, labelled, in OUT/shapes.npz',
+        {
+            'train': 'training shapes of each class',
+            'test': 'test shapes of each class',
+            'points': 'points of a shape',
+        },
+    ),
+}
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     subparsers = parser.add_subparsers(dest='dataset', required=True)
-    add_kitti(subparsers)
-    add_scannet(subparsers)
-    for subparser in subparsers.choices.values():
+    for name, command in COMMANDS.items():
+        subparser = subparsers.add_parser(
+            name, help=command.help, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+        for setting, help_text in command.options.items():
+            default = getattr(command.simulation, setting)
+            subparser.add_argument(f'--{setting.replace("_", "-")}', type=int, default=default, help=help_text)
         subparser.add_argument('--out', type=Path, required=True, help='folder to write; must be missing or empty')
         subparser.add_argument('--seed', type=int, default=0, help='the same seed gives the same bytes')
     return parser.parse_args()
@@ -62,9 +84,9 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run the command line."""
     options = vars(parse_args())
-    dataset, out, simulate = options.pop('dataset'), options.pop('out'), options.pop('simulation')
+    dataset, out = options.pop('dataset'), options.pop('out')
     try:
-        simulation = simulate(**options)
+        simulation = COMMANDS[dataset].simulation(**options)
         settings = {'dataset': dataset, **asdict(simulation)}
         if is_finished(out, settings):
             print(f'{out} already holds this data; nothing to do.')
@@ -74,7 +96,7 @@ def main() -> None:
     with written_whole(out, settings) as folder:
         for _ in track(simulation.write(folder), description=f'Simulating {dataset}', total=simulation.total):
             pass
-    print(f'Wrote {simulation.total} frames to {out}.')
+    print(f'Wrote {simulation.total} {simulation.UNIT} to {out}.')
 
 
 if __name__ == '__main__':

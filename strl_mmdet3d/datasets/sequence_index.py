@@ -9,7 +9,8 @@ The file is JSON, one sequence a line::
     ...]}
 
 ``poses``, ``timestamps`` and ``intrinsics`` are optional, sequence by sequence. ``intrinsics``, a 3x3 matrix, mark the
-frames as depth images. Nothing in it names the machine it was made on.
+frames as depth images. ``label``, the number of a class in the metainfo's ``classes``, is on all sequences or on none;
+only shapes have it. Nothing in it names the machine it was made on.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class FrameSequence:
         timestamps: Float64 array (N,) in seconds or None, relative to the sequence's own zero.
         intrinsics: Float64 array (3, 3) in pixels, ``[[fx, s, cx], [0, fy, cy], [0, 0, 1]]``, of the depth camera that
             took all of the frames; None if they are no depth images.
+        label: Class of what the frames show, counted from 0 in the index's ``classes``, or None.
     """
 
     sequence_id: str
@@ -56,6 +58,7 @@ class FrameSequence:
     poses: np.ndarray | None = None
     timestamps: np.ndarray | None = None
     intrinsics: np.ndarray | None = None
+    label: int | None = None
 
     def check(self) -> None:
         """Raise a SequenceIndexError, naming the sequence, unless the sequence is what the class promises."""
@@ -89,6 +92,9 @@ class FrameSequence:
             raise SequenceIndexError(
                 f'{name} has intrinsics that are no [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx and fy above 0'
             )
+        # JSON's true is an int in Python.
+        if self.label is not None and (isinstance(self.label, bool) or not isinstance(self.label, int)):
+            raise SequenceIndexError(f'{name} has the label {self.label!r} where the number of a class is expected')
 
     def to_json(self) -> str:
         """Give the sequence's line in the index."""
@@ -99,6 +105,8 @@ class FrameSequence:
             columns['timestamps'] = self.timestamps.tolist()
         if self.intrinsics is not None:
             columns['intrinsics'] = self.intrinsics.tolist()
+        if self.label is not None:
+            columns['label'] = self.label
         return json.dumps(columns)
 
     @classmethod
@@ -112,7 +120,7 @@ class FrameSequence:
                 for name in ('poses', 'timestamps', 'intrinsics')
                 if columns.get(name) is not None
             }
-            sequence = cls(columns['sequence_id'], columns['frames'], **arrays)
+            sequence = cls(columns['sequence_id'], columns['frames'], **arrays, label=columns.get('label'))
         except (KeyError, TypeError, ValueError) as error:
             name = columns.get('sequence_id', 'without a sequence_id')
             raise SequenceIndexError(f'sequence {name!r} has a missing or ragged column: {error!r}') from error
@@ -140,17 +148,53 @@ def are_intrinsics(matrix: np.ndarray) -> bool:
     )
 
 
+def check_labels(classes: Any, sequences: list[FrameSequence]) -> None:
+    """Check that the labels of an index fit its classes.
+
+    Args:
+        classes: The metainfo's ``classes``, or None if it has none.
+        sequences: The sequences of the index, each valid by itself.
+
+    Raises:
+        SequenceIndexError: If the classes are no list of different words, or some sequences have a label and others
+            have none, or a label is not in [0, len(classes)).
+    """
+    if classes is not None:
+        if not isinstance(classes, list) or not classes or not all(isinstance(word, str) and word for word in classes):
+            raise SequenceIndexError(f'the classes are {classes!r} where a list of words is expected')
+        if len(set(classes)) < len(classes):
+            raise SequenceIndexError(f'two of the classes have the same name: {classes}')
+    unlabelled = [sequence for sequence in sequences if sequence.label is None]
+    if len(unlabelled) == len(sequences):
+        return
+    if unlabelled:
+        raise SequenceIndexError(
+            f'{len(unlabelled)} of {len(sequences)} sequences have no label, {unlabelled[0].sequence_id!r} the first, '
+            'and the others have one. Label all of them or none'
+        )
+    if classes is None:
+        raise SequenceIndexError('the sequences have labels, but the metainfo has no classes that they could count')
+    for sequence in sequences:
+        assert sequence.label is not None
+        if not 0 <= sequence.label < len(classes):
+            raise SequenceIndexError(
+                f'sequence {sequence.sequence_id!r} has the label {sequence.label}, but there are {len(classes)} '
+                'classes, counted from 0'
+            )
+
+
 def write_sequence_index(path: str | Path, metainfo: dict[str, Any], sequences: Iterable[FrameSequence]) -> None:
     """Write an index in one piece: a reader sees the old file or the whole new one, never a part.
 
     Args:
         path: The file to write; its folder is made where it is missing.
         metainfo: What holds for the whole index. ``format_version`` and the numbers of sequences, frames and sequences
-            with poses are added.
+            with poses are added. ``classes``, where the sequences have labels, names what these count.
         sequences: The sequences, each of its own ``sequence_id``.
 
     Raises:
-        SequenceIndexError: If there is no sequence, two have one name, or one is not valid.
+        SequenceIndexError: If there is no sequence, two have one name, one is not valid, or labels do not fit the
+            classes.
     """
     sequences = list(sequences)
     if not sequences:
@@ -161,6 +205,7 @@ def write_sequence_index(path: str | Path, metainfo: dict[str, Any], sequences: 
         if sequence.sequence_id in names:
             raise SequenceIndexError(f'two sequences have the name {sequence.sequence_id!r}')
         names.add(sequence.sequence_id)
+    check_labels(metainfo.get('classes'), sequences)
     metainfo = {
         'format_version': FORMAT_VERSION,
         **metainfo,
@@ -197,7 +242,7 @@ def read_sequence_index(path: str | Path) -> tuple[dict[str, Any], list[FrameSeq
 
     Raises:
         SequenceIndexError: If the file is missing, no index, of a later format, or empty; if a path in it leaves the
-            data's root; or if a column does not fit its frames.
+            data's root; or if a column does not fit its frames, or labels do not fit the classes.
     """
     try:
         index = json.loads(Path(path).read_text(encoding='utf-8'))
@@ -220,6 +265,8 @@ def read_sequence_index(path: str | Path) -> tuple[dict[str, Any], list[FrameSeq
     if not index['data_list']:
         raise SequenceIndexError(f'{path} lists no sequence. Make it anew with tools/create_sequence_index.py')
     try:
-        return metainfo, [FrameSequence.from_columns(columns) for columns in index['data_list']]
+        sequences = [FrameSequence.from_columns(columns) for columns in index['data_list']]
+        check_labels(metainfo.get('classes'), sequences)
     except SequenceIndexError as error:
         raise SequenceIndexError(f'{path}: {error}') from error
+    return metainfo, sequences

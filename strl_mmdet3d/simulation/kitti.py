@@ -12,21 +12,17 @@ from strl_mmdet3d.simulation.kitti_calibration import write_raw_calibration
 from strl_mmdet3d.simulation.kitti_object import make_folders, write_frame
 from strl_mmdet3d.simulation.kitti_raw import DATE, write_drive
 from strl_mmdet3d.simulation.lidar import SpinningLidar
+from strl_mmdet3d.simulation.settings import Simulation
 
 
 @dataclass(frozen=True)
-class KittiSimulation:
-    """What to simulate. The same values give the same bytes.
+class KittiSimulation(Simulation):
+    """What to simulate of KITTI.
 
-    That holds on one machine with one set of installed packages. Elsewhere Embree and numpy may use other vector
-    instructions: a beam that grazes an edge, or a last digit that is rounded, can then differ.
-
-    Every drive and every frame of a split is drawn from its own seed, so one more of them does not change the others'
-    contents (but ``frames_per_drive`` sets the length of the streets, and with it the scenes of all drives).
-    ``train``, ``val`` and ``test`` are all 0 or all at least 1: mmdet3d's ``create_data.py`` fails on an empty split.
+    ``frames_per_drive`` sets the length of the streets, and with it the scenes of all drives. ``train``, ``val`` and
+    ``test`` are all 0 or all at least 1: mmdet3d's ``create_data.py`` fails on an empty split.
 
     Attributes:
-        seed: Seed of everything random, 0 or more.
         drives: Number of drives.
         frames_per_drive: Scans in each, at 10 Hz.
         train: Labelled frames for training.
@@ -35,7 +31,9 @@ class KittiSimulation:
         azimuth_steps: Firings of the LiDAR in a revolution.
     """
 
-    seed: int
+    AT_LEAST_1 = ('frames_per_drive', 'azimuth_steps')
+    SPLITS = ('train', 'val', 'test')
+
     drives: int = 4
     frames_per_drive: int = 12
     train: int = 8
@@ -43,25 +41,10 @@ class KittiSimulation:
     test: int = 2
     azimuth_steps: int = 2083
 
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            lowest = 1 if name in ('frames_per_drive', 'azimuth_steps') else 0
-            if value < lowest:
-                raise ValueError(f'{name} must be at least {lowest}, got {value}')
-        splits = (self.train, self.val, self.test)
-        if any(splits) and not all(splits):
-            raise ValueError(f'train, val and test must be all 0 or all at least 1, got {splits}')
-        if not self.total:
-            raise ValueError('nothing to simulate: drives, train, val and test are all 0')
-
     @property
     def total(self) -> int:
         """Number of scans, which is what the tool counts as frames."""
         return self.drives * self.frames_per_drive + self.train + self.val + self.test
-
-    def _seed_of(self, stream: int, number: int) -> np.random.SeedSequence:
-        """The seed of a drive (stream 0) or of a frame of the split ``stream``."""
-        return np.random.SeedSequence(self.seed, spawn_key=(stream, number))
 
     def write(self, root: Path) -> Iterator[None]:
         """Write the drives to ``root/raw`` and the frames to ``root/object``.
@@ -78,7 +61,8 @@ class KittiSimulation:
             date_folder.mkdir(parents=True)
             write_raw_calibration(date_folder, '01-Jan-2030 12:00:00')
         for drive in range(self.drives):
-            yield from write_drive(date_folder, drive + 1, self.frames_per_drive, lidar, self._seed_of(0, drive))
+            # Stream 0 is the drives, the later ones are the splits.
+            yield from write_drive(date_folder, drive + 1, self.frames_per_drive, lidar, self.seed_of(0, drive))
         if self.train:
             yield from self._write_frames(root / 'object', lidar)
 
@@ -94,7 +78,7 @@ class KittiSimulation:
             (image_sets / f'{split}.txt').write_text(''.join(f'{index:06d}\n' for index in indices))
         for stream, split in enumerate(('train', 'val', 'test'), start=1):
             for number, index in enumerate(splits[split]):
-                rng = np.random.default_rng(self._seed_of(stream, number))
+                rng = np.random.default_rng(self.seed_of(stream, number))
                 folder = testing if split == 'test' else training
                 write_frame(folder, index, lidar, rng, labelled=split != 'test')
                 yield

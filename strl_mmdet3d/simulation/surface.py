@@ -103,6 +103,17 @@ def capsule(start: Sequence[float], end: Sequence[float], radius: float, albedo:
     return surface(vertices * radius + np.where(towards_end[:, None], end, start), faces, albedo)
 
 
+def lathe(profile: Sequence[tuple[float, float]], albedo: float) -> Surface:
+    """What a line turned about the z axis sweeps, with 24 sides.
+
+    Args:
+        profile: Points (radius, z) of the line in metres, radii >= 0. It is closed where it ends on the axis.
+        albedo: Of the faces.
+    """
+    mesh = trimesh.creation.revolve(np.asarray(profile, dtype=np.float64), sections=24)
+    return surface(mesh.vertices, mesh.faces, albedo)
+
+
 def quads(corners: np.ndarray, albedo: float, opacity: float = 1.0) -> Surface:
     """``(Q, 4, 3)`` corners of planar quadrilaterals, each in order around it, as triangles."""
     corners = np.asarray(corners, dtype=np.float64).reshape(-1, 4, 3)

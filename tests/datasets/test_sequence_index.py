@@ -173,3 +173,44 @@ def test_names_are_unique_and_an_index_is_not_empty(tmp_path):
     with pytest.raises(SequenceIndexError, match='no sequence'):
         write_sequence_index(tmp_path / 'i.json', {}, [])
     assert not list(tmp_path.iterdir())
+
+
+def labelled(*labels):
+    return [FrameSequence(str(i), [f'{i}.bin'], label=label) for i, label in enumerate(labels)]
+
+
+def test_labels_are_kept_with_their_classes(tmp_path):
+    write_sequence_index(tmp_path / 'i.json', {'classes': ['chair', 'tür']}, labelled(1, 0, 1))
+    metainfo, sequences = read_sequence_index(tmp_path / 'i.json')
+    assert metainfo['classes'] == ['chair', 'tür']
+    assert [sequence.label for sequence in sequences] == [1, 0, 1]
+    write_sequence_index(tmp_path / 'i.json', {}, labelled(None))
+    assert read_sequence_index(tmp_path / 'i.json')[1][0].label is None
+    assert 'label' not in (tmp_path / 'i.json').read_text()
+
+
+@pytest.mark.parametrize(
+    ('classes', 'labels', 'message'),
+    [
+        (['a', 'b'], [0, 2], r"'1' has the label 2, but there are 2 classes"),
+        (['a', 'b'], [-1], 'has the label -1'),
+        (['a', 'b'], [0, None, None], r"2 of 3 sequences have no label, '1' the first"),
+        (None, [0], 'no classes'),
+        (['a', 'a'], [0], 'same name'),
+        ('ab', [0], 'list of words'),
+        (['a', ''], [0], 'list of words'),
+        ([], [0], 'list of words'),
+        (['a', 'b'], [True], 'label True'),
+        (['a', 'b'], [1.0], r'label 1\.0'),
+        (['a', 'b'], ['a'], "label 'a'"),
+    ],
+)
+def test_labels_that_do_not_fit_are_named_in_reading_and_in_writing(tmp_path, classes, labels, message):
+    metainfo = {} if classes is None else {'classes': classes}
+    with pytest.raises(SequenceIndexError, match=message):
+        write_sequence_index(tmp_path / 'out.json', metainfo, labelled(*labels))
+    data_list = [{'sequence_id': str(i), 'frames': ['0.bin'], 'label': label} for i, label in enumerate(labels)]
+    path = tmp_path / 'in.json'
+    path.write_text(json.dumps({'metainfo': metainfo, 'data_list': data_list}))
+    with pytest.raises(SequenceIndexError, match=rf'in\.json: .*{message}'):
+        read_sequence_index(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -9,7 +10,7 @@ from mmdet3d.registry import DATASETS
 from mmengine.config import Config
 from torch.utils.data import DataLoader
 
-from strl_mmdet3d.datasets import CorruptFrameError, PairKey, SequenceIndexError, write_sequence_index
+from strl_mmdet3d.datasets import CorruptFrameError, FrameSequence, PairKey, SequenceIndexError, write_sequence_index
 from strl_mmdet3d.datasets.sources import ShapeLister, shape_sequences
 
 VIEWS = ('view_1', 'view_2')
@@ -82,6 +83,23 @@ def test_missing_and_damaged_archives_are_named_when_the_dataset_is_built(tmp_pa
         build(tmp_path)
 
 
+def test_shapes_of_all_kinds_of_files_make_pairs(tmp_path):
+    with h5py.File(tmp_path / 'a.h5', 'w') as file:
+        file['data'] = np.ones((1, 5, 3), np.float32)
+    (tmp_path / 'b.txt').write_text('2,2,2,0,0,1\n' * 5)
+    (tmp_path / 'c.off').write_text('OFF\n3 1 0\n3 0 0\n3 1 0\n3 0 1\n3 0 1 2\n')
+    paths = ['a.h5/000000', 'b.txt', 'c.off']
+    sequences = [FrameSequence(path, [path], label=0) for path in paths]  # pre-training does not look at labels
+    write_sequence_index(tmp_path / 'index.json', {'classes': ['a']}, sequences)
+    dataset = build(tmp_path)
+    for index, number in enumerate([5, 5, 2048]):
+        pair = dataset[PairKey(0, 0, index)]
+        for view in VIEWS:
+            points = pair[view]['inputs']['points']
+            assert points.shape == (number, 3)
+            assert (points[:, 0] == index + 1).all()
+
+
 def test_two_frames_of_a_shape_cannot_be_had(tmp_path, shapes):
     with pytest.raises(SequenceIndexError, match="or set mode='spatial'"):
         build(tmp_path, mode='both')
@@ -92,7 +110,9 @@ def test_real_shapes_as_the_config_has_them(real_data, tmp_path):
     (tmp_path / 'shapes').mkdir()
     archive = tmp_path / 'shapes/shapes69_2048.npz'
     archive.symlink_to(real_data / 'shapes69_2048.npz')
-    write_sequence_index(tmp_path / 'index.json', {}, shape_sequences(archive.parent, ShapeLister('train')))
+    write_sequence_index(
+        tmp_path / 'index.json', {}, shape_sequences(archive.parent, ShapeLister('train', with_labels=False))
+    )
     config = Config.fromfile('configs/strl/votenet_shapenet_pretrain.py').train_dataloader.dataset
     config.update(data_root=str(archive.parent), ann_file=str(tmp_path / 'index.json'))
     dataset = DATASETS.build(config)

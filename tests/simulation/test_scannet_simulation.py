@@ -136,7 +136,7 @@ def test_labels_as_predictions_are_perfect(small):
         ({'seed': 0, 'frames_per_scene': 0}, 'frames_per_scene must be at least 1'),
         ({'seed': 0, 'frame_step': 0}, 'frame_step must be at least 1'),
         ({'seed': 0, 'width': 90}, 'multiple of 4'),
-        ({'seed': 0, 'val': 0}, 'both 0 or both at least 1'),
+        ({'seed': 0, 'val': 0}, 'all 0 or all at least 1'),
         ({'seed': 0, 'scenes': 0, 'train': 0, 'val': 0}, 'nothing to simulate'),
     ],
 )

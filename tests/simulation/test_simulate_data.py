@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,17 @@ def test_rooms(run, tmp_path, capsys):
     assert (out / 'sunrgbd' / 'sunrgbd_infos_val.pkl').is_file()
     with pytest.raises(SystemExit, match='multiple of 4'):
         run('scannet', '--out', str(tmp_path / 'other'), '--width=41')
+
+
+def test_shapes(run, tmp_path, capsys):
+    out = tmp_path / 'shapes'
+    run('shapes', '--out', str(out), '--train=1', '--test=1', '--points=16')
+    assert 'Wrote 24 shapes' in capsys.readouterr().out
+    assert {path.name for path in out.iterdir()} == {'shapes.npz', 'simulation.json'}
+
+
+def test_every_setting_is_an_option():
+    commands = runpy.run_path(str(TOOL))['COMMANDS']
+    for command in commands.values():
+        settings = {field.name for field in fields(command.simulation)}
+        assert settings == {'seed', *command.options}

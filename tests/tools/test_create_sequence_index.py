@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,31 @@ def test_shapes(tool, tmp_path, capsys):
     assert (metainfo['split'], len(sequences)) == (None, 3)
 
 
+def test_labelled_shapes(tool, tmp_path):
+    arrays = {'label': np.array([1, 0, 1]), 'classes': np.array(['bed', 'chair'])}
+    np.savez(tmp_path / 'a.npz', points=np.zeros((3, 4, 3)), split=np.array(['train', 'test', 'train']), **arrays)
+    out = tmp_path / 'index.json'
+    tool.main(['shapes', '--root', str(tmp_path), '--out', str(out), '--split', 'train'])
+    metainfo, sequences = read_sequence_index(out)
+    assert metainfo['classes'] == ['bed', 'chair']
+    assert [(sequence.frames, sequence.label) for sequence in sequences] == [
+        (['a.npz/000000'], 1),
+        (['a.npz/000002'], 1),
+    ]
+    tool.main(['shapes', '--root', str(tmp_path), '--out', str(out), '--no-labels'])
+    metainfo, sequences = read_sequence_index(out)
+    assert 'classes' not in metainfo
+    assert [sequence.label for sequence in sequences] == [None] * 3
+
+
+def test_a_package_that_is_missing_is_named(tool, tmp_path, monkeypatch):
+    for name, content in {'shape_names': 'a', 'train_files': 'a.h5', 'test_files': 'a.h5'}.items():
+        (tmp_path / f'{name}.txt').write_text(content)
+    monkeypatch.setitem(sys.modules, 'h5py', None)
+    with pytest.raises(SystemExit, match=r'a\.h5 can only be read with h5py'):
+        tool.main(['shapes', '--root', str(tmp_path), '--out', str(tmp_path / 'index.json')])
+
+
 def test_a_file_without_shapes_is_named(tool, tmp_path):
     np.savez(tmp_path / 'labels.npz', np.zeros(3))
     with pytest.raises(SystemExit, match=r'labels\.npz holds no arrays that could be the shapes'):
@@ -190,4 +216,7 @@ def test_real_shapes(tool, real_data, tmp_path):
     (tmp_path / 'shapes/shapes69_2048.npz').symlink_to(real_data / 'shapes69_2048.npz')
     for split, number in [('train', 1264), ('test', 385)]:
         tool.main(['shapes', '--root', str(tmp_path / 'shapes'), '--out', str(out), '--split', split])
-        assert read_sequence_index(out)[0]['num_sequences'] == number
+        metainfo, sequences = read_sequence_index(out)
+        assert metainfo['num_sequences'] == number
+        assert len(metainfo['classes']) == 69
+        assert {sequence.label for sequence in sequences} == set(range(69))

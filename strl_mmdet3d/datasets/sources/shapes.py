@@ -1,85 +1,113 @@
-"""Synthetic shapes in ``.npz`` archives: each shape is a sequence of one frame."""
+"""Synthetic shapes: each one is a sequence of one frame."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
 from ..sequence_index import FrameSequence, SequenceIndexError
-from ..transforms.load_shape import find_shapes, read_array, shape_path
-from ..transforms.loading import CorruptFrameError
-from .scans import natural_key, require_folder
+from .modelnet_hdf5 import FILE_LIST, SPLITS, modelnet_hdf5_tables
+from .modelnet_text import SHAPE_NAMES, modelnet_text_tables
+from .scans import require_folder
+from .shape_archives import archive_tables
+from .shape_meshes import mesh_tables
+from .shape_table import ShapeTable
 
 
 @dataclass
 class ShapeLister:
-    """Lists the shapes of an archive.
+    """Chooses among the shapes of a data set, and keeps the names of their classes.
 
     Attributes:
-        split: Keep only the shapes that the archive's array ``split`` has this word for; None keeps all.
+        split: Keep only the shapes that the data has this word for; None keeps all.
+        with_labels: Whether to take the labels, where the data has them.
+        classes: The names of the classes that the labels count, once shapes were listed; None without labels.
     """
 
     split: str | None = None
+    with_labels: bool = True
+    classes: list[str] | None = field(default=None, init=False)
 
-    def rows(self, archive: Path) -> list[int]:
-        """List the rows of an archive to keep.
+    def list_shapes(self, tables: Iterable[ShapeTable]) -> Iterator[FrameSequence]:
+        """Take the shapes of the split as sequences of one frame, named as their frame.
 
         Args:
-            archive: An ``.npz`` with one floating-point array (N, P, 3), or one called ``points``, and, where a split
-                is asked for, an array ``split`` (N,) of words.
-
-        Returns:
-            Rows in [0, N), ascending. Empty if none is of the split.
+            tables: All shapes of the data, by file. All have labels, of the same classes, or none has.
 
         Raises:
-            SequenceIndexError: If the archive is not as described.
+            SequenceIndexError: If a table is not valid, the files do not go together, or none has shapes of the split.
         """
-        try:
-            _, num_shapes = find_shapes(str(archive))
-            if self.split is None:
-                return list(range(num_shapes))
-            splits = read_array(str(archive), 'split')
-        except CorruptFrameError as error:
-            raise SequenceIndexError(str(error)) from error
-        except KeyError:
+        tables = list(tables)
+        for table in tables:
+            if not self.with_labels:
+                table.labels = table.classes = None
+            table.check()
+        self.classes = _common_classes(tables)
+        rows = [table.rows_of(self.split) for table in tables]
+        if tables and not any(rows):
+            words = {str(word) for table in tables if table.splits is not None for word in table.splits}
             raise SequenceIndexError(
-                f"{archive} has no array 'split', which --split {self.split} looks for. Leave --split out"
-            ) from None
-        if splits.shape != (num_shapes,):
-            raise SequenceIndexError(
-                f"{archive}: its array 'split' is of shape {splits.shape}, and ({num_shapes},) is expected: a word for "
-                'each shape. Leave --split out, or restore the file'
+                f'none of the shapes of {tables[0].source} (of {len(tables)} files) is of the split {self.split!r}; '
+                f'they are of {sorted(words)}. Check --split'
             )
-        return np.flatnonzero(splits == self.split).tolist()
+        for table, chosen in zip(tables, rows, strict=True):
+            for row in chosen:
+                label = None if table.labels is None else int(table.labels[row])
+                yield FrameSequence(table.paths[row], [table.paths[row]], label=label)
+
+
+def _common_classes(tables: list[ShapeTable]) -> list[str] | None:
+    """Give the classes of all tables; where the data does not name them, their numbers are their names.
+
+    Raises:
+        SequenceIndexError: If some tables have labels and others have none, or not all have the same classes.
+    """
+    labelled = [table for table in tables if table.labels is not None]
+    if not labelled:
+        return None
+    if len(labelled) < len(tables):
+        other = next(table for table in tables if table.labels is None)
+        raise SequenceIndexError(
+            f'{labelled[0].source} has labels and {other.source} has none. Make an index of each, or --no-labels'
+        )
+    for table in labelled[1:]:
+        if table.classes != labelled[0].classes:
+            raise SequenceIndexError(
+                f'{labelled[0].source} and {table.source} have different classes. Make an index of each, or --no-labels'
+            )
+    if labelled[0].classes is not None:
+        return labelled[0].classes
+    num_classes = 1 + max(int(table.labels.max()) for table in labelled if table.labels is not None)
+    return [str(label) for label in range(num_classes)]
+
+
+def shape_tables(root: Path, lister: ShapeLister) -> Iterable[ShapeTable]:
+    """List all shapes of a data set, whose layout is known by the lists that lie in its root."""
+    if (root / SHAPE_NAMES).is_file():
+        return modelnet_text_tables(root)
+    if (root / f'{SPLITS[0]}{FILE_LIST}').is_file():
+        return modelnet_hdf5_tables(root)
+    archives = archive_tables(root, lister.with_labels, with_splits=lister.split is not None)
+    return chain(archives, mesh_tables(root))
 
 
 def shape_sequences(root: Path, lister: ShapeLister) -> Iterator[FrameSequence]:
-    """Take each shape of each ``.npz`` below the root, at any depth, as a sequence of one frame.
+    """Take each shape of a data set as a sequence of one frame.
 
-    The archives are ShapeNet's ``shapenet57448xyzonly.npz``, with one array (57448, 2048, 3), or labelled ones, with
-    ``points`` (N, P, 3) and, optionally, ``split`` (N,) and more. Only the headers of the points are read here.
+    The data set is ``modelnet40_normal_resampled``, ``modelnet40_ply_hdf5_2048``, or any folder of ``.npz`` archives
+    and meshes.
 
     Args:
         root: The data's root.
-        lister: How the shapes of an archive are listed.
+        lister: Chooses the shapes.
 
     Yields:
-        Sequences named as their frame, ``ARCHIVE.npz/ROW`` (which ``LoadShape`` reads), archives in natural order.
+        Sequences named as their frame, which ``LoadShape`` reads.
 
     Raises:
-        SequenceIndexError: If the root is no folder, an archive is not as described, or none has shapes of the split.
+        SequenceIndexError: If the root is no folder, the data is not as its layout has it, or none is of the split.
     """
     require_folder(root)
-    archives = [path for path in root.rglob('*.npz') if path.is_file() and not path.name.startswith('.')]
-    num_listed = 0
-    for archive in sorted(archives, key=lambda path: natural_key(path.relative_to(root).as_posix())):
-        rows = lister.rows(archive)
-        num_listed += len(rows)
-        for row in rows:
-            path = shape_path(archive.relative_to(root).as_posix(), row)
-            yield FrameSequence(path, [path])
-    if archives and not num_listed:
-        raise SequenceIndexError(f'none of the shapes below {root} is of the split {lister.split!r}. Check --split')
+    yield from lister.list_shapes(shape_tables(root, lister))

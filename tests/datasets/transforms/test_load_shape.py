@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,15 +13,9 @@ from hypothesis import strategies as st
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import DepthPoints, LiDARPoints
 
-from strl_mmdet3d.datasets.transforms.load_shape import (
-    LoadShape,
-    find_shapes,
-    read_array,
-    read_shapes,
-    shape_path,
-    split_shape_path,
-)
+from strl_mmdet3d.datasets.transforms.load_shape import LoadShape, read_shapes, shape_path, split_shape_path
 from strl_mmdet3d.datasets.transforms.loading import CorruptFrameError
+from strl_mmdet3d.datasets.transforms.shape_npz import find_shapes, read_array
 
 
 def shapes(number=3, points=5, dtype=np.float32):
@@ -69,13 +64,14 @@ def test_an_archive_is_decoded_once(tmp_path):
     assert [len(array) for array in first] == [3, 1]
 
 
-@given(st.from_regex(r'[a-z/.]{0,8}[a-z]\.npz', fullmatch=True), st.integers(0, 10**8))
+@given(st.from_regex(r'[a-z/.]{0,8}[a-z]\.(npz|h5)', fullmatch=True), st.integers(0, 10**8))
 def test_paths_come_apart_as_they_were_put_together(archive, row):
     assert split_shape_path(shape_path(archive, row)) == (archive, row)
 
 
 @pytest.mark.parametrize(
-    'path', ['', 'a.npz', 'drive/000001.bin', 'a.npz/', 'a.npz/1.bin', 'a.npz/-1', 'a/1', 'a.npz/²']
+    'path',
+    ['', 'a.npz', 'drive/000001.bin', 'a.npz/', 'a.npz/1.bin', 'a.npz/-1', 'a/1', 'a.npz/²', 'a.txt/1', 'a.off/1'],
 )
 def test_other_paths_are_those_of_plain_files(path):
     assert split_shape_path(path) is None
@@ -167,6 +163,45 @@ class TestDamage:
         np.savez(tmp_path / 'a.npz', shapes())
         with pytest.raises(CorruptFrameError, match=r'a\.npz has no shape 3: it holds 3\..*index anew'):
             LoadShape()(frame(tmp_path / 'a.npz', 3))
+
+
+class TestDispatch:
+    def test_rows_of_both_kinds_of_archives(self, tmp_path):
+        stored = shapes()
+        np.savez(tmp_path / 'a.npz', stored)
+        with h5py.File(tmp_path / 'b.h5', 'w') as file:
+            file['data'] = -stored
+        np.testing.assert_array_equal(LoadShape()(frame(tmp_path / 'a.npz', 2))['points'].tensor, stored[2])
+        np.testing.assert_array_equal(LoadShape()(frame(tmp_path / 'b.h5', 2))['points'].tensor, -stored[2])
+
+    def test_files_by_their_names(self, tmp_path):
+        (tmp_path / 'a.txt').write_text('1,2,3\n')
+        (tmp_path / 'b.OFF').write_text('OFF\n3 1 0\n0 0 5\n1 0 5\n0 1 5\n3 0 1 2\n')
+        load = LoadShape(mesh_points=7)
+        text = load({'lidar_points': {'lidar_path': str(tmp_path / 'a.txt')}})['points']
+        assert text.tensor.tolist() == [[1, 2, 3]]
+        mesh = load({'lidar_points': {'lidar_path': str(tmp_path / 'b.OFF')}})['points']
+        assert mesh.shape == (7, 3)
+        assert (mesh.tensor[:, 2] == 5).all()
+
+    def test_a_mesh_is_parsed_once_and_its_points_are_not_changed(self, tmp_path):
+        path = tmp_path / 'a.off'
+        path.write_text('OFF\n3 1 0\n0 0 5\n1 0 5\n0 1 5\n3 0 1 2\n')
+        results = {'lidar_points': {'lidar_path': str(path)}}
+        first = LoadShape()(dict(results))['points']
+        kept = first.tensor.clone()
+        path.unlink()
+        first.translate(np.ones(3))
+        np.testing.assert_array_equal(LoadShape()(dict(results))['points'].tensor, kept)
+
+    def test_nan_in_a_text_file_is_named(self, tmp_path):
+        (tmp_path / 'a.txt').write_text('1,2,3\nnan,0,0\n')
+        with pytest.raises(CorruptFrameError, match=r'a\.txt holds NaN or Inf in 1 of 2 points'):
+            LoadShape()({'lidar_points': {'lidar_path': str(tmp_path / 'a.txt')}})
+
+    def test_a_number_of_points_that_cannot_be(self):
+        with pytest.raises(ValueError, match='mesh_points must be at least 1, got 0'):
+            LoadShape(mesh_points=0)
 
 
 @pytest.mark.parametrize('results', [{'lidar_points': {'lidar_path': '0.bin'}}, {'depth_frame': {}}])
