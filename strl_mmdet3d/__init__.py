@@ -13,6 +13,7 @@ from .version import __version__, check_versions
 
 check_versions()
 
-from . import compat, datasets, engine, models, ops  # noqa: E402  (the versions come before all that imports mmdet3d)
+# The versions come before all that imports mmdet3d.
+from . import compat, datasets, engine, evaluation, models, ops  # noqa: E402
 
-__all__ = ['__version__', 'compat', 'datasets', 'engine', 'models', 'ops']
+__all__ = ['__version__', 'compat', 'datasets', 'engine', 'evaluation', 'models', 'ops']

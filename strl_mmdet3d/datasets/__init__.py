@@ -4,6 +4,7 @@ from . import transforms
 from .pair_selection import draw_neighbour_pair, draw_window_pair, window_around
 from .sampler import PairKey, PairSampler
 from .sequence_index import FrameSequence, SequenceIndexError, read_sequence_index, write_sequence_index
+from .shape_dataset import ShapeDataset
 from .temporal_pair_dataset import TemporalPairDataset
 from .transforms.load_depth import LoadDepthFrame
 from .transforms.load_shape import LoadShape
@@ -21,6 +22,7 @@ __all__ = [
     'PairKey',
     'PairSampler',
     'SequenceIndexError',
+    'ShapeDataset',
     'TemporalPairDataset',
     'UnusablePairError',
     'draw_neighbour_pair',

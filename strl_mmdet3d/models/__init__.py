@@ -1,8 +1,22 @@
-"""The algorithm: STRL, the encoder around a stock detector, projector and predictor."""
+"""The algorithm: STRL, the encoder around a stock detector, projector and predictor; and a classifier of shapes."""
 
+from .backbones import DGCNN, FeatureKNNDGCNN, PointNet
 from .data_preprocessor import PairDataPreprocessor
 from .encoder import DetectorEncoder
 from .mlp import ProjectionMLP
+from .shape_classifier import ShapeClassifier
+from .shape_head import ShapeClsHead
 from .strl import STRL, byol_loss
 
-__all__ = ['STRL', 'DetectorEncoder', 'PairDataPreprocessor', 'ProjectionMLP', 'byol_loss']
+__all__ = [
+    'DGCNN',
+    'STRL',
+    'DetectorEncoder',
+    'FeatureKNNDGCNN',
+    'PairDataPreprocessor',
+    'PointNet',
+    'ProjectionMLP',
+    'ShapeClassifier',
+    'ShapeClsHead',
+    'byol_loss',
+]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmdet3d.models import EncoderDecoder3D
 from mmdet3d.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.hub import get_config
@@ -59,6 +60,8 @@ class DetectorEncoder(BaseModule):
         self.pool = pool
         self.detector: Any = build_detector(detector, override)
         self.data_preprocessor = self.detector.data_preprocessor
+        # mmdet3d's point segmentors take one (B, N, C) tensor, its detectors the whole of the inputs.
+        self.is_segmentor = isinstance(self.detector, EncoderDecoder3D)
         self._keep_only(trunk)
 
     def _keep_only(self, trunk: Sequence[str] | None) -> None:
@@ -89,7 +92,7 @@ class DetectorEncoder(BaseModule):
         if 'voxels' in inputs:
             # Online and target share a view, but some voxel encoders (PillarFeatureNet) write into their input.
             inputs = dict(inputs, voxels={name: tensor.clone() for name, tensor in inputs['voxels'].items()})
-        features = self.detector.extract_feat(inputs)
+        features = self.detector.extract_feat(torch.stack(inputs['points']) if self.is_segmentor else inputs)
         if self.has_points_encoder:
             features = dict(features, **self.detector.extract_points_feat(inputs, features, None))
         batch_size = len(inputs['points'])

@@ -79,8 +79,9 @@ def knn_forward(
     """The k points nearest to each center, nearest first.
 
     Where a cloud has fewer than k points, the missing ones are index 0 at squared distance 1e10. mmdet3d's DGCNN
-    ('F-KNN') passes features of more than three channels here. The CUDA kernel knows triples alone and takes the
-    first 3 N values of each cloud's share for N positions; so does this one, since models were trained that way.
+    ('F-KNN') passes features of more than three channels here. The CUDA kernel knows triples alone and reads the whole
+    batch's memory as such, from the front; so does this one, since models were trained that way. It makes no graph of
+    neighbours, and mixes the clouds of a batch: :class:`strl_mmdet3d.models.FeatureKNNDGCNN` is the remedy.
 
     Args:
         xyz_tensor (Tensor): Points, shape (B, N, 3).

@@ -1,0 +1,9 @@
+"""PointNet on labelled shapes, from scratch. Data: $SHAPES_ROOT, see `labelled_shapes.py`."""
+
+_base_ = [
+    '../_base_/models/pointnet_shapes.py',
+    '../_base_/datasets/labelled_shapes.py',
+    '../_base_/recipes/shape_finetuning.py',
+]
+
+model = _base_.classifier

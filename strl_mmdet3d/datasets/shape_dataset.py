@@ -1,0 +1,60 @@
+"""Labelled shapes, from the same sequence index that pre-training reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mmdet3d.registry import DATASETS
+from mmengine.dataset import BaseDataset
+from mmengine.fileio import join_path
+
+from .sequence_index import SequenceIndexError, read_sequence_index
+from .transforms.load_shape import read_shapes, split_shape_path
+
+
+@DATASETS.register_module()
+class ShapeDataset(BaseDataset):
+    """Shapes with one label each.
+
+    A part of the labels is a shorter index: ``tools/select_labels.py`` draws one.
+
+    The pipeline gets ``lidar_points`` (dict with ``lidar_path``, as `LoadShape` takes it), ``sample_idx`` (int) and
+    ``gt_labels_3d`` (int64 (1,)). A shape that cannot be read raises: labelled data is not replaced in silence.
+
+    Args:
+        ann_file: The index with the column ``label``, made by ``tools/create_sequence_index.py shapes`` of labelled
+            data; relative to ``data_root``, unless absolute.
+        data_root: The folder that the index was made for.
+        kwargs: mmengine's ``BaseDataset``: ``pipeline``, ``test_mode``, ``indices``, ``lazy_init`` and so on.
+
+    Raises:
+        SequenceIndexError: If the index cannot be used, or has no labels.
+        CorruptFrameError: If an archive of shapes cannot be read.
+    """
+
+    def __init__(self, ann_file: str = '', data_root: str = '', **kwargs: Any) -> None:
+        super().__init__(ann_file=ann_file, data_root=data_root, **{'data_prefix': {}, **kwargs})
+
+    def load_data_list(self) -> list[dict]:
+        """Read the index, and each archive once, so that workers forked later share it.
+
+        Returns:
+            ``lidar_points``, ``gt_labels_3d`` and ``sample_idx`` of each shape, in the order of the index.
+        """
+        metainfo, sequences = read_sequence_index(self.ann_file)
+        self._metainfo['classes'] = tuple(metainfo.get('classes') or ())
+        data_list = []
+        for number, sequence in enumerate(sequences):
+            if sequence.label is None:
+                raise SequenceIndexError(
+                    f'{self.ann_file} has no labels. Make it anew with `tools/create_sequence_index.py shapes` from '
+                    "data that has them, such as an .npz with an array 'label'"
+                )
+            path = join_path(self.data_root, sequence.frames[0])
+            label = np.array([sequence.label], np.int64)
+            data_list.append(dict(sample_idx=number, lidar_points=dict(lidar_path=path), gt_labels_3d=label))
+        shapes = (split_shape_path(join_path(self.data_root, sequence.frames[0])) for sequence in sequences)
+        for archive in dict.fromkeys(shape[0] for shape in shapes if shape):
+            read_shapes(archive)
+        return data_list

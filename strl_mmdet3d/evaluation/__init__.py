@@ -1,0 +1,5 @@
+"""How good an encoder is: probes of its features, honest baselines, metrics, label fractions."""
+
+from .shape_accuracy import ShapeAccuracy
+
+__all__ = ['ShapeAccuracy']

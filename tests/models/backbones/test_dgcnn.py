@@ -1,0 +1,92 @@
+"""DGCNN: its edge convolution edge by edge, its graph in feature space, its two poolings."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmdet3d.registry import MODELS
+from torch import nn
+
+from strl_mmdet3d.models.backbones.dgcnn import DGCNN, EdgeConv
+
+
+def trained(module):
+    """Statistics and scales of BatchNorm that are not those of a new layer; some scales negative."""
+    for name, tensor in module.state_dict().items():
+        if 'bn' in name and tensor.is_floating_point():
+            tensor.copy_(torch.rand_like(tensor) + 0.5 if 'var' in name else torch.randn_like(tensor))
+    return module
+
+
+def parts_of(layer: EdgeConv):
+    """The weight and the normalisation of an edge convolution."""
+    norms = [module for module in layer.modules() if isinstance(module, nn.BatchNorm1d)]
+    return next(weight for weight in layer.parameters() if weight.ndim == 2), norms[0]
+
+
+def edges_of(cloud: torch.Tensor, k: int) -> torch.Tensor:
+    """(N, k, 2C): for each point and each of its k nearest ones (x_j - x_i, x_i), by sorting all distances."""
+    rows = []
+    for point in cloud:
+        nearest = sorted(range(len(cloud)), key=lambda j: float((cloud[j] - point).square().sum()))[:k]
+        rows.append(torch.stack([torch.cat([cloud[j] - point, point]) for j in nearest]))
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize('channels', [3, 5])
+def test_an_edge_convolution_is_what_the_paper_says_edge_by_edge(channels):
+    layer = trained(EdgeConv(channels, 7, k=4)).eval()
+    weight, norm = parts_of(layer)
+    x = torch.randn(2, 12, channels)
+    edges = torch.stack([edges_of(cloud, 4) for cloud in x]) @ weight.T  # (2, 12, 4, 7)
+    normal = F.batch_norm(edges.flatten(0, 2), norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    expected = F.leaky_relu(normal, 0.2).view_as(edges).amax(dim=2)
+    torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_in_training_batchnorm_counts_all_edges():
+    layer = EdgeConv(3, 5, k=4).train()
+    weight, norm = parts_of(layer)
+    x = torch.randn(2, 12, 3)
+    layer(x)
+    edges = torch.cat([edges_of(cloud, 4) for cloud in x]).flatten(0, 1) @ weight.T
+    torch.testing.assert_close(norm.running_mean, 0.1 * edges.mean(dim=0), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(norm.running_var, 0.9 + 0.1 * edges.var(dim=0), rtol=1e-4, atol=1e-5)
+
+
+def test_the_layers_are_those_of_the_released_model():
+    backbone = MODELS.build(dict(type='DGCNN', k=5))
+    shapes = [tuple(weight.shape) for weight in backbone.parameters() if weight.ndim == 2]
+    assert shapes == [(64, 6), (64, 128), (128, 128), (256, 256), (1024, 512)]
+    assert len(backbone.state_dict()) == 5 * 6
+
+
+def test_the_feature_is_the_maximum_then_the_mean():
+    feature = DGCNN(k=5).eval()(torch.randn(2, 30, 3))
+    assert feature.shape == (2, 2048)
+    assert (feature[:, :1024] > feature[:, 1024:]).all()
+
+
+def test_the_order_of_the_points_does_not_matter():
+    backbone = trained(DGCNN(k=5)).eval()
+    points = torch.randn(2, 30, 3)
+    shuffled = points[:, torch.randperm(30)]
+    torch.testing.assert_close(backbone(shuffled), backbone(points), rtol=1e-3, atol=1e-4)
+
+
+def test_clouds_of_a_batch_have_graphs_of_their_own():
+    backbone = DGCNN(k=5).eval()
+    points = torch.randn(3, 30, 3)
+    torch.testing.assert_close(backbone(points)[1:2], backbone(points[1:2]), rtol=1e-4, atol=1e-5)
+
+
+def test_every_parameter_gets_a_gradient():
+    backbone = DGCNN(k=5)
+    backbone(torch.randn(3, 30, 3)).square().sum().backward()
+    assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in backbone.parameters())
+
+
+def test_too_few_points_for_the_graph_are_refused():
+    with pytest.raises(ValueError, match='a graph of 20 neighbours needs 20 points a cloud, got 10'):
+        DGCNN(k=20)(torch.randn(2, 10, 3))

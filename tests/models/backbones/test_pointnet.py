@@ -1,0 +1,59 @@
+"""PointNet: the released model's layers, computed as convolutions would, in any order of the points."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from mmdet3d.registry import MODELS
+
+from strl_mmdet3d.models import PointNet
+
+
+def trained(backbone):
+    """Statistics and scales of BatchNorm that are not those of a new layer; some scales negative."""
+    for name, tensor in backbone.state_dict().items():
+        if 'bn' in name and tensor.is_floating_point():
+            tensor.copy_(torch.rand_like(tensor) + 0.5 if 'var' in name else torch.randn_like(tensor))
+    return backbone
+
+
+def test_the_layers_are_those_of_the_released_model():
+    backbone = MODELS.build(dict(type='PointNet'))
+    shapes = [tuple(weight.shape) for weight in backbone.parameters() if weight.ndim == 2]
+    assert shapes == [(64, 3), (64, 64), (64, 64), (128, 64), (1024, 128)]
+    assert len(backbone.state_dict()) == 5 * 6
+    assert backbone(torch.randn(2, 50, 3)).shape == (2, 1024)
+
+
+def test_it_computes_convolutions_batchnorm_relu_and_the_maximum():
+    backbone = trained(PointNet(channels=(8, 16))).eval()
+    points = torch.randn(3, 20, 3)
+    x = points.transpose(1, 2)
+    weights = [weight for weight in backbone.parameters() if weight.ndim == 2]
+    norms = [module for module in backbone.modules() if isinstance(module, torch.nn.BatchNorm1d)]
+    for weight, norm in zip(weights, norms, strict=True):
+        x = F.conv1d(x, weight[..., None])
+        x = F.relu(F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias))
+    torch.testing.assert_close(backbone(points), x.amax(dim=2))
+
+
+def test_in_training_batchnorm_counts_the_points_of_all_clouds():
+    backbone = PointNet(channels=(4,)).train()
+    points = torch.randn(2, 30, 3)
+    backbone(points)
+    weight = next(weight for weight in backbone.parameters() if weight.ndim == 2)
+    norm = next(module for module in backbone.modules() if isinstance(module, torch.nn.BatchNorm1d))
+    torch.testing.assert_close(norm.running_mean, 0.1 * (points.flatten(0, 1) @ weight.T).mean(dim=0))
+
+
+def test_neither_the_order_of_the_points_nor_a_repetition_matters():
+    backbone = trained(PointNet()).eval()
+    points = torch.randn(2, 40, 3)
+    repeated = torch.cat([points, points[:, :7]], dim=1)[:, torch.randperm(47)]
+    torch.testing.assert_close(backbone(repeated), backbone(points))
+
+
+def test_every_parameter_gets_a_gradient():
+    backbone = PointNet()
+    backbone(torch.randn(4, 40, 3)).square().sum().backward()
+    assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in backbone.parameters())
