@@ -1,0 +1,50 @@
+"""The statistics of BatchNorm, measured on data: what makes a random encoder an honest baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@torch.no_grad()
+def calibrate_batchnorm(encoder: nn.Module, batches: Iterable[Any]) -> int:
+    """Let each BatchNorm of an encoder measure its statistics, in one pass in train mode; nothing else changes.
+
+    As initialised, a BatchNorm believes that its input has mean 0 and variance 1. In eval mode a random encoder then
+    shrinks its signal layer by layer, and any pre-training looks good beside it, because any training at all would
+    measure the statistics. After the pass they are the mean, over the batches, of each batch's mean and unbiased
+    variance. Batches should be drawn at random: batches of one class each have too small a variance.
+
+    Args:
+        encoder: The encoder; it is left in eval mode. Its weights do not change.
+        batches: What the encoder is called with, one batch after the other, all of about one size.
+
+    Returns:
+        The number of BatchNorm layers; 0 means that there is nothing to calibrate, and no batch was looked at.
+
+    Raises:
+        ValueError: If there are layers to calibrate, but no batch.
+    """
+    layers = [layer for layer in encoder.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
+    momenta = [layer.momentum for layer in layers]
+    encoder.eval()  # dropout and the like stay off: only the layers that measure are put in train mode
+    try:
+        for layer in layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # torch's word for the plain mean over all batches
+            layer.train()
+        num_batches = 0
+        for batch in batches if layers else ():
+            encoder(batch)
+            num_batches += 1
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+            layer.eval()
+    if layers and not num_batches:
+        raise ValueError('calibrate_batchnorm got no batch to measure the statistics on')
+    return len(layers)

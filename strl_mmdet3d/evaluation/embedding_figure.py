@@ -1,0 +1,48 @@
+"""A picture of features: t-SNE, before and after pre-training side by side (paper, Fig. 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.manifold import TSNE
+
+PERPLEXITY = 30.0
+NUM_NAMED = 10  # as many as matplotlib's palette 'tab10' has colours
+PANEL_SIZE = 6.0  # inches
+
+
+def draw_embeddings(features: dict[str, np.ndarray], labels: np.ndarray, classes: Sequence[str], seed: int) -> Figure:
+    """Embed the features of the same samples in the plane, and draw them side by side.
+
+    Args:
+        features: What each panel is called, and its features (N, D); N >= 4.
+        labels: Int (N,); the ten largest classes are coloured and named, the others are grey.
+        classes: The classes' names, by label.
+        seed: Of t-SNE.
+
+    Returns:
+        The picture.
+
+    Raises:
+        ValueError: If there are fewer than four samples.
+    """
+    if len(labels) < 4:
+        raise ValueError(f't-SNE needs at least four samples, there are {len(labels)}')
+    # t-SNE wants three samples for each of the neighbours that it looks at.
+    perplexity = min(PERPLEXITY, (len(labels) - 1) / 3)
+    counts = np.bincount(labels, minlength=len(classes))
+    named = [label for label in np.argsort(-counts, kind='stable')[:NUM_NAMED] if counts[label]]
+    figure = Figure(figsize=(len(features) * PANEL_SIZE, PANEL_SIZE + 1), layout='constrained')
+    for axes, (title, x) in zip(figure.subplots(1, len(features), squeeze=False)[0], features.items(), strict=True):
+        plane = TSNE(perplexity=perplexity, init='pca', random_state=seed).fit_transform(x)
+        others = ~np.isin(labels, named)
+        axes.scatter(*plane[others].T, s=4, c='lightgrey', label='other classes' if others.any() else None)
+        for i, label in enumerate(named):
+            axes.scatter(*plane[labels == label].T, s=12, color=f'C{i}', label=classes[label])
+        axes.set_title(title)
+        axes.set_xticks([])
+        axes.set_yticks([])
+    figure.legend(*axes.get_legend_handles_labels(), loc='outside lower center', ncols=6, fontsize=8)
+    return figure

@@ -1,0 +1,150 @@
+"""From a labelled data set to arrays: clouds and labels, and an encoder's features of the clouds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+T = TypeVar('T')
+
+BATCH_SIZE = 32
+"""Clouds that are encoded at a time; in eval mode it changes the time only."""
+
+
+@dataclass
+class LabelledClouds:
+    """A labelled data set, as its pipeline has prepared it.
+
+    Attributes:
+        points: Float32 (N, P, C), P points of each of N clouds; the first three channels are x, y and z.
+        labels: Int64 (N,), positions in the data set's classes.
+    """
+
+    points: Tensor
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        """Give the number of clouds."""
+        return len(self.labels)
+
+
+def read_clouds(dataset: Dataset, seed: int, description: str | None = None) -> LabelledClouds:
+    """Take all clouds out of a data set, one after the other.
+
+    Args:
+        dataset: Gives ``inputs['points']`` and ``data_samples.gt_instances_3d.labels_3d``, one label a cloud. It is
+            the sampling of points only that may be random in its pipeline.
+        seed: What numpy's global state, from which transforms draw, is seeded with meanwhile.
+        description: What the progress bar says; None shows no bar.
+
+    Returns:
+        The clouds and labels, in the order of the data set.
+
+    Raises:
+        ValueError: If the data set is empty, a cloud has several labels or none, or two differ in the number of points.
+    """
+    num_clouds = len(dataset)  # type: ignore[arg-type]
+    state = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        indices = range(num_clouds) if description is None else progress(range(num_clouds), description)
+        items = [dataset[index] for index in indices]
+    finally:
+        np.random.set_state(state)
+    labels = [item['data_samples'].gt_instances_3d.labels_3d for item in items]
+    counts = {len(label) for label in labels}
+    if counts != {1}:
+        raise ValueError(f'a probe needs one label a cloud, the data set of {num_clouds} gives {sorted(counts)}')
+    points = [item['inputs']['points'].float() for item in items]
+    sizes = sorted({len(cloud) for cloud in points})
+    if len(sizes) > 1:
+        raise ValueError(
+            f'the clouds have {sizes[0]} to {sizes[-1]} points: end their pipeline with DownSamplePoints, so that all '
+            'have as many'
+        )
+    return LabelledClouds(torch.stack(points), torch.cat(labels).numpy().astype(np.int64))
+
+
+def batches_of(encoder: nn.Module, points: Tensor, batch_size: int = BATCH_SIZE) -> Iterator[dict]:
+    """Make batches as the encoder takes them, by its own data preprocessor.
+
+    Args:
+        encoder: A :class:`DetectorEncoder`, or any module with a ``data_preprocessor`` of mmdet3d.
+        points: Float32 (N, P, C).
+        batch_size: Clouds a batch; the last one may have fewer.
+
+    Yields:
+        The preprocessor's ``inputs``.
+    """
+    preprocess: Any = encoder.data_preprocessor
+    for batch in points.split(batch_size):
+        yield preprocess(dict(inputs=dict(points=list(batch)), data_samples=None))['inputs']
+
+
+def shuffled_batches_of(encoder: nn.Module, points: Tensor, seed: int, batch_size: int = BATCH_SIZE) -> Iterator[dict]:
+    """Make batches of random clouds, each cloud once, for `calibrate_batchnorm`.
+
+    A last batch that is not full is left out, where there is a full one: it would count as much as the others.
+
+    Args:
+        encoder: As in `batches_of`.
+        points: Float32 (N, P, C).
+        seed: The order of the clouds depends on nothing else.
+        batch_size: Clouds a batch.
+
+    Yields:
+        The preprocessor's ``inputs``.
+    """
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(points)))
+    num_used = len(points) // batch_size * batch_size or len(points)
+    yield from batches_of(encoder, points[order[:num_used]], batch_size)
+
+
+@torch.no_grad()
+def collect_features(
+    encoder: nn.Module, points: Tensor, batch_size: int = BATCH_SIZE, description: str | None = None
+) -> np.ndarray:
+    """Encode clouds in eval mode.
+
+    Args:
+        encoder: As in `batches_of`; it is left in eval mode.
+        points: Float32 (N, P, C), N > 0.
+        batch_size: Clouds a batch.
+        description: What the progress bar says; None shows no bar.
+
+    Returns:
+        Float32 (N, D): for an encoder of STRL what its projector gets.
+
+    Raises:
+        ValueError: If a feature is NaN or infinite.
+    """
+    encoder.eval()
+    batches: Iterator[dict] = batches_of(encoder, points, batch_size)
+    if description is not None:
+        batches = progress(batches, description, total=-(-len(points) // batch_size))
+    features = torch.cat([encoder(batch).float().cpu() for batch in batches]).numpy()
+    if not np.isfinite(features).all():
+        raise ValueError('the encoder gives features that are NaN or infinite: did its pre-training diverge?')
+    return features
+
+
+def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """Show a progress bar on stderr, where it stays out of results.
+
+    Args:
+        items: What there is to do.
+        description: What is done.
+        total: How many items, where they do not tell it themselves.
+
+    Yields:
+        The items.
+    """
+    yield from track(items, description, total=total, console=Console(stderr=True))

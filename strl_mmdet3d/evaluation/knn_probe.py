@@ -1,0 +1,43 @@
+"""Nearest neighbours among the features of a frozen encoder: a probe that learns nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
+
+from .folds import rare_classes_allowed, stratified_folds
+from .linear_probe import FittedProbe
+
+K_GRID = (1, 3, 5, 10, 20)
+"""Numbers of neighbours that are tried. Small ones are among them, because a rare class has few samples to find."""
+
+
+def cosine_knn(
+    train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray, seed: int
+) -> FittedProbe:
+    """Classify by the k nearest training samples in the cosine distance, the nearer the more weight.
+
+    Args:
+        train_x: Features (N, D), as the encoder gives them.
+        train_y: Labels (N,).
+        test_x: Features (M, D).
+        test_y: Labels (M,).
+        seed: Of the folds by which k is chosen inside the training part.
+
+    Returns:
+        The probe; `chosen` is k, the smallest of those that are equally good.
+
+    Raises:
+        ValueError: If no class has two training samples.
+    """
+    folds = stratified_folds(train_y, seed)
+    smallest_part = len(train_y) - -(-len(train_y) // folds.get_n_splits())
+    search = GridSearchCV(
+        KNeighborsClassifier(metric='cosine', weights='distance'),
+        {'n_neighbors': [k for k in K_GRID if k <= smallest_part]},
+        cv=folds,
+    )
+    with rare_classes_allowed():
+        search.fit(train_x, train_y)
+    return FittedProbe(100 * search.score(test_x, test_y), 100 * search.best_score_, search.best_params_['n_neighbors'])

@@ -1,0 +1,91 @@
+"""All probes of one set of features, on all classes or on those with many samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .knn_probe import cosine_knn
+from .linear_probe import FittedProbe, standardised_svm, unscaled_svm
+
+
+@dataclass
+class Part:
+    """The samples that a probe is about: those of some classes.
+
+    Attributes:
+        min_shapes: How many samples, training and test together, each of the classes has at least; 0 for all classes.
+        train: Boolean (N,), which training samples belong to it.
+        test: Boolean (M,), which test samples do.
+        num_classes: The number of the classes.
+    """
+
+    min_shapes: int
+    train: np.ndarray
+    test: np.ndarray
+    num_classes: int
+
+    def __str__(self) -> str:
+        """Name it: '21 classes with at least 40 shapes: 700 to train on, 200 to test on'."""
+        which = f' with at least {self.min_shapes} shapes' if self.min_shapes else ''
+        return f'{self.num_classes} classes{which}: {self.train.sum()} shapes to train on, {self.test.sum()} to test on'
+
+
+@dataclass
+class Scores:
+    """What the probes say of one encoder, in per cent of the test samples.
+
+    Attributes:
+        unscaled: The paper's SVM.
+        standardised: The SVM on standardised features.
+        knn: Nearest neighbours.
+    """
+
+    unscaled: float
+    standardised: FittedProbe
+    knn: FittedProbe
+
+
+def large_classes(train_y: np.ndarray, test_y: np.ndarray, min_shapes: int) -> Part:
+    """Take the classes with many samples; a probe of them is a problem of its own, without the other classes.
+
+    Args:
+        train_y: Labels (N,) of the training part.
+        test_y: Labels (M,) of the test part.
+        min_shapes: The least number of samples of a class in both parts together; 0 takes all classes.
+
+    Returns:
+        The samples of these classes.
+    """
+    counts = np.bincount(np.concatenate([train_y, test_y]))
+    large = (counts > 0) & (counts >= min_shapes)
+    return Part(min_shapes, large[train_y], large[test_y], int(large.sum()))
+
+
+def run_probes(
+    part: Part,
+    train_x: np.ndarray,
+    train_y: np.ndarray,
+    test_x: np.ndarray,
+    test_y: np.ndarray,
+    seed: int,
+) -> Scores:
+    """Run all probes.
+
+    Args:
+        part: Which samples to look at.
+        train_x: Features (N, D).
+        train_y: Labels (N,).
+        test_x: Features (M, D).
+        test_y: Labels (M,).
+        seed: Of the folds.
+
+    Returns:
+        The scores.
+
+    Raises:
+        ValueError: If no class has two training samples.
+    """
+    arrays = (train_x[part.train], train_y[part.train], test_x[part.test], test_y[part.test])
+    return Scores(unscaled_svm(*arrays), standardised_svm(*arrays, seed), cosine_knn(*arrays, seed))

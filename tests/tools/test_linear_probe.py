@@ -1,0 +1,166 @@
+"""tools/linear_probe.py from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import create_sequence_index
+import linear_probe
+import numpy as np
+import pytest
+import select_labels
+import torch
+from mmdet3d.registry import MODELS
+from tiny_shapes import CLASSES, SIZES, tiny_dataset, tiny_shape_strl, write_shape_config
+
+CONFIG = Path(__file__).parents[2] / 'configs/downstream/pointnet_shapes_from_strl.py'
+BASELINES = [linear_probe.CALIBRATED, linear_probe.UNCALIBRATED, linear_probe.HANDCRAFTED]
+
+
+@pytest.fixture
+def config(tmp_path):
+    return str(write_shape_config(tmp_path / 'shapes.py'))
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    paths = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        model = MODELS.build(tiny_shape_strl())
+        if seed:  # an encoder that sees nothing
+            torch.nn.init.zeros_(model.online_encoder.detector.backbone[3].weight)
+        paths.append(str(tmp_path / f'seed_{seed}.pth'))
+        torch.save(dict(meta={}, state_dict=model.state_dict()), paths[-1])
+    return paths
+
+
+def probe(capsys, monkeypatch, *argv):
+    monkeypatch.setenv('COLUMNS', '200')
+    linear_probe.main([*argv, '--num-points', '70'])
+    return capsys.readouterr().out
+
+
+def test_the_baselines_always_stand_beside_the_checkpoint(config, checkpoints, tmp_path, capsys, monkeypatch):
+    out = tmp_path / 'deep' / 'probe.json'
+    told = probe(capsys, monkeypatch, config, checkpoints[0], '--seeds', '2', '--min-shapes', '12', '--out', str(out))
+    result = json.loads(out.read_text())
+    assert result['seeds'] == [0, 1]
+    assert [part['num_classes'] for part in result['parts']] == [3, 2]
+    assert [(part['num_train'], part['num_test']) for part in result['parts']] == [(26, 15), (22, 11)]
+    for part in result['parts']:
+        assert [row['name'] for row in part['rows']] == [checkpoints[0], *BASELINES]
+        for row in part['rows']:
+            for column in linear_probe.COLUMNS:
+                assert len(row[column]) == 2
+                assert all(0 <= value <= 100 for value in row[column])
+    by_name = {row['name']: row for row in result['parts'][0]['rows']}
+    assert np.mean(by_name[linear_probe.HANDCRAFTED]['standardised']) > 90
+    assert np.mean(by_name[linear_probe.CALIBRATED]['standardised']) > 90
+    assert '3 classes: 26 shapes to train on, 15 to test on' in told
+    assert '2 classes with at least 12 shapes: 22 shapes to train on' in told
+    shown = linear_probe.told(by_name[linear_probe.CALIBRATED]['standardised'])
+    assert any(linear_probe.CALIBRATED in line and shown in line for line in told.splitlines())
+
+
+def test_the_same_call_gives_the_same_numbers(config, checkpoints, tmp_path, capsys, monkeypatch):
+    outs = [tmp_path / name for name in ('a.json', 'b.json')]
+    for out in outs:
+        probe(capsys, monkeypatch, config, checkpoints[0], '--seeds', '1', '--out', str(out))
+    assert outs[0].read_text() == outs[1].read_text()
+
+
+def test_a_checkpoint_is_chosen_without_the_test_shapes(config, checkpoints, tmp_path, capsys, monkeypatch):
+    out = tmp_path / 'probe.json'
+    argv = [config, *checkpoints[::-1], '--choose', '--no-baselines', '--seeds', '1', '--out', str(out)]
+    encode = linear_probe.Probe.encode
+
+    def spy(self, encoder, name, part):
+        assert (name, part) != (checkpoints[1], 'test')
+        return encode(self, encoder, name, part)
+
+    monkeypatch.setattr(linear_probe.Probe, 'encode', spy)
+    told = probe(capsys, monkeypatch, *argv)
+    result = json.loads(out.read_text())
+    assert list(result['choice']) == checkpoints
+    assert [row['name'] for row in result['parts'][0]['rows']] == checkpoints[:1]
+    ranked = [line.split()[-1] for line in told.splitlines() if line.endswith('.pth')]
+    assert ranked == checkpoints
+
+
+def test_runs_of_a_recipe_are_averaged(config, checkpoints, tmp_path, capsys, monkeypatch):
+    out = tmp_path / 'probe.json'
+    probe(capsys, monkeypatch, config, *checkpoints, '--average', '--no-baselines', '--seeds', '2', '--out', str(out))
+    first, second, both = json.loads(out.read_text())['parts'][0]['rows']
+    assert both['name'] == '2 checkpoints'
+    assert both['knn'] == [np.mean(first['knn']), np.mean(second['knn'])]
+
+
+def test_the_picture_is_drawn(config, checkpoints, tmp_path, capsys, monkeypatch):
+    picture = tmp_path / 'deep' / 'tsne.png'
+    probe(capsys, monkeypatch, config, checkpoints[0], '--seeds', '1', '--no-baselines', '--tsne', str(picture))
+    assert picture.read_bytes().startswith(b'\x89PNG')
+
+
+def test_means_and_deviations_by_hand():
+    assert linear_probe.told([60.0]) == '60.0'
+    assert linear_probe.told([60.0, 64.0]) == '62.0 +- 2.8'
+
+
+@pytest.mark.parametrize(
+    'argv',
+    [
+        ['CONFIG', '--no-baselines'],
+        ['CONFIG', 'a.pth', '--choose'],
+        ['CONFIG', 'a.pth', 'a.pth', '--average'],
+        ['CONFIG', 'a.pth', 'b.pth', '--average', '--choose'],
+        ['CONFIG', '--tsne', 'a.png'],
+        ['CONFIG', 'a.pth', '--seeds', '0'],
+    ],
+)
+def test_calls_that_make_no_sense_are_refused(argv):
+    with pytest.raises(SystemExit) as stopped:
+        linear_probe.parse_args(argv)
+    assert stopped.value.code == 2
+
+
+def test_what_does_not_fit_is_told_by_name(config, checkpoints, tmp_path):
+    with pytest.raises(SystemExit, match='no config at'):
+        linear_probe.main([str(tmp_path / 'none.py')])
+    with pytest.raises(SystemExit, match='no checkpoint at'):
+        linear_probe.main([config, str(tmp_path / 'none.pth')])
+    with pytest.raises(SystemExit, match='did not land'):
+        linear_probe.main([config, checkpoints[0], '--cfg-options', 'model.width=8'])
+    pretraining = write_shape_config(tmp_path / 'pretraining.py', test_dataloader=None)
+    with pytest.raises(SystemExit, match=r'pretraining\.py has no labelled shapes'):
+        linear_probe.main([str(pretraining)])
+
+
+def test_shapes_of_different_classes_are_refused(tmp_path):
+    other = dict(dataset=tiny_dataset([2, 2, 2]) | dict(classes=['stick', 'ball', 'plate']))
+    config = write_shape_config(tmp_path / 'shapes.py', test_dataloader=other)
+    with pytest.raises(SystemExit, match='different classes'):
+        linear_probe.main([str(config)])
+
+
+def test_the_shipped_config_with_a_part_of_the_labels(tmp_path, capsys, monkeypatch):
+    labels = np.tile(np.arange(3), 12)
+    points = np.random.default_rng(0).normal(size=(36, 90, 3)) * SIZES[labels][:, None]
+    np.savez(
+        tmp_path / 'shapes.npz',
+        points=points.astype(np.float32),
+        label=labels,
+        classes=np.array(CLASSES),
+        split=np.repeat(['train', 'test'], 18),
+    )
+    for split in ('train', 'test'):
+        out = str(tmp_path / f'{split}.json')
+        create_sequence_index.main(['shapes', '--root', str(tmp_path), '--split', split, '--out', out])
+    select_labels.main([str(tmp_path / 'train.json'), str(tmp_path / 'few.json'), '--fraction', '0.5'])
+    monkeypatch.setenv('SHAPES_ROOT', str(tmp_path))
+    few = ['--cfg-options', 'train_dataloader.dataset.ann_file=few.json']
+    told = probe(capsys, monkeypatch, str(CONFIG), '--seeds', '1', *few)
+    assert '3 classes: 9 shapes to train on, 18 to test on' in told
+    assert '--min-shapes 40: 0 of 3 classes' in told
+    assert all(baseline in told for baseline in BASELINES)
