@@ -17,15 +17,7 @@ model = dict(
 train_dataloader = dict(
     dataset=dict(
         pipeline=[
-            dict(
-                type='MultiView',
-                load=[dict(type='LoadShape')],
-                augment=_base_.shape_augmentation,
-                pack=[
-                    dict(type='DownSamplePoints', num_points=2048),
-                    dict(type='Pack3DDetInputs', keys=['points']),
-                ],
-            )
+            dict(type='MultiView', load=_base_.load_shape, augment=_base_.shape_augmentation, pack=_base_.pack_shape)
         ],
     ),
 )

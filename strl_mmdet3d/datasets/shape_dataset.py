@@ -10,7 +10,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.fileio import join_path
 
 from .sequence_index import SequenceIndexError, read_sequence_index
-from .transforms.load_shape import read_shapes, split_shape_path
+from .transforms.load_shape import read_archives
 
 
 @DATASETS.register_module()
@@ -54,7 +54,5 @@ class ShapeDataset(BaseDataset):
             path = join_path(self.data_root, sequence.frames[0])
             label = np.array([sequence.label], np.int64)
             data_list.append(dict(sample_idx=number, lidar_points=dict(lidar_path=path), gt_labels_3d=label))
-        shapes = (split_shape_path(join_path(self.data_root, sequence.frames[0])) for sequence in sequences)
-        for archive in dict.fromkeys(shape[0] for shape in shapes if shape):
-            read_shapes(archive)
+        read_archives((sequence.frames[0] for sequence in sequences), self.data_root)
         return data_list

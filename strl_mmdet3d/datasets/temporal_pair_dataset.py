@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 from .pair_selection import draw_neighbour_pair, draw_window_pair
 from .sampler import PairKey
 from .sequence_index import FrameSequence, SequenceIndexError, read_sequence_index
-from .transforms.load_shape import read_shapes, split_shape_path
+from .transforms.load_shape import read_archives, split_shape_path
 from .transforms.loading import UnusablePairError
 from .transforms.views import VIEWS
 
@@ -121,7 +121,7 @@ class TemporalPairDataset(Dataset):
         self.metainfo, sequences = read_sequence_index(self.ann_file)
         self._store(self._long_enough(sequences))
         self._check_root()
-        self._read_archives()
+        read_archives((frame.decode() for frame in self._frames), data_root)
 
     def _long_enough(self, sequences: list[FrameSequence]) -> list[FrameSequence]:
         """Leave out the sequences that hold no two frames, where two are needed, and say how many there are."""
@@ -199,16 +199,6 @@ class TemporalPairDataset(Dataset):
                 f'{missing[0]} does not exist, but {self.ann_file} lists it. If the data has moved, set data_root to '
                 'the folder that the index was made for; otherwise make the index anew'
             )
-
-    def _read_archives(self) -> None:
-        """Decode the archives that an index of shapes lists, so that the workers forked later share them.
-
-        Raises:
-            CorruptFrameError: If an archive cannot be read, or holds no shapes.
-        """
-        shapes = (split_shape_path(frame.decode()) for frame in self._frames)
-        for archive in dict.fromkeys(shape[0] for shape in shapes if shape):
-            read_shapes(join_path(self.data_root, archive))
 
     def _path(self, frame: int) -> str:
         """Give the full path of a frame, counted over all sequences."""

@@ -13,6 +13,8 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from ..models.stack_clouds import stack_clouds
+
 T = TypeVar('T')
 
 BATCH_SIZE = 32
@@ -64,13 +66,7 @@ def read_clouds(dataset: Dataset, seed: int, description: str | None = None) -> 
     if counts != {1}:
         raise ValueError(f'a probe needs one label a cloud, the data set of {num_clouds} gives {sorted(counts)}')
     points = [item['inputs']['points'].float() for item in items]
-    sizes = sorted({len(cloud) for cloud in points})
-    if len(sizes) > 1:
-        raise ValueError(
-            f'the clouds have {sizes[0]} to {sizes[-1]} points: end their pipeline with DownSamplePoints, so that all '
-            'have as many'
-        )
-    return LabelledClouds(torch.stack(points), torch.cat(labels).numpy().astype(np.int64))
+    return LabelledClouds(stack_clouds(points), torch.cat(labels).numpy().astype(np.int64))
 
 
 def batches_of(encoder: nn.Module, points: Tensor, batch_size: int = BATCH_SIZE) -> Iterator[dict]:

@@ -18,6 +18,7 @@ from mmengine.utils import get_installed_path
 from torch import Tensor, nn
 
 from .pooling import POOLINGS, pool_clouds
+from .stack_clouds import stack_clouds
 
 
 @MODELS.register_module()
@@ -92,7 +93,7 @@ class DetectorEncoder(BaseModule):
         if 'voxels' in inputs:
             # Online and target share a view, but some voxel encoders (PillarFeatureNet) write into their input.
             inputs = dict(inputs, voxels={name: tensor.clone() for name, tensor in inputs['voxels'].items()})
-        features = self.detector.extract_feat(torch.stack(inputs['points']) if self.is_segmentor else inputs)
+        features = self.detector.extract_feat(stack_clouds(inputs['points']) if self.is_segmentor else inputs)
         if self.has_points_encoder:
             features = dict(features, **self.detector.extract_points_feat(inputs, features, None))
         batch_size = len(inputs['points'])

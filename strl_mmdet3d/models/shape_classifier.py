@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from mmdet3d.models import Base3DDetector
 from mmdet3d.registry import MODELS
 from mmdet3d.structures import Det3DDataSample
 from torch import Tensor
+
+from .stack_clouds import stack_clouds
 
 
 @MODELS.register_module()
@@ -42,14 +43,7 @@ class ShapeClassifier(Base3DDetector):
         Raises:
             ValueError: If the clouds differ in their number of points.
         """
-        points = batch_inputs['points']
-        sizes = sorted({len(cloud) for cloud in points})
-        if len(sizes) > 1:
-            raise ValueError(
-                f'the clouds of a batch have {sizes[0]} to {sizes[-1]} points: end their pipeline with '
-                'DownSamplePoints, so that all have as many'
-            )
-        return self.backbone(torch.stack(list(points)))
+        return self.backbone(stack_clouds(batch_inputs['points']))
 
     def loss(
         self, batch_inputs: dict, batch_data_samples: Sequence[Det3DDataSample], **kwargs: Any

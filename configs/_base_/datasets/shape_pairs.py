@@ -3,8 +3,15 @@
 Data: $SHAPENET_ROOT, data/shapes_sim without it; a folder with shapenet57448xyzonly.npz, or other shapes, and an index by
 `tools/create_sequence_index.py shapes --root $SHAPENET_ROOT --out $SHAPENET_ROOT/sequences.json`.
 
-A shape has no second frame: both views are made of the same one. A config sets the pipeline, with its recipe's views.
+A shape has no second frame: both views are made of the same one. A config sets the pipeline, with its recipe's views
+between the two parts here.
 """
+
+load_shape = [dict(type='LoadShape')]
+pack_shape = [
+    dict(type='DownSamplePoints', num_points=2048),
+    dict(type='Pack3DDetInputs', keys=['points']),
+]
 
 train_dataloader = dict(
     batch_size=48,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures.points import get_points_type
-from mmengine.fileio import get_local_path
+from mmengine.fileio import get_local_path, join_path
 
 from .loading import CorruptFrameError
 from .shape_hdf5 import read_hdf5
@@ -118,6 +119,21 @@ def split_shape_path(path: str) -> tuple[str, int] | None:
     archive, _, row = path.rpartition('/')
     is_row = archive.endswith(tuple(ARCHIVE_READERS)) and row.isascii() and row.isdigit()
     return (archive, int(row)) if is_row else None
+
+
+def read_archives(frames: Iterable[str], data_root: str) -> None:
+    """Decode the archives that frames name, so that the workers forked later share them.
+
+    Args:
+        frames: Frames of a sequence index, relative to the root; those of no archive are passed over.
+        data_root: The folder that the index was made for.
+
+    Raises:
+        CorruptFrameError: If an archive cannot be read, or holds no shapes.
+    """
+    shapes = map(split_shape_path, frames)
+    for archive in dict.fromkeys(shape[0] for shape in shapes if shape):
+        read_shapes(join_path(data_root, archive))
 
 
 @cache  # without a limit: all archives of a run are drawn from at random, and would be decoded over and over

@@ -1,0 +1,29 @@
+"""From a list of clouds to one tensor, for the models that take all clouds of a batch at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def stack_clouds(clouds: Sequence[Tensor]) -> Tensor:
+    """Stack clouds of as many points each.
+
+    Args:
+        clouds: B clouds (N, C), B > 0.
+
+    Returns:
+        (B, N, C).
+
+    Raises:
+        ValueError: If the clouds differ in their number of points.
+    """
+    sizes = sorted({len(cloud) for cloud in clouds})
+    if len(sizes) > 1:
+        raise ValueError(
+            f'the clouds have {sizes[0]} to {sizes[-1]} points: end their pipeline with DownSamplePoints, so that all '
+            'have as many'
+        )
+    return torch.stack(list(clouds))
