@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,8 @@ from mmdet3d.registry import DATASETS
 from mmengine.config import ConfigDict
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
+
+from strl_mmdet3d.datasets import PairKey
 
 RANGE = [0.0, -8.0, -3.0, 16.0, 8.0, 1.0]
 
@@ -80,7 +83,7 @@ def pair_batch(size: int = 3, seed: int = 0) -> dict:
 
 @DATASETS.register_module(force=True)
 class RandomPairs(Dataset):
-    """Pairs of a random cloud and the same cloud, jittered; a pure function of the index."""
+    """Pairs of a random cloud and the same cloud, jittered; a pure function of the index, or of the key."""
 
     METAINFO: dict = {}
 
@@ -93,8 +96,8 @@ class RandomPairs(Dataset):
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> dict:
-        rng = np.random.default_rng(index)
+    def __getitem__(self, index: int | PairKey) -> dict:
+        rng = np.random.default_rng(astuple(index) if isinstance(index, PairKey) else index)
         cloud = random_cloud(rng)
         other = cloud + torch.from_numpy(rng.normal(0, 1e-3, cloud.shape).astype(np.float32))
         return {'view_1': dict(inputs=dict(points=cloud)), 'view_2': dict(inputs=dict(points=other))}

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 
-import strl_mmdet3d  # noqa: F401  (checks the versions; --resume needs its allow-list whatever the config imports)
+# Importing the package checks the versions; and --resume needs its allow-list, whatever the config imports.
+from strl_mmdet3d.engine.distributed import use_ranks_without_gpu
+from strl_mmdet3d.engine.work_dir import WorkDirError, prepare_work_dir
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -66,10 +68,26 @@ def build_config(args: argparse.Namespace) -> Config:
         config.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     if args.amp:
         enable_amp(config)
-    if args.resume is not None:
-        config.resume = True
-        config.load_from = None if args.resume == 'auto' else args.resume
+    choose_start(config, args.resume)
     return config
+
+
+def choose_start(config: Config, resume: str | None) -> None:
+    """Say in the config where the run begins: anew, from a named checkpoint, or from the last in the work directory.
+
+    What torchrun or Slurm has started again goes on from the last checkpoint, whatever the command line says.
+
+    Args:
+        config: The config; ``resume`` and ``load_from`` are set. Without a checkpoint to go on from they stay, so that
+            fine-tuning begins with its pre-trained weights.
+        resume: What ``--resume`` says: None, 'auto', or a checkpoint.
+    """
+    if any(int(os.environ.get(f'{starter}_RESTART_COUNT', 0)) for starter in ('TORCHELASTIC', 'SLURM')):
+        resume = 'auto'
+    if resume == 'auto':
+        resume = find_latest_checkpoint(config.work_dir)
+    if resume:
+        config.resume, config.load_from = True, resume
 
 
 def enable_amp(config: Config) -> None:
@@ -91,8 +109,20 @@ def enable_amp(config: Config) -> None:
 
 
 def main(argv: list[str] | None = None) -> Runner:
-    """Train, and return the finished runner."""
+    """Train, and return the finished runner.
+
+    Raises:
+        SystemExit: With a message, if the config, the launcher or the work directory is not as it should be.
+    """
     config = build_config(parse_args(argv))
+    use_ranks_without_gpu(config)
+    try:
+        prepare_work_dir(config.work_dir)
+    except WorkDirError as error:
+        raise SystemExit(f'error: {error}') from None
+    if not config.get('resume') and int(os.environ.get('RANK', 0)) == 0:
+        # Of a run before this one in the same folder: no restart may take it for ours. The checkpoint itself stays.
+        (Path(config.work_dir) / 'last_checkpoint').unlink(missing_ok=True)
     runner = Runner.from_cfg(config)
     runner.train()
     return runner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from mmdet3d.registry import DATA_SAMPLERS
 from mmengine.dataset import DefaultSampler
@@ -41,9 +42,15 @@ class PairSampler(DefaultSampler):
         seed (int, optional): The run's seed, the same on all ranks; the Runner fills it in. None draws one and shares
             it among the ranks. Defaults to None.
         round_up (bool): Whether to give all ranks the same number of items. Defaults to True.
+
+    Attributes:
+        start (int): How many of this rank's items the next epoch leaves out at its beginning, because a run that is
+            resumed has seen them; `PretrainLoop` sets it. The length stays that of a whole epoch.
     """
 
+    start = 0
+
     def __iter__(self) -> Iterator[PairKey]:
-        """Iterate over this rank's keys for the current epoch."""
-        for index in super().__iter__():
+        """Iterate over this rank's keys for the current epoch, from `start` on."""
+        for index in islice(super().__iter__(), self.start, None):
             yield PairKey(self.seed, self.epoch, index)

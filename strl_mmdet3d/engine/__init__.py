@@ -1,6 +1,15 @@
-"""What happens around the training step: target update, optimizers, safe checkpoints, export, freezing."""
+"""What happens around the training step: loop, ranks, target update, optimizers, safe checkpoints, export, freezing."""
 
-from . import checkpoint_safety, hooks, optimizers
+from . import checkpoint_safety, distributed, hooks, optimizers, pretrain_loop
 from .export import ExportError, export_encoder, verify_export
 
-__all__ = ['ExportError', 'checkpoint_safety', 'export_encoder', 'hooks', 'optimizers', 'verify_export']
+__all__ = [
+    'ExportError',
+    'checkpoint_safety',
+    'distributed',
+    'export_encoder',
+    'hooks',
+    'optimizers',
+    'pretrain_loop',
+    'verify_export',
+]

@@ -9,7 +9,7 @@ another length needs other ends of the schedule too, e.g. for 4 epochs
 _base_ = ['../augmentations/strl_paper.py']
 
 max_epochs = 100
-train_cfg = dict(by_epoch=True, max_epochs=max_epochs)
+train_cfg = dict(type='PretrainLoop', max_epochs=max_epochs)
 
 # BYOL's LARS: rate 0.2, layer-wise trust 0.001, weight decay 1.5e-6, none of both for 1-D parameters. The paper says
 # "LARS" and no more.

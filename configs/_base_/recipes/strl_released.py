@@ -7,7 +7,7 @@ its BatchNorm statistics; pairs are neighbouring frames (`selection='neighbour'`
 _base_ = ['../augmentations/strl_released.py']
 
 max_epochs = 100
-train_cfg = dict(by_epoch=True, max_epochs=max_epochs)
+train_cfg = dict(type='PretrainLoop', max_epochs=max_epochs)
 
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3))
 

@@ -1,8 +1,9 @@
-"""Hooks: the target update, the export at the end of a run, checked loads, freezing."""
+"""Hooks: the target update, checkpoints, the export at the end of a run, checked loads, freezing."""
 
+from .checkpoint_hook import WholeCheckpointHook
 from .export_hook import ExportEncoderHook
 from .freeze_hook import FreezeHook
 from .target_update_hook import TargetUpdateHook
 from .verify_load_hook import VerifyLoadHook
 
-__all__ = ['ExportEncoderHook', 'FreezeHook', 'TargetUpdateHook', 'VerifyLoadHook']
+__all__ = ['ExportEncoderHook', 'FreezeHook', 'TargetUpdateHook', 'VerifyLoadHook', 'WholeCheckpointHook']

@@ -1,0 +1,68 @@
+"""Training on several ranks, with GPUs by NCCL and without by gloo."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.model import MMDistributedDataParallel
+from mmengine.registry import MODEL_WRAPPERS  # the Runner looks into the root registry, not into mmdet3d's
+from torch import distributed, nn
+
+ENVIRONMENT = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
+
+
+@MODEL_WRAPPERS.register_module()
+class STRLDistributedDataParallel(MMDistributedDataParallel):
+    """mmengine's distributed wrapper, which works without a GPU too.
+
+    The gradient of a step is the mean over the ranks, so the target, which follows the parameters by one rule, is the
+    same on all of them. Running statistics of BatchNorm are those of rank 0: ``broadcast_buffers`` is on, which is
+    torch's default, not mmengine's.
+
+    Args:
+        module: The model.
+        device_ids: The GPU of this rank, which the Runner gives whether there is one or not.
+        kwargs: What torch's ``DistributedDataParallel`` takes besides.
+    """
+
+    def __init__(self, module: nn.Module, device_ids: Sequence[int] | None = None, **kwargs: Any) -> None:
+        on_gpu = next(module.parameters()).is_cuda
+        super().__init__(module, device_ids=device_ids if on_gpu else None, **kwargs)
+
+
+def use_ranks_without_gpu(config: Config) -> None:
+    """Let a run with a launcher train on the CPU; where there is a GPU, or no launcher, change nothing.
+
+    mmengine's launchers ask for a GPU. So the process group is made here, with gloo, before the Runner looks for one;
+    the wrapper becomes one that takes the CPU, and synchronised BatchNorm, which torch has for GPUs only, is left out.
+
+    Args:
+        config: The run's config; ``launcher`` says how it was started.
+
+    Raises:
+        SystemExit: If the launcher is not torchrun's, or its environment is missing.
+    """
+    if config.launcher == 'none' or torch.cuda.is_available():
+        return
+    if config.launcher != 'pytorch':
+        raise SystemExit(
+            f'error: without a GPU, ranks are started by torchrun (tools/dist_train.sh), not {config.launcher}'
+        )
+    missing = [name for name in ENVIRONMENT if name not in os.environ]
+    if missing:
+        raise SystemExit(f'error: --launcher pytorch without {", ".join(missing)}: start it by tools/dist_train.sh')
+    if config.get('sync_bn'):
+        print('without a GPU, sync_bn has no effect: BatchNorm takes the statistics of each rank by itself')
+        config.sync_bn = None
+    wrapper = config.setdefault('model_wrapper_cfg', dict())
+    if 'find_unused_parameters' in config:  # the Runner reads it only where no wrapper is named
+        wrapper.setdefault('find_unused_parameters', config.find_unused_parameters)
+    wrapper.setdefault('type', STRLDistributedDataParallel.__name__)
+    if not distributed.is_initialized():
+        timeout = config.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
+        distributed.init_process_group('gloo', timeout=timedelta(seconds=timeout))

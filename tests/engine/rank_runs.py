@@ -1,0 +1,122 @@
+"""Short runs for the tests of ranks; `test_distributed.py` makes them alone, and starts this file by torchrun on two."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from mmdet3d.registry import MODELS
+from mmengine.config import Config
+from mmengine.dist import get_rank, get_world_size
+from mmengine.hooks import Hook
+from mmengine.runner import find_latest_checkpoint
+from tiny import tiny_runner, tiny_strl
+from torch import nn
+
+from strl_mmdet3d.engine.distributed import use_ranks_without_gpu
+from strl_mmdet3d.models.strl import STRL
+
+GLOBAL_BATCH, LENGTH, EPOCHS = 4, 13, 2  # 13 pairs: of the second rank, one is a repeated one
+
+
+class Killed(Exception):
+    """Stands for the end of all ranks."""
+
+
+class Watch(Hook):
+    """Keeps what happens on this rank; ends the run where it is told to, before the checkpoint of that iteration."""
+
+    priority = 'ABOVE_NORMAL'
+
+    def __init__(self, die_after: int | None):
+        self.die_after = die_after
+        self.seen: dict[str, list] = dict(loss=[], gradient=[], pairs=[], target=[])
+
+    def before_train(self, runner):
+        def keep(optimizer, args, kwargs):
+            parameters = [p for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
+            self.seen['gradient'].append(torch.cat([p.grad.flatten() for p in parameters]))
+
+        runner.optim_wrapper.optimizer.register_step_pre_hook(keep)
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        model = getattr(runner.model, 'module', runner.model)
+        self.seen['loss'].append(outputs['loss'].item())
+        self.seen['pairs'] += [points.sum().item() for points in data_batch['view_1']['inputs']['points']]
+        self.seen['target'].append(torch.cat([p.flatten().clone() for p in model.target_encoder.parameters()]))
+        if runner.iter == self.die_after:
+            raise Killed
+
+
+def without_batchnorm(model: nn.Module) -> None:
+    """Replace every BatchNorm: it takes the statistics of a rank's own pairs, by which two ranks differ from one."""
+    for name, child in model.named_children():
+        if isinstance(child, nn.modules.batchnorm._BatchNorm):
+            setattr(model, name, nn.Identity())
+        else:
+            without_batchnorm(child)
+
+
+@MODELS.register_module(force=True)
+class STRLWithoutBatchNorm(STRL):
+    """Each pair by itself."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        without_batchnorm(self)
+
+
+def run(folder: Path, batchnorm=True, accumulate=1, amp=False, die_after=None, resume=False) -> dict:
+    """Train on however many ranks there are, with the same global batch."""
+    runner = tiny_runner(
+        folder,
+        epochs=EPOCHS,
+        experiment_name=folder.name + str(resume),
+        model=tiny_strl(type='STRL' if batchnorm else 'STRLWithoutBatchNorm'),
+        launcher='pytorch' if get_world_size() > 1 else 'none',
+        model_wrapper_cfg=dict(type='STRLDistributedDataParallel'),
+        optim_wrapper=dict(
+            type='BFloat16OptimWrapper' if amp else 'OptimWrapper',
+            optimizer=dict(type='SGD', lr=0.05, momentum=0.9),
+            accumulative_counts=accumulate,
+        ),
+        train_dataloader=dict(
+            batch_size=GLOBAL_BATCH // get_world_size(),
+            num_workers=0,
+            drop_last=True,
+            dataset=dict(type='RandomPairs', length=LENGTH),
+            sampler=dict(type='PairSampler'),
+            collate_fn=dict(type='pseudo_collate'),
+        ),
+        train_cfg=dict(type='PretrainLoop', max_epochs=EPOCHS),
+        default_hooks=dict(checkpoint=dict(type='WholeCheckpointHook', interval=1, by_epoch=False)),
+    )
+    if resume:
+        runner._resume, runner._load_from = True, find_latest_checkpoint(str(folder))
+    watch = Watch(die_after)
+    runner.register_hook(watch)
+    try:
+        runner.train()
+    except Killed:
+        pass
+    model = getattr(runner.model, 'module', runner.model)
+    return watch.seen | dict(state=model.state_dict())
+
+
+def all_runs(folder: Path) -> dict[str, dict]:
+    """Make the runs that the tests compare."""
+    runs = dict(
+        plain=run(folder / 'plain', batchnorm=False),
+        accumulated=run(folder / 'accumulated', batchnorm=False, accumulate=2),
+        amp=run(folder / 'amp', batchnorm=False, amp=True),
+        whole=run(folder / 'whole', accumulate=2, amp=True),
+    )
+    run(folder / 'killed', accumulate=2, amp=True, die_after=4)
+    return runs | dict(resumed=run(folder / 'killed', accumulate=2, amp=True, resume=True))
+
+
+if __name__ == '__main__':
+    use_ranks_without_gpu(Config(dict(launcher='pytorch')))
+    out = Path(sys.argv[1])
+    torch.save(all_runs(out), out / f'rank_{get_rank()}.pt')

@@ -1,0 +1,130 @@
+"""Checkpoints: whole, the newest ones kept, the last one named; and what a full disk does."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import tiny_runner
+
+from strl_mmdet3d.engine.hooks import checkpoint_hook
+from strl_mmdet3d.engine.work_dir import WorkDirError, prepare_work_dir, replace_file
+
+Usage = namedtuple('Usage', 'total used free')
+
+
+def runner_of(work_dir, **hook):
+    options = dict(type='WholeCheckpointHook', interval=1, max_keep_ckpts=2) | hook
+    return tiny_runner(work_dir, epochs=4, length=6, default_hooks=dict(checkpoint=options))
+
+
+def checkpoints(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if '.pth' in path.name)
+
+
+def test_the_newest_are_kept_and_the_last_is_named(tmp_path):
+    runner_of(tmp_path).train()
+    assert checkpoints(tmp_path) == ['epoch_3.pth', 'epoch_4.pth']
+    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_4.pth')
+    meta = torch.load(tmp_path / 'epoch_4.pth', weights_only=True)['meta']
+    assert (meta['epoch'], meta['iter']) == (4, 12)
+
+
+def test_nothing_is_removed_before_the_new_one_is_whole(tmp_path, monkeypatch):
+    runner = runner_of(tmp_path, max_keep_ckpts=1)
+    seen = []
+    save = runner.save_checkpoint
+
+    def watched(out_dir, filename, **kwargs):
+        before = checkpoints(tmp_path)
+        save(out_dir, filename, **kwargs)
+        seen.append((before, filename, set(checkpoints(tmp_path)) - set(before)))
+
+    monkeypatch.setattr(runner, 'save_checkpoint', watched)
+    runner.train()
+    assert seen == [
+        ([f'epoch_{number - 1}.pth'] if number > 1 else [], f'epoch_{number}.pth.part', {f'epoch_{number}.pth.part'})
+        for number in range(1, 5)
+    ]
+    assert checkpoints(tmp_path) == ['epoch_4.pth']
+
+
+def test_a_full_disk_is_told_and_the_last_good_checkpoint_stays(tmp_path, monkeypatch):
+    runner = runner_of(tmp_path)
+    save = runner.save_checkpoint
+
+    def full(out_dir, filename, **kwargs):
+        if filename.startswith('epoch_3'):
+            (Path(out_dir) / filename).write_bytes(b'half')
+            raise OSError(28, 'No space left on device')
+        save(out_dir, filename, **kwargs)
+
+    monkeypatch.setattr(runner, 'save_checkpoint', full)
+    with pytest.raises(WorkDirError, match=r'epoch_3\.pth cannot be written .*No space left.*epoch_2\.pth.*--resume'):
+        runner.train()
+    assert checkpoints(tmp_path) == ['epoch_1.pth', 'epoch_2.pth']
+    assert (tmp_path / 'last_checkpoint').read_text().endswith('epoch_2.pth')
+
+
+def test_too_little_space_is_told_before_the_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, 'disk_usage', lambda folder: Usage(0, 0, 1000))
+    runner = runner_of(tmp_path)
+    with pytest.raises(WorkDirError, match=r'0 MiB are free in .* a checkpoint takes up to'):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
+    (tmp_path / 'epoch_9.pth.part').write_bytes(b'half')
+    (tmp_path / 'mine.part').write_bytes(b'not ours')
+    runner_of(tmp_path).train()
+    assert checkpoints(tmp_path) == ['epoch_3.pth', 'epoch_4.pth']
+    assert (tmp_path / 'mine.part').exists()
+
+
+def test_a_checkpoint_waits_for_the_end_of_the_step(tmp_path):
+    runner = tiny_runner(
+        tmp_path,
+        epochs=2,
+        length=8,
+        accumulate=3,  # 4 iterations an epoch: steps after 3 and 6, and the last, incomplete one after 8
+        default_hooks=dict(checkpoint=dict(type='WholeCheckpointHook', interval=1)),
+    )
+    runner.train()
+    metas = [torch.load(tmp_path / f'epoch_{number}.pth', weights_only=True)['meta'] for number in (1, 2)]
+    assert [(meta['epoch'], meta['iter']) for meta in metas] == [(1, 6), (2, 8)]
+
+
+def test_storage_that_is_no_local_disk_is_left_to_mmengine(tmp_path, monkeypatch):
+    runner = runner_of(tmp_path)
+    monkeypatch.setattr(checkpoint_hook, 'LocalBackend', dict)  # the backend is none of these
+    runner.train()
+    assert checkpoints(tmp_path) == ['epoch_3.pth', 'epoch_4.pth']
+
+
+def test_a_work_dir_that_cannot_be_written_to_is_told(tmp_path):
+    prepare_work_dir(tmp_path / 'new' / 'run')
+    assert (tmp_path / 'new' / 'run').is_dir()
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(WorkDirError, match=r'file/run cannot be written to .*--work-dir'):
+        prepare_work_dir(tmp_path / 'file' / 'run')
+
+
+def test_a_full_disk_is_told_by_the_small_file(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('os.fsync', full)
+    with pytest.raises(WorkDirError, match='No space left on device'):
+        prepare_work_dir(tmp_path)
+
+
+def test_a_text_file_is_replaced_as_a_whole(tmp_path):
+    path = tmp_path / 'name'
+    for text in ('old', 'newer'):
+        replace_file(path, text)
+        assert path.read_text() == text
+    assert list(tmp_path.iterdir()) == [path]
