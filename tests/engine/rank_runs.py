@@ -1,8 +1,9 @@
-"""Short runs for the tests of ranks; `test_distributed.py` makes them alone, and starts this file by torchrun on two."""
+"""Short runs for the tests of ranks: `test_distributed.py` makes them on one, and starts this file by torchrun on two."""
 
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from strl_mmdet3d.models.strl import STRL
 GLOBAL_BATCH, LENGTH, EPOCHS = 4, 13, 2  # 13 pairs: of the second rank, one is a repeated one
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the end of all ranks."""
 
 
@@ -46,7 +47,7 @@ class Watch(Hook):
         self.seen['pairs'] += [points.sum().item() for points in data_batch['view_1']['inputs']['points']]
         self.seen['target'].append(torch.cat([p.flatten().clone() for p in model.target_encoder.parameters()]))
         if runner.iter == self.die_after:
-            raise Killed
+            raise KilledError
 
 
 def without_batchnorm(model: nn.Module) -> None:
@@ -96,10 +97,8 @@ def run(folder: Path, batchnorm=True, accumulate=1, amp=False, die_after=None, r
         runner._resume, runner._load_from = True, find_latest_checkpoint(str(folder))
     watch = Watch(die_after)
     runner.register_hook(watch)
-    try:
+    with suppress(KilledError):
         runner.train()
-    except Killed:
-        pass
     model = getattr(runner.model, 'module', runner.model)
     return watch.seen | dict(state=model.state_dict())
 

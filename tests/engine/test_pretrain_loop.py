@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ class DropoutMLP(ProjectionMLP):
         self.append(nn.Dropout(0.3))
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill."""
 
 
@@ -42,9 +43,9 @@ class Losses(Hook):
         self.values, self.die_after = {}, die_after
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        self.values[runner.iter] = (float(outputs['loss']), runner.optim_wrapper.get_lr()['lr'][0])
+        self.values[runner.iter] = (outputs['loss'].item(), runner.optim_wrapper.get_lr()['lr'][0])
         if runner.iter == self.die_after:
-            raise Killed
+            raise KilledError
 
 
 def run(work_dir, die_after=None, resume=False, accumulate=1, amp=False, by_epoch=False, workers=0, **changes):
@@ -83,10 +84,8 @@ def run(work_dir, die_after=None, resume=False, accumulate=1, amp=False, by_epoc
         runner._resume, runner._load_from = True, find_latest_checkpoint(str(work_dir))
     losses = Losses(die_after)
     runner.register_hook(losses)
-    try:
+    with suppress(KilledError):
         runner.train()
-    except Killed:
-        pass
     return losses.values, runner
 
 

@@ -1,0 +1,159 @@
+"""Pre-training killed (SIGKILL) at random moments and resumed, by the commands a user gives, ends as if it never was.
+
+By default few kills; STRL_KILLS=20 makes twenty of one rank and three of two ranks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import create_sequence_index
+import numpy as np
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).parents[1]
+KILLS = int(os.environ.get('STRL_KILLS', 2))
+KILLS_OF_RANKS = 3 if KILLS >= 20 else 1
+EPOCHS, SHAPES, BATCH = 4, 40, 4  # 40 iterations
+OPTIONS = [
+    'train_dataloader.num_workers=1',
+    f'train_cfg.max_epochs={EPOCHS}',
+    'param_scheduler.0.end=1',
+    'param_scheduler.1.begin=1',
+    f'param_scheduler.1.end={EPOCHS}',
+    'default_hooks.checkpoint.interval=3',
+    'default_hooks.checkpoint.by_epoch=False',
+    'default_hooks.logger.interval=1',
+]
+
+
+@pytest.fixture(scope='module')
+def shapes(tmp_path_factory):
+    root = tmp_path_factory.mktemp('shapes')
+    points = np.random.default_rng(0).normal(size=(SHAPES, 2048, 3)).astype(np.float32)
+    np.savez(root / 'shapes.npz', points=points)
+    create_sequence_index.main(['shapes', '--root', str(root), '--out', str(root / 'sequences.json')])
+    return root
+
+
+def start(shapes: Path, work_dir: Path, ranks: int = 1, restarts: int = 0) -> subprocess.Popen:
+    """Give the command: always the same, and `--resume` is what a second try adds."""
+    arguments = ['configs/strl/pointnet_shapenet_pretrain.py', '--work-dir', str(work_dir), '--resume']
+    arguments += ['--cfg-options', f'train_dataloader.batch_size={BATCH // ranks}', *OPTIONS]
+    if ranks == 1:
+        command = [sys.executable, 'tools/train.py', *arguments]
+    else:
+        command = ['tools/dist_train.sh', arguments[0], str(ranks), *arguments[1:]]
+    port = str(random.randint(20000, 60000))
+    environment = os.environ | dict(
+        SHAPENET_ROOT=str(shapes), OMP_NUM_THREADS='1', PYTHON=sys.executable, PORT=port, MAX_RESTARTS=str(restarts)
+    )
+    log = (work_dir.parent / f'{work_dir.name}.log').open('ab')
+    return subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log, start_new_session=True)
+
+
+def finish(process: subprocess.Popen, work_dir: Path) -> None:
+    code = process.wait(timeout=600)
+    assert code == 0, (work_dir.parent / f'{work_dir.name}.log').read_text()[-3000:]
+
+
+def losses(work_dir: Path) -> dict[int, float]:
+    """The loss of each iteration as the logs of all sessions have it, the later session's where there are two."""
+    found = {}
+    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        for line in path.read_text().splitlines():
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:  # the line that the kill cut off
+                continue
+            if 'loss' in row:
+                found[row['step']] = row['loss']
+    return found
+
+
+def encoder(work_dir: Path) -> dict:
+    return torch.load(work_dir / 'encoder.pth', weights_only=True)['state_dict']
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    assert sorted(losses(one)) == list(range(1, EPOCHS * SHAPES // BATCH + 1))
+    assert losses(one) == losses(other)
+    mine, theirs = encoder(one), encoder(other)
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def wait_for(condition, process: subprocess.Popen) -> None:
+    """Wait until something is seen, or the process has ended."""
+    deadline = time.monotonic() + 300
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def kill_group(process: subprocess.Popen) -> None:
+    """Kill the process and its workers at once, as the end of a machine does."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_a_run_killed_again_and_again_ends_as_one_that_was_not(shapes, tmp_path):
+    whole, killed = tmp_path / 'whole', tmp_path / 'killed'
+    began = time.monotonic()
+    undisturbed = start(shapes, whole)
+    wait_for(lambda: losses(whole), undisturbed)
+    to_first = time.monotonic() - began
+    finish(undisturbed, whole)
+    training = time.monotonic() - began - to_first
+
+    rng = random.Random(0)
+    alive = 0
+    for _ in range(KILLS):
+        process = start(shapes, killed)
+        # From half of the time that starting takes, to where on average all kills together leave one run's length.
+        time.sleep(rng.uniform(0.5 * to_first, to_first + 1.5 * training / KILLS))
+        alive += process.poll() is None
+        kill_group(process)
+    assert alive > KILLS // 2
+    finish(start(shapes, killed), killed)
+    assert_same_run(whole, killed)
+
+
+def test_ranks_that_torchrun_starts_again_end_as_those_that_were_not_killed(shapes, tmp_path):
+    whole, killed = tmp_path / 'whole', tmp_path / 'killed'
+    finish(start(shapes, whole, ranks=2), whole)
+    rng = random.Random(1)
+    process = start(shapes, killed, ranks=2, restarts=KILLS_OF_RANKS)
+    for number in range(KILLS_OF_RANKS):
+        before = max(losses(killed), default=0)
+        after = before + rng.randint(1, 40 // (KILLS_OF_RANKS + 1) - 3)
+        wait_for(lambda after=after: max(losses(killed), default=0) >= after, process)
+        ranks = subprocess.run(
+            ['pgrep', '-f', f'train.py .*--work-dir {killed}'], capture_output=True, text=True, check=True
+        ).stdout.split()
+        ranks = [int(pid) for pid in ranks if int(pid) != process.pid and is_rank(int(pid))]
+        assert ranks, number
+        os.kill(rng.choice(ranks), signal.SIGKILL)
+        time.sleep(2)
+    finish(process, killed)
+    assert_same_run(whole, killed)
+
+
+def is_rank(pid: int) -> bool:
+    """Tell a rank from the launcher and from the workers of its dataloader."""
+    try:
+        environment = Path(f'/proc/{pid}/environ').read_bytes().split(b'\0')
+        parent = int(Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[1])
+        return (
+            any(word.startswith(b'LOCAL_RANK=') for word in environment)
+            and b'torch.distributed.run' in Path(f'/proc/{parent}/cmdline').read_bytes()
+        )
+    except (FileNotFoundError, ProcessLookupError):
+        return False
