@@ -23,13 +23,14 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         """Move to the device and voxelize, view by view.
 
         Args:
-            data: ``{'view_1': packed, 'view_2': packed}``, where packed is what ``Pack3DDetInputs`` and the collate
+            data: ``{'view_1': packed, 'view_2': packed}``, and ``local_1`` and so on where `MultiView` makes local
+                views, where packed is what ``Pack3DDetInputs`` and the collate
                 function make of B clouds: ``{'inputs': {'points': B x (N_i, C)}, 'data_samples': ...}``.
             training: Whether the detector's preprocessor acts as in training (e.g. its limit on voxels).
 
         Returns:
-            ``{'view_1': inputs, 'view_2': inputs}``, where inputs is what the detector's ``extract_feat`` takes:
-            ``{'points': B x (N_i, C), 'voxels': ...}``.
+            The same keys, ``{'view_1': inputs, 'view_2': inputs}``, where inputs is what the detector's
+            ``extract_feat`` takes: ``{'points': B x (N_i, C), 'voxels': ...}``.
 
         Raises:
             KeyError: If the data holds no pair of views.
@@ -39,4 +40,4 @@ class PairDataPreprocessor(BaseDataPreprocessor):
             raise KeyError(
                 f'the batch has no {sorted(missing)} but {sorted(data)}: pre-training needs a TemporalPairDataset'
             )
-        return {view: self.detector(data[view], training)['inputs'] for view in ('view_1', 'view_2')}
+        return {view: self.detector(data[view], training)['inputs'] for view in data}

@@ -8,21 +8,28 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class ProjectionMLP(nn.Sequential):
-    """Linear (no bias), BatchNorm, ReLU, Linear (no bias).
+    """Linear (no bias), BatchNorm, ReLU, Linear (no bias), and where asked for a last BatchNorm.
 
     Args:
         in_channels: Width of the input: D of the encoder for the projector, 256 for the predictor.
         hidden_channels: Width between the layers. Defaults to 4096, the paper's.
         out_channels: Width of the output. Defaults to 256, the paper's.
+        normalize: Whether a BatchNorm without scale and shift follows, as in SimSiam's projector. Cosines are then
+            those of centred channels of equal variance, so two clouds no longer agree by what all clouds have in
+            common: for the projector of small data, see docs/small_data.md. Defaults to False, the paper's.
     """
 
-    def __init__(self, in_channels: int, hidden_channels: int = 4096, out_channels: int = 256) -> None:
+    def __init__(
+        self, in_channels: int, hidden_channels: int = 4096, out_channels: int = 256, normalize: bool = False
+    ) -> None:
         super().__init__(
             nn.Linear(in_channels, hidden_channels, bias=False),
             nn.BatchNorm1d(hidden_channels),
             nn.ReLU(inplace=True),
             nn.Linear(hidden_channels, out_channels, bias=False),
         )
+        if normalize:
+            self.append(nn.BatchNorm1d(out_channels, affine=False))
         self.in_channels = in_channels
 
     def forward(self, x: Tensor) -> Tensor:

@@ -74,13 +74,16 @@ class STRL(BaseModel):
         self.target_encoder.load_state_dict(self.online_encoder.state_dict())
         self.target_projector.load_state_dict(self.online_projector.state_dict())
 
-    def forward(self, view_1: dict, view_2: dict, mode: str = 'tensor') -> dict[str, Tensor] | tuple[Tensor, Tensor]:
+    def forward(
+        self, view_1: dict, view_2: dict, mode: str = 'tensor', **local_views: dict
+    ) -> dict[str, Tensor] | tuple[Tensor, Tensor]:
         """Compute the loss, or embed both views.
 
         Args:
             view_1: The detector's inputs for B clouds.
             view_2: The same for the other view of each pair.
             mode: 'loss' for training, 'tensor' for the two (B, D) outputs of the online encoder.
+            local_views: The same for the local views of each pair, if any; see `loss`.
 
         Returns:
             The dict of `loss`, or the two embeddings.
@@ -89,20 +92,26 @@ class STRL(BaseModel):
             RuntimeError: If the mode is another one: STRL predicts nothing.
         """
         if mode == 'loss':
-            return self.loss(view_1, view_2)
+            return self.loss(view_1, view_2, **local_views)
         if mode == 'tensor':
             return self.online_encoder(view_1), self.online_encoder(view_2)
         raise RuntimeError(f"STRL has the modes 'loss' and 'tensor', not '{mode}'")
 
-    def loss(self, view_1: dict, view_2: dict) -> dict[str, Tensor]:
-        """The symmetric loss of a batch of pairs (paper, Eq. 1 and 2).
+    def loss(self, view_1: dict, view_2: dict, **local_views: dict) -> dict[str, Tensor]:
+        """The symmetric loss of a batch of pairs (paper, Eq. 1 and 2), and that of local views.
+
+        The paper has no local views. Where `MultiView` makes some (crops of few points, as the multi-crop of SwAV,
+        Caron et al., NeurIPS 2020), the online network predicts from each the target's projections of both views:
+        (l(local -> 1) + l(local -> 2)) / 2. What they gain on small data is in docs/small_data.md.
 
         Args:
             view_1: The detector's inputs for B >= 2 clouds.
             view_2: The same for the other view of each pair.
+            local_views: The same for L >= 0 local views of each pair.
 
         Returns:
-            ``loss``: l(1 -> 2) + l(2 -> 1), in [0, 8]; ``spread``: see `projection_spread`.
+            ``loss``: l(1 -> 2) + l(2 -> 1) and the terms of the local views, in [0, 8 + 4 L]; ``spread``: see
+            `projection_spread`.
 
         Raises:
             ValueError: If B is 1: BatchNorm in the projector then has nothing to take statistics of.
@@ -112,16 +121,23 @@ class STRL(BaseModel):
                 'STRL cannot train on a batch of one pair, because BatchNorm needs two: set '
                 'train_dataloader.batch_size >= 2 (on each GPU, unless BatchNorm is synchronised), and drop_last=True'
             )
-        online_1 = self.online_projector(self.online_encoder(view_1))  # (B, 256)
-        online_2 = self.online_projector(self.online_encoder(view_2))
         with torch.no_grad():
-            target_1 = self.target_projector(self.target_encoder(view_1))
+            target_1 = self.target_projector(self.target_encoder(view_1))  # (B, 256)
             target_2 = self.target_projector(self.target_encoder(view_2))
+        local_losses = [self._local_loss(view, target_1, target_2) for view in local_views.values()]
+        # Behind the local views, so that BatchNorm's running statistics are rather those of whole views.
+        online_1 = self.online_projector(self.online_encoder(view_1))
+        online_2 = self.online_projector(self.online_encoder(view_2))
 
         loss_1_to_2 = byol_loss(self.predictor(online_1), target_2)
         loss_2_to_1 = byol_loss(self.predictor(online_2), target_1)
         spread = (projection_spread(online_1) + projection_spread(online_2)) / 2
-        return dict(loss=loss_1_to_2 + loss_2_to_1, spread=spread)
+        return dict(loss=loss_1_to_2 + loss_2_to_1 + sum(local_losses), spread=spread)
+
+    def _local_loss(self, view: dict, target_1: Tensor, target_2: Tensor) -> Tensor:
+        """Predict both views from a local one."""
+        prediction = self.predictor(self.online_projector(self.online_encoder(view)))
+        return (byol_loss(prediction, target_1) + byol_loss(prediction, target_2)) / 2
 
     @torch.no_grad()
     def update_target(self, tau: float, buffers: bool = False) -> None:

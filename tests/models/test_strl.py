@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mmdet3d.registry import MODELS
 from tiny import pair_batch, tiny_strl
 
+from strl_mmdet3d.models.mlp import ProjectionMLP
 from strl_mmdet3d.models.strl import byol_loss, projection_spread
 
 
@@ -63,6 +64,35 @@ def test_loss_is_what_the_paper_says(strl):
         cosines = (prediction * projection).sum(1) / (prediction.norm(dim=1) * projection.norm(dim=1))
         by_hand += (2 - 2 * cosines).mean().item()
     assert strl(**views, mode='loss')['loss'].item() == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_a_local_view_predicts_both_views_and_receives_no_prediction(strl):
+    views, local = two_views(strl), two_views(strl, seed=5)['view_1']
+    strl.eval()
+    target = [strl.target_projector(strl.target_encoder(view)) for view in views.values()]
+    prediction = strl.predictor(strl.online_projector(strl.online_encoder(local)))
+    by_hand = sum(byol_loss(prediction, projection) for projection in target).item() / 2
+    plain = strl(**views, mode='loss')['loss'].item()
+    assert strl(**views, local_1=local, mode='loss')['loss'].item() == pytest.approx(plain + by_hand, rel=1e-5)
+    twice = strl(**views, local_1=local, local_2=local, mode='loss')['loss'].item()
+    assert twice == pytest.approx(plain + 2 * by_hand, rel=1e-5)
+
+
+def test_the_preprocessor_prepares_local_views_too(strl):
+    batch = pair_batch()
+    prepared = strl.data_preprocessor(batch | dict(local_1=batch['view_1']), True)
+    assert list(prepared) == ['view_1', 'view_2', 'local_1']
+    assert torch.equal(prepared['local_1']['voxels']['voxels'], prepared['view_1']['voxels']['voxels'])
+
+
+def test_a_normalising_projector_centres_its_channels():
+    plain, normalising = (ProjectionMLP(16, 32, 8, normalize=flag) for flag in (False, True))
+    assert len(plain) == 4
+    x = torch.randn(64, 16) + 3
+    out = normalising.train()(x)
+    torch.testing.assert_close(out.mean(0), torch.zeros(8), atol=1e-5, rtol=0)
+    torch.testing.assert_close(out.std(0, unbiased=False), torch.ones(8), atol=1e-2, rtol=0)
+    assert not list(normalising[4].parameters())
 
 
 def test_swapping_the_views_leaves_the_loss_as_it_is(strl):

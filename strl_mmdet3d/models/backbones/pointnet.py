@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+
+from ...ops.linear_max import linear_max
 
 
 class PointLayer(BaseModule):
@@ -26,6 +29,48 @@ class PointLayer(BaseModule):
     def forward(self, points: Tensor) -> Tensor:
         """Map the features of points: (M, C) to (M, D)."""
         return self.bn(self.linear(points))
+
+    def max_over_points(self, points: Tensor) -> Tensor:
+        """Give the maximum of what `forward` makes of each cloud's points.
+
+        BatchNorm is monotone in each channel. So it is enough, on a CPU, to find the largest output of the linear layer
+        (the smallest, where BatchNorm's scale is negative) and to normalise that one. The statistics of all outputs
+        follow from the mean and the covariance of the inputs, which are fewer channels.
+
+        Args:
+            points: (B, N, C).
+
+        Returns:
+            (B, D).
+        """
+        if points.is_cuda:
+            return self(points.flatten(0, 1)).unflatten(0, points.shape[:2]).max(dim=1).values
+        weight = self.linear.weight
+        mean, variance = self._statistics(points.flatten(0, 1))
+        sign = torch.where(self.bn.weight < 0, -1.0, 1.0)
+        extreme = sign * linear_max(points, sign[:, None] * weight)
+        return (extreme - mean) * torch.rsqrt(variance + self.bn.eps) * self.bn.weight + self.bn.bias
+
+    def _statistics(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the mean and the variance (D,) that BatchNorm takes for the outputs at all points (M, C).
+
+        In training those of the batch, and the running ones follow as :class:`torch.nn.BatchNorm1d` lets them.
+        """
+        bn = self.bn
+        if not bn.training:
+            return bn.running_mean, bn.running_var
+        with torch.autocast('cpu', enabled=False):
+            weight, points = self.linear.weight.float(), points.float()
+            centre = points.mean(dim=0)
+            offsets = points - centre
+            covariance = offsets.T @ offsets / len(points)
+            mean, variance = weight @ centre, ((weight @ covariance) * weight).sum(dim=1)
+        with torch.no_grad():
+            bn.num_batches_tracked += 1
+            share = 1 / bn.num_batches_tracked.item() if bn.momentum is None else bn.momentum
+            bn.running_mean.lerp_(mean, share)
+            bn.running_var.lerp_(variance * (len(points) / max(len(points) - 1, 1)), share)
+        return mean, variance
 
 
 @MODELS.register_module()
@@ -54,12 +99,9 @@ class PointNet(BaseModule):
         Returns:
             (B, D), whatever the order of the points.
         """
-        # Points of all clouds below one another. On a CPU a step takes 0.6 of the time of nn.Conv1d on columns, half of
-        # it because the last ReLU, which is increasing, comes behind the maximum, and because max() is cheaper to
-        # differentiate than amax(): it chooses one of equal points.
+        # Points of all clouds below one another. The last ReLU, which is increasing, comes behind the maximum.
         *hidden, last = self.layers
         features = points.flatten(0, 1)
         for layer in hidden:
             features = layer(features).relu_()
-        features = last(features).unflatten(0, points.shape[:2])
-        return features.max(dim=1).values.relu()
+        return last.max_over_points(features.unflatten(0, points.shape[:2])).relu()

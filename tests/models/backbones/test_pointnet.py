@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
+import pytest
 import torch
 import torch.nn.functional as F
 from mmdet3d.registry import MODELS
 
 from strl_mmdet3d.models import PointNet
+from strl_mmdet3d.models.backbones.pointnet import PointLayer
 
 
 def trained(backbone):
@@ -57,3 +61,25 @@ def test_every_parameter_gets_a_gradient():
     backbone = PointNet()
     backbone(torch.randn(4, 40, 3)).square().sum().backward()
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in backbone.parameters())
+
+
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('momentum', [0.1, None])
+def test_the_maximum_behind_batchnorm_is_that_of_the_layer_as_it_is_written(training, momentum):
+    layer = trained(PointLayer(5, 12)).train(training)
+    layer.bn.momentum = momentum
+    layer.bn.weight.data[:6] *= -1
+    other = copy.deepcopy(layer)
+    clouds, grad = torch.randn(3, 20, 5), torch.randn(3, 12)
+    mine, theirs = (clouds.clone().requires_grad_() for _ in range(2))
+    for _ in range(2):  # the second time the running statistics count
+        out = layer.max_over_points(mine)
+        expected = other(theirs.flatten(0, 1)).unflatten(0, (3, 20)).max(dim=1).values
+        torch.testing.assert_close(out, expected)
+    out.backward(grad)
+    expected.backward(grad)
+    torch.testing.assert_close(mine.grad, theirs.grad, atol=1e-5, rtol=1e-4)
+    for one, same in zip(layer.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, same.grad, atol=1e-5, rtol=1e-4)
+    for name, tensor in layer.state_dict().items():
+        torch.testing.assert_close(tensor, other.state_dict()[name])
