@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from mmdet3d.registry import MODELS
@@ -57,8 +58,9 @@ class PointLayer(BaseModule):
         In training those of the batch, and the running ones follow as :class:`torch.nn.BatchNorm1d` lets them.
         """
         bn = self.bn
+        running_mean, running_var = cast(Tensor, bn.running_mean), cast(Tensor, bn.running_var)
         if not bn.training:
-            return bn.running_mean, bn.running_var
+            return running_mean, running_var
         with torch.autocast('cpu', enabled=False):
             weight, points = self.linear.weight.float(), points.float()
             centre = points.mean(dim=0)
@@ -66,10 +68,10 @@ class PointLayer(BaseModule):
             covariance = offsets.T @ offsets / len(points)
             mean, variance = weight @ centre, ((weight @ covariance) * weight).sum(dim=1)
         with torch.no_grad():
-            bn.num_batches_tracked += 1
-            share = 1 / bn.num_batches_tracked.item() if bn.momentum is None else bn.momentum
-            bn.running_mean.lerp_(mean, share)
-            bn.running_var.lerp_(variance * (len(points) / max(len(points) - 1, 1)), share)
+            num_batches = cast(Tensor, bn.num_batches_tracked).add_(1)
+            share = 1 / num_batches.item() if bn.momentum is None else bn.momentum
+            running_mean.lerp_(mean, share)
+            running_var.lerp_(variance * (len(points) / max(len(points) - 1, 1)), share)
         return mean, variance
 
 
@@ -100,7 +102,7 @@ class PointNet(BaseModule):
             (B, D), whatever the order of the points.
         """
         # Points of all clouds below one another. The last ReLU, which is increasing, comes behind the maximum.
-        *hidden, last = self.layers
+        *hidden, last = cast('list[PointLayer]', list(self.layers))
         features = points.flatten(0, 1)
         for layer in hidden:
             features = layer(features).relu_()
