@@ -10,12 +10,12 @@ from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 from mmengine.dataset import Compose
 
-from .loading import UnusablePairError
+from .loading import UnusablePairError, check_distances
 
 VIEWS = ('view_1', 'view_2')
 
-# Where a view comes from; kept in its data sample's metainfo.
-PROVENANCE_KEYS = ('sequence_id', 'frame_path', 'frame_index', 'num_redraws')
+# Where a view comes from, and which pairs could not be used before it; kept in its data sample's metainfo.
+PROVENANCE_KEYS = ('sequence_id', 'frame_path', 'frame_index', 'num_redraws', 'skipped')
 
 
 class EmptyViewError(UnusablePairError):
@@ -36,19 +36,23 @@ class MultiView(BaseTransform):
     4. ``pack`` brings the view into the form that the model takes, in general by range filters and
        ``Pack3DDetInputs``.
 
+    The paper has these two views and no others. With ``num_local``, as many local views are made beside them, in turn
+    of the first and the second frame: what stage 2 gives, with ``local`` in the place of the stages 3 and 4. `STRL`
+    predicts both views from each of them.
+
     Required Keys:
 
     - view_1, view_2 (dict): The two result dicts
 
         - lidar_points or depth_frame (dict): The file, and what else its loading needs
         - lidar2view_1 (np.ndarray, optional): 4x4, from the frame's axes to those of the first view's frame, metres
-        - sequence_id, frame_path, frame_index, num_redraws (optional): Where the view comes from
+        - sequence_id, frame_path, frame_index, num_redraws, skipped (optional): Where the view comes from
 
     - augment (bool, optional): Whether to run ``augment``. Defaults to True.
 
     Modified Keys:
 
-    - view_1, view_2: Each what ``pack`` made of it, ``{'inputs': {'points': (N, C)}, 'data_samples':
+    - view_1, view_2 (and local_1, ...): Each what ``pack`` made of it, ``{'inputs': {'points': (N, C)}, 'data_samples':
       Det3DDataSample}``; where the view comes from is added to the data sample's metainfo
 
     Args:
@@ -56,9 +60,13 @@ class MultiView(BaseTransform):
         augment (Sequence[dict | Callable]): The transforms that make a view of it. Defaults to none.
         pack (Sequence[dict | Callable]): The transforms after those, with the packing last. Defaults to
             ``[dict(type='Pack3DDetInputs', keys=['points'])]``.
+        num_local (int): Number of local views. Defaults to 0. There are none of pairs with ``augment=False``.
+        local (Sequence[dict | Callable]): The transforms that make a local view of a frame, with the packing last.
 
     Raises:
+        ValueError: If only one of ``num_local`` and ``local`` is given.
         EmptyViewError: When transforming, if one of the transforms leaves a view without points.
+        CorruptFrameError: When transforming, if a loader says so of a frame, or its pose puts it beyond any sensor.
     """
 
     def __init__(
@@ -66,38 +74,62 @@ class MultiView(BaseTransform):
         load: Sequence[dict | Callable],
         augment: Sequence[dict | Callable] = (),
         pack: Sequence[dict | Callable] = ({'type': 'Pack3DDetInputs', 'keys': ['points']},),
+        num_local: int = 0,
+        local: Sequence[dict | Callable] = (),
     ) -> None:
+        if (num_local > 0) != (len(local) > 0) or num_local < 0:
+            raise ValueError(f'MultiView: num_local={num_local} and {len(local)} transforms in local; give both')
         self.load = Compose(load)
         self.augment = Compose(augment)
         self.pack = Compose(pack)
+        self.num_local = num_local
+        self.local = Compose(local)
 
     def transform(self, results: dict) -> dict:
-        """Make both views.
+        """Make both views, and the local ones.
 
         Args:
             results (dict): The pair, with ``view_1`` and ``view_2``.
 
         Returns:
-            dict: ``{'view_1': packed, 'view_2': packed}``.
+            dict: ``{'view_1': packed, 'view_2': packed}``, and then ``local_1`` and so on.
         """
         augment = results.get('augment', True)
-        return {name: self._make_view(name, results[name], augment) for name in VIEWS}
+        local_names = [f'local_{number + 1}' for number in range(self.num_local if augment else 0)]
+        made = {}
+        for number, name in enumerate(VIEWS):
+            made.update(self._make_views(name, local_names[number :: len(VIEWS)], results[name], augment))
+        return {name: made[name] for name in (*VIEWS, *local_names)}
 
-    def _make_view(self, name: str, view: dict, augment: bool) -> dict:
-        """Run all stages on one view."""
+    def _make_views(self, name: str, local_names: list[str], view: dict, augment: bool) -> dict[str, dict]:
+        """Run all stages on one frame: a view, and the local views that are made of it."""
         provenance = {key: view[key] for key in PROVENANCE_KEYS if key in view}
+        try:
+            packed = self._run_stages(name, local_names, view, augment)
+        except UnusablePairError as error:
+            error.frame_path = provenance.get('frame_path', '')
+            raise
+        for one in packed.values():
+            one['data_samples'].set_metainfo(provenance)
+        return packed
+
+    def _run_stages(self, name: str, local_names: list[str], view: dict, augment: bool) -> dict[str, dict]:
+        """Load and align a frame, augment and pack the views of it."""
         view = self._run(self.load, name, view)
         if 'lidar2view_1' in view:
             align_points(view['points'], view['lidar2view_1'])
+            check_distances(view['points'].coord.numpy(), _path(view), 'Check its pose, and make the index anew')
+        frames = [dict(view, points=view['points'].clone()) for _ in local_names]  # transforms may work in place
         if augment:
             view = self._run(self.augment, name, view)
-        packed = self._run(self.pack, name, view)
-        packed['data_samples'].set_metainfo(provenance)
+        packed = {name: self._run(self.pack, name, view)}
+        for local_name, frame in zip(local_names, frames, strict=True):
+            packed[local_name] = self._run(self.local, local_name, frame)
         return packed
 
     def _run(self, transforms: Compose, name: str, view: dict) -> dict:
         """Run the transforms of one stage, and stop at the one that leaves no points."""
-        path = view['depth_frame']['depth_path'] if 'depth_frame' in view else view['lidar_points']['lidar_path']
+        path = _path(view)
         for transform in transforms.transforms:
             view = transform(view)
             # A stock transform returns None where it found nothing that fits.
@@ -110,7 +142,15 @@ class MultiView(BaseTransform):
 
     def __repr__(self) -> str:
         """Describe the transform."""
-        return f'{type(self).__name__}(load={self.load}, augment={self.augment}, pack={self.pack})'
+        return (
+            f'{type(self).__name__}(load={self.load}, augment={self.augment}, pack={self.pack}, '
+            f'num_local={self.num_local}, local={self.local})'
+        )
+
+
+def _path(view: dict) -> str:
+    """Give the file that a view is loaded from."""
+    return view['depth_frame']['depth_path'] if 'depth_frame' in view else view['lidar_points']['lidar_path']
 
 
 def align_points(points: BasePoints, lidar2view_1: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from mmdet3d.structures import Det3DDataSample, LiDARPoints
 from mmengine.dataset import pseudo_collate
 from scipy.spatial.transform import Rotation
 
+from strl_mmdet3d.datasets.transforms.loading import CorruptFrameError
 from strl_mmdet3d.datasets.transforms.views import EmptyViewError, MultiView, align_points
 
 PACK = [{'type': 'Pack3DDetInputs', 'keys': ['points']}]
@@ -139,3 +140,73 @@ def test_alignment_comes_before_the_augmentation():
     np.testing.assert_allclose(seen[0], pair['view_1']['raw'][:, :3], rtol=1e-6)
     expected = pair['view_2']['raw'][:, :3] @ motion[:3, :3].T + motion[:3, 3]
     np.testing.assert_allclose(seen[1], expected, atol=1e-4)
+
+
+def test_the_frame_that_cannot_be_used_is_named_by_its_path_below_the_root():
+    def fail(view):
+        if view['frame_path'] == 's/view_2.bin':
+            raise CorruptFrameError('/root/s/view_2.bin is damaged')
+        return load(view)
+
+    with pytest.raises(CorruptFrameError, match='is damaged') as error:
+        MultiView([fail])(make_pair())
+    assert error.value.frame_path == 's/view_2.bin'
+    with pytest.raises(EmptyViewError) as error:
+        MultiView([load], [lambda view: None])(make_pair())
+    assert error.value.frame_path == 's/view_1.bin'
+
+
+@pytest.mark.parametrize('distance', [1.1e5, 1e30, 1e300])
+def test_a_pose_that_is_beyond_any_sensor_is_an_unusable_frame(distance):
+    pair = make_pair()
+    pair['view_2']['lidar2view_1'] = np.eye(4)
+    pair['view_2']['lidar2view_1'][0, 3] = distance
+    with pytest.raises(CorruptFrameError, match=r'view_2\.bin gives points at .* m, beyond any sensor.*Check its pose'):
+        MultiView([load])(pair)
+
+
+def test_local_views_are_made_in_turn_of_both_frames_as_they_were_loaded():
+    def shift(view):
+        view['points'].translate([10.0, 0, 0])
+        return view
+
+    local = [{'type': 'DownSamplePoints', 'num_points': 7}, *PACK]
+    pair = make_pair()
+    views = MultiView([load], [shift], num_local=3, local=local)(pair)
+    assert list(views) == ['view_1', 'view_2', 'local_1', 'local_2', 'local_3']
+    for name, source in (('local_1', 'view_1'), ('local_2', 'view_2'), ('local_3', 'view_1')):
+        points = views[name]['inputs']['points'].numpy()
+        frame = pair[source]['raw'].astype(np.float32)
+        assert points.shape == (7, 4)
+        assert {tuple(point) for point in points} <= {tuple(point) for point in frame}
+        assert views[name]['data_samples'].frame_path == f's/{source}.bin'
+    assert not np.array_equal(views['local_1']['inputs']['points'], views['local_3']['inputs']['points'])
+    assert views['view_1']['inputs']['points'][:, 0].min() > 10
+
+
+def test_the_two_views_are_the_same_with_and_without_local_ones():
+    augment, local = [{'type': 'RandomJitterPoints'}], [{'type': 'RandomJitterPoints'}, *PACK]
+    np.random.seed(3)
+    plain = MultiView([load], augment)(make_pair())
+    np.random.seed(3)
+    with_local = MultiView([load], augment, num_local=1, local=local)(make_pair())
+    assert torch.equal(plain['view_1']['inputs']['points'], with_local['view_1']['inputs']['points'])
+
+
+def test_without_augmentation_there_are_no_local_views():
+    views = MultiView([load], num_local=2, local=PACK)(make_pair(augment=False))
+    assert list(views) == ['view_1', 'view_2']
+
+
+def test_an_empty_local_view_is_told_by_name():
+    def empty_the_second(view):
+        return view if view['frame_index'] == 0 else None
+
+    with pytest.raises(EmptyViewError, match=r'local_2 of view_2\.bin'):
+        MultiView([load], num_local=2, local=[empty_the_second, *PACK])(make_pair())
+
+
+@pytest.mark.parametrize('options', [{'num_local': 2}, {'local': PACK}, {'num_local': -1}])
+def test_half_a_setting_of_local_views_is_refused(options):
+    with pytest.raises(ValueError, match='give both'):
+        MultiView([load], **options)
