@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pickle
 import sys
 from pathlib import Path
 
@@ -17,9 +18,17 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner, find_latest_checkpoint
 
+from strl_mmdet3d.datasets import SequenceIndexError, UnusablePairError
+
 # Importing the package checks the versions; and --resume needs its allow-list, whatever the config imports.
 from strl_mmdet3d.engine.distributed import use_ranks_without_gpu
+from strl_mmdet3d.engine.export import ExportError
+from strl_mmdet3d.engine.hooks import UnusableFramesError
+from strl_mmdet3d.engine.pretrain_loop import ResumeError
 from strl_mmdet3d.engine.work_dir import WorkDirError, prepare_work_dir
+
+# Errors whose message says all: what is wrong with which file, and what to do.
+TOLD = (ExportError, ResumeError, SequenceIndexError, UnusableFramesError, UnusablePairError, WorkDirError)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -124,7 +133,11 @@ def main(argv: list[str] | None = None) -> Runner:
         # Of a run before this one in the same folder: no restart may take it for ours. The checkpoint itself stays.
         (Path(config.work_dir) / 'last_checkpoint').unlink(missing_ok=True)
     runner = Runner.from_cfg(config)
-    runner.train()
+    try:
+        runner.train()
+    except (*TOLD, pickle.UnpicklingError) as error:
+        loaded = f' (load_from={config.load_from})' if config.get('load_from') else ''  # torch names no file
+        raise SystemExit(f'error: {error}{loaded}') from error
     return runner
 
 

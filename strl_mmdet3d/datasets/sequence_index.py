@@ -28,9 +28,13 @@ import numpy as np
 FORMAT_VERSION = 1
 RIGID_TOLERANCE = 1e-3  # of the entries of R R^T; published poses are given to six digits or so
 
-# What would leave the root, on any system: '/x', '\x', 'C:x' or 's3://x' at the start, or a '..' part. NUL cannot be in
-# a file name.
-_LEAVES_ROOT = re.compile(r'^[/\\]|^\w+:|(?:^|[/\\])\.\.(?:[/\\]|$)|\x00')
+# What would leave the root, on any system: '/x', '\x', 'C:x' or 's3:x' at the start, or a '..' part. '://', wherever it
+# stands, would make mmengine choose another file backend. NUL and half a surrogate pair are in no file's name.
+_HALF_PAIR = re.compile(r'[\ud800-\udfff]')
+_LEAVES_ROOT = re.compile(r'^[/\\]|^\w+:|(?:^|[/\\])\.\.(?:[/\\]|$)|://|[\x00\ud800-\udfff]')
+MAX_PATH_LENGTH = 4096  # Linux opens no longer one; one that is longer would make the dataset's arrays of paths as wide
+MAX_PIXELS = 1e5  # of a focal length or an image's centre: no depth camera has as many in a row
+MAX_TRANSLATION = 1e8  # metres, of a pose: coordinates that count from the centre of the earth are below 1e7
 
 
 class SequenceIndexError(ValueError):
@@ -63,17 +67,25 @@ class FrameSequence:
     def check(self) -> None:
         """Raise a SequenceIndexError, naming the sequence, unless the sequence is what the class promises."""
         name = f'sequence {self.sequence_id!r}'
-        if not isinstance(self.sequence_id, str) or not self.sequence_id:
-            raise SequenceIndexError(f'{name} needs a non-empty string as its sequence_id')
+        if not isinstance(self.sequence_id, str) or not self.sequence_id or len(self.sequence_id) > MAX_PATH_LENGTH:
+            raise SequenceIndexError(f'{name[:60]} needs a string of 1 to {MAX_PATH_LENGTH} characters as sequence_id')
+        if _HALF_PAIR.search(self.sequence_id):
+            raise SequenceIndexError(f'{name} is no text: its sequence_id has half a surrogate pair')
         if not isinstance(self.frames, list) or not self.frames:
             raise SequenceIndexError(f'{name} has no frames')
         for frame in self.frames:
             if not isinstance(frame, str) or not frame:
                 raise SequenceIndexError(f'{name} has {frame!r} where a path is expected')
-            if _LEAVES_ROOT.search(frame):
+            if len(frame) > MAX_PATH_LENGTH:
+                raise SequenceIndexError(f'{name} has a frame of {len(frame)} characters, {frame[:60]!r} and so on')
+        # The expression takes seconds for a million frames, most of which have no sign of what it looks for.
+        lines = '\n' + '\n'.join(self.frames)
+        if any(sign in lines for sign in ('\n/', '\\', ':', '..', '\0')) or not lines.isascii():
+            leaving = next(filter(_LEAVES_ROOT.search, self.frames), None)
+            if leaving is not None:
                 raise SequenceIndexError(
-                    f'{name} has the frame {frame!r}, which leaves the root of the data. '
-                    "A frame's path must be relative to the root and have no '..' in it"
+                    f'{name} has the frame {leaving!r}, which leaves the root of the data. '
+                    "A frame's path must be relative to the root and have no '..' and no '://' in it"
                 )
         for column, values, shape in (
             ('poses', self.poses, (len(self.frames), 4, 4)),
@@ -87,7 +99,10 @@ class FrameSequence:
             if not np.isfinite(values).all():
                 raise SequenceIndexError(f'{name} has {column} with NaN or Inf')
         if self.poses is not None and not are_rigid(self.poses):
-            raise SequenceIndexError(f'{name} has poses that are no rotation and translation (4x4, last row 0 0 0 1)')
+            raise SequenceIndexError(
+                f'{name} has poses that are no rotation and translation (4x4, last row 0 0 0 1, at most '
+                f'{MAX_TRANSLATION:g} m from the origin)'
+            )
         if self.intrinsics is not None and not are_intrinsics(self.intrinsics):
             raise SequenceIndexError(
                 f'{name} has intrinsics that are no [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx and fy above 0'
@@ -121,7 +136,7 @@ class FrameSequence:
                 if columns.get(name) is not None
             }
             sequence = cls(columns['sequence_id'], columns['frames'], **arrays, label=columns.get('label'))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             name = columns.get('sequence_id', 'without a sequence_id')
             raise SequenceIndexError(f'sequence {name!r} has a missing or ragged column: {error!r}') from error
         sequence.check()
@@ -129,19 +144,21 @@ class FrameSequence:
 
 
 def are_rigid(poses: np.ndarray) -> bool:
-    """Tell whether poses (N, 4, 4) are rigid motions, to the precision of a text file."""
+    """Tell whether poses (N, 4, 4) are rigid motions on earth, to the precision of a text file."""
     rotations = poses[:, :3, :3]
     return (
-        np.allclose(rotations @ rotations.transpose(0, 2, 1), np.eye(3), atol=RIGID_TOLERANCE)
+        bool((np.abs(rotations) < 2).all())  # larger ones could overflow below
+        and bool((np.abs(poses[:, :3, 3]) <= MAX_TRANSLATION).all())
+        and np.allclose(rotations @ rotations.transpose(0, 2, 1), np.eye(3), atol=RIGID_TOLERANCE)
         and bool((np.linalg.det(rotations) > 0).all())
         and np.allclose(poses[:, 3], [0, 0, 0, 1])
     )
 
 
 def are_intrinsics(matrix: np.ndarray) -> bool:
-    """Tell whether a matrix (3, 3) is that of a pinhole camera: finite, upper triangular and invertible."""
+    """Tell whether a matrix (3, 3) is that of a pinhole camera: upper triangular, invertible, of a possible size."""
     return (
-        bool(np.isfinite(matrix).all())
+        bool((np.abs(matrix) <= MAX_PIXELS).all())  # so finite, too
         and bool((np.tril(matrix, -1) == 0).all())
         and matrix[2, 2] == 1
         and bool((matrix.diagonal() > 0).all())
@@ -245,23 +262,30 @@ def read_sequence_index(path: str | Path) -> tuple[dict[str, Any], list[FrameSeq
             data's root; or if a column does not fit its frames, or labels do not fit the classes.
     """
     try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise OSError('it is no regular file')  # a pipe would be waited for
         index = json.loads(Path(path).read_text(encoding='utf-8'))
     except FileNotFoundError:
         raise SequenceIndexError(
             f'no sequence index at {path}. Make it with tools/create_sequence_index.py, or correct ann_file'
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SequenceIndexError(
             f'{path} is no readable sequence index ({error}). Make it anew with tools/create_sequence_index.py'
         ) from error
     if not isinstance(index, dict) or not isinstance(index.get('data_list'), list):
         raise SequenceIndexError(f'{path} has no data_list. Make it anew with tools/create_sequence_index.py')
     metainfo = index.get('metainfo') or {}
+    if not isinstance(metainfo, dict):
+        raise SequenceIndexError(f'{path} has no metainfo. Make it anew with tools/create_sequence_index.py')
     if metainfo.get('format_version', FORMAT_VERSION) != FORMAT_VERSION:
         raise SequenceIndexError(
             f'{path} has the format {metainfo["format_version"]}, this version reads {FORMAT_VERSION}. '
             'Make it anew with tools/create_sequence_index.py'
         )
+    load_dim = metainfo.get('load_dim', 3)
+    if not isinstance(load_dim, int) or load_dim < 3:
+        raise SequenceIndexError(f'{path} has the load_dim {load_dim!r}, expected is a number from 3 (x, y, z) on')
     if not index['data_list']:
         raise SequenceIndexError(f'{path} lists no sequence. Make it anew with tools/create_sequence_index.py')
     try:

@@ -29,7 +29,7 @@ class ShapeDataset(BaseDataset):
         kwargs: mmengine's ``BaseDataset``: ``pipeline``, ``test_mode``, ``indices``, ``lazy_init`` and so on.
 
     Raises:
-        SequenceIndexError: If the index cannot be used, or has no labels.
+        SequenceIndexError: If the index cannot be used, has no labels, or a sequence has several frames.
         CorruptFrameError: If an archive of shapes cannot be read.
     """
 
@@ -50,6 +50,11 @@ class ShapeDataset(BaseDataset):
                 raise SequenceIndexError(
                     f'{self.ann_file} has no labels. Make it anew with `tools/create_sequence_index.py shapes` from '
                     "data that has them, such as an .npz with an array 'label'"
+                )
+            if len(sequence.frames) > 1:
+                raise SequenceIndexError(
+                    f'{self.ann_file}: sequence {sequence.sequence_id!r} has {len(sequence.frames)} frames, and a '
+                    'labelled shape is one. Make a sequence of each'
                 )
             path = join_path(self.data_root, sequence.frames[0])
             label = np.array([sequence.label], np.int64)

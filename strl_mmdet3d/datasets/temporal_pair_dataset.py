@@ -54,7 +54,8 @@ class TemporalPairDataset(Dataset):
 
     A pair whose data cannot be used (a frame that is missing or damaged, a view left without points) is replaced by the
     pair of another key frame, drawn by the same generators. Each replacement is logged as a warning with the file and
-    the remedy, and counted in the ``num_redraws`` of the data samples.
+    the remedy, and counted in the ``num_redraws`` of the data samples. Their ``skipped`` lists what failed, each with
+    ``frame_path``, ``reason``, ``epoch`` and ``item``; :class:`UnusableFramesHook` collects it.
 
     Args:
         ann_file (str): The sequence index, made by ``tools/create_sequence_index.py``; relative to ``data_root``,
@@ -62,8 +63,8 @@ class TemporalPairDataset(Dataset):
         data_root (str): The folder that the index was made for (its ``--root``).
         pipeline (Sequence[dict | Callable]): Transforms of a pair, in general one :class:`MultiView`. They get
             ``augment`` (bool), and ``view_1`` and ``view_2`` with ``sample_idx``, ``sequence_id``, ``frame_path``
-            (relative to the root), ``frame_index`` (in its sequence) and ``num_redraws``. Of lidar scans and shapes a
-            view has ``lidar_points`` (dict with ``lidar_path``), ``lidar_path`` and, with ``align_poses``,
+            (relative to the root), ``frame_index`` (in its sequence), ``num_redraws`` and ``skipped``. Of lidar scans
+            and shapes a view has ``lidar_points`` (dict with ``lidar_path``), ``lidar_path`` and, with ``align_poses``,
             ``lidar2view_1``; of depth images, those of an index with intrinsics, ``depth_frame`` (dict with
             ``depth_path``, ``intrinsics`` and ``camera2view``).
         mode (str): 'both', 'temporal' or 'spatial'. Defaults to 'both'.
@@ -227,11 +228,13 @@ class TemporalPairDataset(Dataset):
             key = PairKey(seed=0, epoch=0, index=int(key))
         if not 0 <= key.index < len(self):
             raise IndexError(f'index {key.index} of {len(self)} key frames')
+        skipped: list[dict] = []
         for attempt in range(self.max_refetch + 1):
             try:
-                return self._make_pair(key, attempt)
+                return self._make_pair(key, skipped)
             except UnusablePairError as error:
                 failure = error
+                skipped.append(dict(frame_path=error.frame_path, reason=str(error), epoch=key.epoch, item=key.index))
                 print_log(
                     f'item {key.index} of epoch {key.epoch}, attempt {attempt + 1}: {error}',
                     logger='current',
@@ -252,15 +255,16 @@ class TemporalPairDataset(Dataset):
                 level=logging.WARNING,
             )
 
-    def _make_pair(self, key: PairKey, attempt: int) -> Any:
+    def _make_pair(self, key: PairKey, skipped: list[dict]) -> Any:
         """Make the pair of a key: at the first attempt that of its own key frame, later that of a random one."""
+        attempt = len(skipped)
         pair_seed, view_seed = np.random.SeedSequence((key.seed, key.epoch, key.index, attempt)).spawn(2)
         rng = np.random.default_rng(pair_seed)
         index = key.index if attempt == 0 else int(rng.integers(len(self)))
         with seeded(view_seed):
-            return self.pipeline(self._draw_pair(index, rng, num_redraws=attempt))
+            return self.pipeline(self._draw_pair(index, rng, skipped))
 
-    def _draw_pair(self, index: int, rng: np.random.Generator, num_redraws: int) -> dict:
+    def _draw_pair(self, index: int, rng: np.random.Generator, skipped: list[dict]) -> dict:
         """Choose the two frames of a key frame's pair, and describe them for the pipeline."""
         sequence = int(np.searchsorted(self._starts, index, side='right')) - 1
         start, stop = (int(bound) for bound in self._starts[sequence : sequence + 2])
@@ -278,7 +282,8 @@ class TemporalPairDataset(Dataset):
                 'sequence_id': self._sequence_ids[sequence].decode(),
                 'frame_path': self._frames[start + frame].decode(),
                 'frame_index': frame,
-                'num_redraws': num_redraws,
+                'num_redraws': len(skipped),
+                'skipped': list(skipped),
             }
             if self._intrinsics is None:
                 pair[view].update(self._lidar_keys(start + frame, start + frames[0]))

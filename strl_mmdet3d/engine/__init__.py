@@ -1,6 +1,6 @@
 """What happens around the training step: loop, ranks, target update, optimizers, safe checkpoints, export, freezing."""
 
-from . import checkpoint_safety, distributed, hooks, optimizers, pretrain_loop
+from . import checkpoint_safety, distributed, hooks, optimizers, pickle_safety, pretrain_loop
 from .export import ExportError, export_encoder, verify_export
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     'export_encoder',
     'hooks',
     'optimizers',
+    'pickle_safety',
     'pretrain_loop',
     'verify_export',
 ]

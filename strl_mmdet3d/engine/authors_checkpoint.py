@@ -182,8 +182,13 @@ def read_authors_checkpoint(path: str | Path) -> dict[str, Any]:
     state_dict = None
     if isinstance(content, dict):
         state_dict = content.get('state_dict', content.get('model_state_dict'))
-    if not isinstance(state_dict, dict) or not all(isinstance(tensor, Tensor) for tensor in state_dict.values()):
+    if not isinstance(state_dict, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) and tensor.layout == torch.strided
+        for name, tensor in state_dict.items()
+    ):
         raise ExportError(f'{path} holds no state_dict of tensors: it is none of the released checkpoints')
+    if not all(isinstance(content.get(count, 0), int) for count in ('epoch', 'global_step')):
+        raise ExportError(f'{path} was not written by Lightning: its epoch or global_step is no number')
     return dict(content, state_dict=state_dict)
 
 
@@ -307,8 +312,8 @@ def _provenance(checkpoint: dict[str, Any], encoder: str, source: str, tensors: 
     return dict(
         exported_by=f'strl_mmdet3d {__version__}',
         source=Path(source).name,
-        epoch=int(checkpoint.get('epoch', 0)),
-        iter=int(checkpoint.get('global_step', 0)),
+        epoch=checkpoint.get('epoch', 0),
+        iter=checkpoint.get('global_step', 0),
         seed=0,
         pretrained_at='',
         config=f"the authors' released {encoder} checkpoint",

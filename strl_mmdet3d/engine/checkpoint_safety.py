@@ -7,6 +7,7 @@ as calls of ``getattr``. Exactly these are allowed here, by name; a pickle that 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -53,9 +54,14 @@ def allowed_globals() -> list:
 
 
 def allow_mmengine_checkpoints() -> None:
-    """Put `allowed_globals` on torch's allow-list. Doing so twice changes nothing."""
+    """Put `allowed_globals` on torch's allow-list, and have mmengine's loads keep to it. Twice changes nothing.
+
+    torch 2.1 to 2.3 have no such list: there ``--resume`` and ``load_from`` unpickle, and a checkpoint must be trusted.
+    """
     if hasattr(torch.serialization, 'add_safe_globals'):  # torch 2.4 and newer
         torch.serialization.add_safe_globals(allowed_globals())
+        if torch.__version__ < '2.6':  # from then on weights_only is the default of mmengine's plain torch.load
+            os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
 
 
 allow_mmengine_checkpoints()

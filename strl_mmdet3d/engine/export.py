@@ -81,6 +81,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise ExportError(f'{path} cannot be read as a checkpoint of tensors and plain values: {error}') from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get('state_dict'), dict):
         raise ExportError(f'{path} holds no state_dict: it was not written by mmengine')
+    if not isinstance(checkpoint.setdefault('meta', {}), dict):
+        raise ExportError(f'{path} holds a meta of type {type(checkpoint["meta"]).__name__}: mmengine did not write it')
+    for name, tensor in checkpoint['state_dict'].items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
+            raise ExportError(f'{path}: {name!r} of its state_dict is no dense tensor with a name')
     return checkpoint
 
 
@@ -123,12 +128,13 @@ def export_encoder(checkpoint: dict[str, Any], source: str, leave_out: Sequence[
         [('', {})] + [(name[len(PREFIX) :], dict(entry)) for name, entry in metadata.items() if name.startswith(PREFIX)]
     )
     meta = checkpoint.get('meta', {})
+    numbers = {key: meta.get(key) or 0 for key in ('epoch', 'iter', 'seed')}
+    if not all(isinstance(number, int) for number in numbers.values()):
+        raise ExportError(f'{source} was not written by mmengine: its meta has {numbers}')
     provenance = dict(
         exported_by=f'strl_mmdet3d {__version__}',
         source=Path(source).name,
-        epoch=int(meta.get('epoch', 0)),
-        iter=int(meta.get('iter', 0)),
-        seed=int(meta.get('seed') or 0),
+        **numbers,
         pretrained_at=str(meta.get('time', '')),
         config=str(meta.get('cfg', '')),
         tensors=len(encoder),
@@ -166,9 +172,11 @@ def compare_loaded(exported: dict[str, Any], model: nn.Module, source: str) -> L
         The report, where everything has landed.
 
     Raises:
-        ExportError: If a tensor is missing in the model, has another shape there, or other values. Names each.
+        ExportError: If a tensor is missing in the model, has another shape or type there, or other values. Names each.
     """
     state_dict: dict[str, Tensor] = exported['state_dict']
+    if not state_dict:
+        raise ExportError(f'{source} holds no tensors')
     mine = model.state_dict()
     problems = []
     for name, tensor in state_dict.items():
@@ -176,6 +184,8 @@ def compare_loaded(exported: dict[str, Any], model: nn.Module, source: str) -> L
             problems.append(f'{name}: not in the model')
         elif mine[name].shape != tensor.shape:
             problems.append(f'{name}: {tuple(tensor.shape)} in the checkpoint, {tuple(mine[name].shape)} in the model')
+        elif mine[name].dtype != tensor.dtype:
+            problems.append(f'{name}: {tensor.dtype} in the checkpoint, {mine[name].dtype} in the model')
         elif not torch.equal(mine[name].cpu(), tensor.cpu()):
             problems.append(f'{name}: same shape, but the values did not arrive')
     if problems:
@@ -206,7 +216,8 @@ def verify_export(path: str | Path, config: str | Path | Config) -> LoadReport:
         ExportError: If one has not, or the file is no exported encoder.
     """
     exported = read_checkpoint(path)
-    if META_KEY not in exported.get('meta', {}):
+    provenance = exported['meta'].get(META_KEY)
+    if not isinstance(provenance, dict) or not isinstance(provenance.get('left_out'), list):
         raise ExportError(f'{path} is no exported encoder: run tools/export_encoder.py on the pre-training checkpoint')
     config = config if isinstance(config, Config) else Config.fromfile(config)
     init_default_scope(config.get('default_scope', 'mmdet3d'))

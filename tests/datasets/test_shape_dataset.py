@@ -103,3 +103,10 @@ def test_the_real_shapes_have_labels_of_69_classes(real_data, tmp_path):
     assert len(names) == 69
     assert [int(dataset.get_data_info(index)['gt_labels_3d'][0]) for index in range(len(dataset))] == labels.tolist()
     np.testing.assert_array_equal(dataset[0]['inputs']['points'], first.astype(np.float32))
+
+
+def test_a_sequence_of_several_shapes_is_no_labelled_shape(tmp_path, shapes):
+    sequences = [FrameSequence('two', ['a.npz/000000', 'a.npz/000001'], label=2)]
+    write_sequence_index(tmp_path / 'two.json', dict(classes=CLASSES), sequences)
+    with pytest.raises(SequenceIndexError, match=r"two\.json: sequence 'two' has 2 frames"):
+        build(tmp_path, 'two.json')

@@ -321,6 +321,23 @@ class TestUnusablePairs:
         assert len(warnings) == 2 * redrawn  # two data sets
         assert all('s0/4.bin' in message and 'Restore it' in message for message in warnings)
 
+    def test_what_was_skipped_is_told_in_both_views(self, make_sequences):
+        data = make_sequences(10)
+        self.damage(data, 's0/4.bin', bytes(17))
+        dataset = build(data)
+        num_skipped = 0
+        for i in range(10):
+            pair = dataset[PairKey(0, 7, i)]
+            samples = [pair[view]['data_samples'] for view in ('view_1', 'view_2')]
+            skipped = samples[0].skipped
+            assert skipped == samples[1].skipped
+            assert len(skipped) == samples[0].num_redraws
+            for record in skipped:
+                assert (record['frame_path'], record['epoch'], record['item']) == ('s0/4.bin', 7, i)
+                assert f'{data.root}/s0/4.bin is truncated' in record['reason']
+            num_skipped += len(skipped)
+        assert num_skipped
+
     def test_an_undamaged_pair_does_not_depend_on_damage_elsewhere(self, make_sequences):
         data = make_sequences(10)
         before = [build(data)[PairKey(0, 0, i)] for i in range(10)]

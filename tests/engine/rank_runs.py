@@ -1,4 +1,4 @@
-"""Short runs for the tests of ranks: `test_distributed.py` makes them on one, and starts this file by torchrun on two."""
+"""Short runs for the tests of ranks: `test_distributed.py` makes them on one rank, torchrun starts this file on two."""
 
 from __future__ import annotations
 

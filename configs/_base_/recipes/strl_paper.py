@@ -25,5 +25,6 @@ param_scheduler = [
 
 custom_hooks = [
     dict(type='TargetUpdateHook', tau_start=0.996),
+    dict(type='UnusableFramesHook'),
     dict(type='ExportEncoderHook'),
 ]

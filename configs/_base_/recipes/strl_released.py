@@ -17,5 +17,6 @@ param_scheduler = [
 
 custom_hooks = [
     dict(type='TargetUpdateHook', tau_start=0.996, when='before_step', buffers=True),
+    dict(type='UnusableFramesHook'),
     dict(type='ExportEncoderHook'),
 ]

@@ -58,12 +58,12 @@ def _read_timestamps(path: Path, names: list[str]) -> np.ndarray | None:
     """Read the time (N,) of scans, in seconds since the first of them; None without a file."""
     if not path.is_file():
         return None
-    lines = path.read_text().split('\n')
     try:
+        lines = path.read_text().split('\n')
         times = np.array([lines[_number(name)].strip() for name in names], dtype='datetime64[ns]')
         if np.isnat(times).any():
             raise ValueError('an empty line')
-    except (IndexError, ValueError) as error:
+    except (OSError, IndexError, ValueError) as error:
         raise SequenceIndexError(
             f'{path} has no time stamp for some of the scans {names[0]} to {names[-1]} ({error}). Restore the file, or '
             'move it away to make the index without time stamps'

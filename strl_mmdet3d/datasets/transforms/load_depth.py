@@ -13,9 +13,10 @@ from mmengine.fileio import get
 from PIL import Image
 
 from .base import draw_subset
-from .loading import CorruptFrameError
+from .loading import CorruptFrameError, check_distances, require_regular_file
 
 FLOOR_PERCENTILE = 0.99  # per cent, not a share: that of mmdet3d's LoadPointsFromFile(shift_height=True)
+MAX_OFF_CENTRE = 0.2  # of the image's size; in one of twice the size the optical axis is off by 0.25, in a half by 0.5
 NUM_CACHED_CAMERAS = 8  # 3.7 MB each at 640 x 480; ScanNet has a handful of different intrinsics
 
 
@@ -57,7 +58,8 @@ class LoadDepthFrame(BaseTransform):
         backend_args (dict, optional): Arguments of mmengine's file backend. Defaults to None.
 
     Raises:
-        CorruptFrameError: When loading, if the file cannot be read, is no whole 16-bit image, or holds no depth.
+        CorruptFrameError: When loading, if the file cannot be read, is no whole 16-bit image, holds no depth, is of
+            another size than the camera's, or gives points that are NaN or farther than 100 km.
         ValueError: If ``depth_scale`` or ``num_points`` is not positive; when loading, if the frame is no depth frame.
     """
 
@@ -93,6 +95,7 @@ class LoadDepthFrame(BaseTransform):
             )
         frame = results['depth_frame']
         depth = read_depth(frame['depth_path'], self.backend_args)
+        check_size(depth.shape, frame['intrinsics'], frame['depth_path'])
         pixels = np.flatnonzero(depth)
         if not len(pixels):
             raise CorruptFrameError(
@@ -102,6 +105,7 @@ class LoadDepthFrame(BaseTransform):
         if self.num_points is not None and len(pixels) > self.num_points:
             pixels = pixels[np.sort(draw_subset(len(pixels), self.num_points))]
         points = back_project(depth, pixels, frame['intrinsics'], frame['camera2view'], self.depth_scale)
+        check_distances(points, frame['depth_path'], 'Check its pose and intrinsics, and make the sequence index anew')
         if self.height:
             height = points[:, 2] - np.percentile(points[:, 2], FLOOR_PERCENTILE)
             points = np.column_stack([points, height.astype(np.float32)])
@@ -131,6 +135,7 @@ def read_depth(path: str, backend_args: dict | None = None) -> np.ndarray:
     Raises:
         CorruptFrameError: If the file cannot be read, is truncated, or is no 16-bit greyscale image.
     """
+    require_regular_file(path)
     try:
         with Image.open(io.BytesIO(get(path, backend_args))) as image:
             depth = np.asarray(image)
@@ -145,6 +150,27 @@ def read_depth(path: str, backend_args: dict | None = None) -> np.ndarray:
             'expected. Was it saved as an 8-bit or colour image? Extract the depth images anew'
         )
     return depth
+
+
+def check_size(shape: tuple[int, ...], intrinsics: np.ndarray, path: str) -> None:
+    """Check that an image can be of the camera: its centre is about where the optical axis meets it.
+
+    An image of half or twice the size that the intrinsics are for would otherwise be back-projected askew, in silence.
+
+    Args:
+        shape: The image's (H, W).
+        intrinsics: K (3, 3), in pixels.
+        path: The image's file.
+
+    Raises:
+        CorruptFrameError: If it is not.
+    """
+    size, centre = np.array(shape[::-1]), intrinsics[:2, 2]
+    if (np.abs(centre - (size - 1) / 2) > MAX_OFF_CENTRE * size).any():
+        raise CorruptFrameError(
+            f'{path} has {size[0]} x {size[1]} pixels, but the centre of its camera is at ({centre[0]:g}, '
+            f'{centre[1]:g}). Was it resized, or is it of another camera? Restore it, or make the sequence index anew'
+        )
 
 
 def back_project(

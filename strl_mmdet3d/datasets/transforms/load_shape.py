@@ -11,11 +11,14 @@ from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures.points import get_points_type
 from mmengine.fileio import get_local_path, join_path
 
-from .loading import CorruptFrameError
+from .loading import CorruptFrameError, require_regular_file
 from .shape_hdf5 import read_hdf5
 from .shape_mesh import is_mesh, read_mesh
 from .shape_npz import read_npz
 from .shape_text import read_text
+
+# In any unit: in micrometres, a kilometre. The normalisation squares coordinates, which float32 holds up to 3e38.
+MAX_COORDINATE = 1e9
 
 ARCHIVE_READERS = {'.npz': read_npz, '.h5': read_hdf5}
 
@@ -50,7 +53,8 @@ class LoadShape(BaseTransform):
 
     Added Keys:
 
-    - points (:obj:`BasePoints`): float32 (P, 3) with P > 0, all of it finite; a copy of what is kept
+    - points (:obj:`BasePoints`): float32 (P, 3) with P > 0, none of it beyond :data:`MAX_COORDINATE`; a copy of what is
+      kept
 
     Args:
         coord_type (str): 'DEPTH', 'LIDAR' or 'CAMERA': how the detector's transforms will read the axes. Defaults to
@@ -59,7 +63,7 @@ class LoadShape(BaseTransform):
 
     Raises:
         CorruptFrameError: When loading, if the file cannot be read or holds no shapes, or the row is not in it or
-            holds NaN or Inf.
+            holds NaN, Inf or coordinates beyond :data:`MAX_COORDINATE`.
         ValueError: When loading, if the path is none of these; or if ``mesh_points`` is below 1.
     """
 
@@ -80,12 +84,16 @@ class LoadShape(BaseTransform):
             dict: The same dict, with ``points`` added.
         """
         path = results.get('lidar_points', {}).get('lidar_path', '')
-        points = self._read(path).astype(np.float32)
-        if not np.isfinite(points).all():
-            num_bad = int((~np.isfinite(points)).any(axis=1).sum())
+        with np.errstate(over='ignore'):  # what float32 cannot hold becomes Inf
+            points = self._read(path).astype(np.float32)
+        is_bad = ~(np.abs(points) <= MAX_COORDINATE).all(axis=1)  # NaN is not below it either
+        if is_bad.any():
             archive, row = split_shape_path(path) or (path, None)
             name = archive if row is None else f'{archive}: shape {row}'
-            raise CorruptFrameError(f'{name} holds NaN or Inf in {num_bad} of {len(points)} points. Restore the file')
+            what = f'coordinates beyond {MAX_COORDINATE:g}' if np.isfinite(points).all() else 'NaN or Inf'
+            raise CorruptFrameError(
+                f'{name} holds {what} in {int(is_bad.sum())} of {len(points)} points. Restore the file'
+            )
         results['points'] = self.points_type(points, points_dim=3)
         return results
 
@@ -150,6 +158,7 @@ def read_shapes(archive: str) -> np.ndarray:
         CorruptFrameError: If the archive cannot be read, or holds no shapes.
     """
     read = next(reader for suffix, reader in ARCHIVE_READERS.items() if archive.endswith(suffix))
+    require_regular_file(archive)
     try:
         with get_local_path(archive) as local:
             shapes = read(str(local))

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmdet3d.datasets.transforms import LoadPointsFromFile
 from mmdet3d.registry import TRANSFORMS
 
+# Metres. No lidar or depth camera sees 100 km, and farther away float32 could not tell points a centimetre apart.
+MAX_DISTANCE = 1e5
+
+# Metres. A scan whose points are all nearer was not written as float32.
+MIN_DISTANCE = 1e-6
+
+# Of the other values of a point, such as the reflectance. BatchNorm squares them, which float32 holds up to 3e38.
+MAX_FEATURE = 1e18
+
 
 class UnusablePairError(ValueError):
-    """A pair that cannot be trained on, for a reason that lies in its data. The dataset draws another one."""
+    """A pair that cannot be trained on, for a reason that lies in its data. The dataset draws another one.
+
+    Attributes:
+        frame_path: The frame that the reason lies in, relative to the root; :class:`MultiView` fills it in.
+    """
+
+    frame_path: str = ''
 
 
 class CorruptFrameError(UnusablePairError):
@@ -34,7 +50,7 @@ class LoadFrame(LoadPointsFromFile):
 
     Added Keys:
 
-    - points (:obj:`BasePoints`): (N, len(use_dim)) with N > 0, all of it finite
+    - points (:obj:`BasePoints`): (N, len(use_dim)) with N > 0, all of it finite, no coordinate beyond 100 km
 
     Args:
         coord_type (str): 'LIDAR', 'DEPTH' or 'CAMERA'. Defaults to 'LIDAR'.
@@ -43,8 +59,8 @@ class LoadFrame(LoadPointsFromFile):
         **kwargs (dict): Further arguments of ``LoadPointsFromFile``.
 
     Raises:
-        CorruptFrameError: When loading, if the file cannot be read, does not hold whole records, holds no returns, or
-            holds NaN or Inf.
+        CorruptFrameError: When loading, if the file cannot be read, does not hold whole records, holds no returns,
+            holds NaN or Inf, or coordinates beyond :data:`MAX_DISTANCE`, or none beyond :data:`MIN_DISTANCE`.
         ValueError: When loading, if the sequence index was made for another ``load_dim``, or for depth images.
     """
 
@@ -78,6 +94,7 @@ class LoadFrame(LoadPointsFromFile):
         Returns:
             np.ndarray: The values of all records but those at (0, 0, 0), flat, as the base class expects them.
         """
+        require_regular_file(pts_filename)
         try:
             values = super()._load_points(pts_filename)
         except OSError as error:
@@ -98,19 +115,70 @@ class LoadFrame(LoadPointsFromFile):
             raise CorruptFrameError(
                 f'{pts_filename} holds no returns. Restore it, or make the sequence index anew without it'
             )
-        if not np.isfinite(records).all():
-            needed = sorted({0, 1, 2, *self.use_dim})
-            num_bad = int((~np.isfinite(records[:, needed])).any(axis=1).sum())
-            if num_bad:
-                raise CorruptFrameError(
-                    f'{pts_filename} holds NaN or Inf in {num_bad} of {len(records)} points. '
-                    f'Restore it, and check that load_dim={self.load_dim} is what the file was written with'
-                )
+        largest = max(records.max(), -records.min())  # NaN if there is one
+        if largest < MIN_DISTANCE:
+            raise CorruptFrameError(
+                f'{pts_filename} holds no point farther than {MIN_DISTANCE:g} m from the sensor. Restore it, and check '
+                'that it was written as float32: integers are read as such values'
+            )
+        if not largest <= MAX_DISTANCE:
+            self._find_bad(pts_filename, records)
         return records.reshape(-1)
+
+    def _find_bad(self, path: str, records: np.ndarray) -> None:
+        """Raise a CorruptFrameError if records (N, load_dim) have values that no sensor gives, in the columns used."""
+        used = sorted({0, 1, 2, *self.use_dim})
+        limits = [MAX_DISTANCE if column < 3 else MAX_FEATURE for column in used]
+        is_bad = ~(np.abs(records[:, used]) <= limits).all(axis=1)  # NaN is not below the limit either
+        if is_bad.any():
+            is_finite = np.isfinite(records[:, used]).all()
+            what = f'values beyond any sensor (coordinates above {MAX_DISTANCE:g} m)' if is_finite else 'NaN or Inf'
+            raise CorruptFrameError(
+                f'{path} holds {what} in {int(is_bad.sum())} of {len(records)} points. '
+                f'Restore it, and check that load_dim={self.load_dim} is what the file was written with'
+            )
 
     def _truncated(self, path: str) -> CorruptFrameError:
         """Say that a file does not hold whole records."""
         return CorruptFrameError(
             f'{path} is truncated: it does not hold whole points of {self.load_dim} float32 values. '
             'Restore it, or make the sequence index anew with --skip-truncated; or set the right load_dim'
+        )
+
+
+def require_regular_file(path: str) -> None:
+    """Refuse what would be read without an end, such as a pipe or a device; also folders.
+
+    Args:
+        path: Anything that mmengine's file backends take. What is not on a local disk is left to them.
+
+    Raises:
+        CorruptFrameError: If there is something of this name that is no file.
+    """
+    local = Path(path)
+    try:
+        is_something_else = not local.is_file() and local.exists()
+    except OSError:  # reading it will say why
+        return
+    if is_something_else:
+        raise CorruptFrameError(
+            f'{path} cannot be read (it is no regular file). Restore it, or make the sequence index anew without it'
+        )
+
+
+def check_distances(coords: np.ndarray, path: str, remedy: str) -> None:
+    """Check the coordinates of points that were computed from a frame and its calibration.
+
+    Args:
+        coords: (N, 3) in metres, N > 0.
+        path: The frame's file.
+        remedy: What else may be wrong, and what to do, as a sentence.
+
+    Raises:
+        CorruptFrameError: If a coordinate is NaN, or its size is above :data:`MAX_DISTANCE`.
+    """
+    farthest = np.abs(coords).max()
+    if not farthest <= MAX_DISTANCE:
+        raise CorruptFrameError(
+            f'{path} gives points at {farthest:g} m, beyond any sensor (farther than {MAX_DISTANCE:g} m). {remedy}'
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .loading import CorruptFrameError
@@ -11,7 +13,7 @@ def read_hdf5_arrays(path: str, *names: str) -> list[np.ndarray]:
     """Decode arrays of a local HDF5 file.
 
     Raises:
-        CorruptFrameError: If the file cannot be read, or has no array of a name.
+        CorruptFrameError: If the file cannot be read, has no array of a name, or keeps it in another file.
         ImportError: If h5py is not installed.
     """
     try:
@@ -22,11 +24,34 @@ def read_hdf5_arrays(path: str, *names: str) -> list[np.ndarray]:
         ) from error
     try:
         with h5py.File(path, 'r') as file:
-            return [file[name][()] for name in names]
+            return [_read_array(file, name) for name in names]
     except KeyError as error:
         raise CorruptFrameError(f'{path} is no file of modelnet40_ply_hdf5_2048 ({error}). Restore the file') from error
-    except (OSError, RuntimeError, ValueError, TypeError) as error:
-        raise CorruptFrameError(f'{path} cannot be read as an HDF5 file ({error}). Restore the file') from error
+    except Exception as error:  # on damaged files h5py raises whatever it stumbles over
+        raise CorruptFrameError(f'{path} cannot be read as an HDF5 file ({error!r}). Restore the file') from error
+
+
+def _read_array(file: Any, name: str) -> np.ndarray:
+    """Decode an array; HDF5 lets a file refer to other files of the disk, and these stay closed.
+
+    Args:
+        file: An open ``h5py.File``.
+        name: The array's name, at the top of the file.
+
+    Raises:
+        KeyError: If there is no array of this name.
+        ValueError: If it is kept in another file.
+    """
+    import h5py
+
+    if name not in file:
+        raise KeyError(f'no array {name!r}')
+    if isinstance(file.get(name, getlink=True), h5py.ExternalLink):
+        raise ValueError(f'its array {name!r} is a link to another file')
+    array = file[name]
+    if array.external or array.is_virtual:
+        raise ValueError(f'its array {name!r} is kept in another file')
+    return array[()]
 
 
 def read_hdf5(path: str) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.fileio import get
 
-from .loading import CorruptFrameError
+from .loading import CorruptFrameError, require_regular_file
 
 MESH_SUFFIXES = ('.off', '.obj', '.ply')
 
@@ -46,6 +46,7 @@ def read_mesh(path: str, num_points: int) -> np.ndarray:
             f"{path} can only be read with trimesh. Install it, or the extra it comes with: pip install -e '.[probe]'"
         ) from error
     suffix = Path(path).suffix.lower()
+    require_regular_file(path)
     try:
         content = get(path)
         _check_is_whole(content, suffix)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -11,9 +10,6 @@ from numpy.lib import format as npy_format
 from .loading import CorruptFrameError
 
 POINTS_ARRAY = 'points'  # the name that decides where an archive has several arrays that could be shapes
-
-# What a missing or damaged archive may raise; RuntimeError and NotImplementedError for an encrypted or unknown zip.
-_UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def find_shapes(archive: str) -> tuple[str, int]:
@@ -33,7 +29,7 @@ def find_shapes(archive: str) -> tuple[str, int]:
     """
     try:
         headers = _read_headers(archive)
-    except _UNREADABLE as error:
+    except Exception as error:  # on damaged archives zipfile and NumPy raise whatever they stumble over
         raise _unreadable(archive, error) from error
     found = [
         name for name, (shape, dtype) in headers.items() if len(shape) == 3 and shape[2] == 3 and dtype.kind == 'f'
@@ -74,9 +70,11 @@ def read_array(archive: str, name: str) -> np.ndarray:
     """
     try:
         with np.load(archive, allow_pickle=False) as arrays:
-            return arrays[name]
-    except _UNREADABLE as error:
+            if name in arrays:
+                return arrays[name]
+    except Exception as error:  # as above; MemoryError among them, for an array that announces a huge shape
         raise _unreadable(archive, error) from error
+    raise KeyError(f'{archive} has no array {name!r}')
 
 
 def _read_headers(archive: str) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
@@ -94,4 +92,4 @@ def _read_headers(archive: str) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
 
 def _unreadable(archive: str, error: Exception) -> CorruptFrameError:
     """Say that an archive cannot be read."""
-    return CorruptFrameError(f'{archive} cannot be read as an .npz archive ({error}). Restore the file')
+    return CorruptFrameError(f'{archive} cannot be read as an .npz archive ({error!r}). Restore the file')

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 from mmengine.fileio import get
 
-from .loading import CorruptFrameError
+from .loading import CorruptFrameError, require_regular_file
 
 
 def read_text(path: str) -> np.ndarray:
@@ -26,6 +26,7 @@ def read_text(path: str) -> np.ndarray:
         CorruptFrameError: If the file cannot be read, a line is cut off or holds something else than numbers, or there
             are no points.
     """
+    require_regular_file(path)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', message='loadtxt: input contained no data')

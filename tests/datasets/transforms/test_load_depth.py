@@ -24,31 +24,38 @@ def frame(path, depth, intrinsics=INTRINSICS, camera2view=None):
     return {'depth_frame': {'depth_path': str(path), 'intrinsics': intrinsics, 'camera2view': camera2view}}
 
 
+def intrinsics_of(shape):
+    """The camera of an image (H, W)."""
+    return np.array([[40.0, 0, (shape[1] - 1) / 2], [0, 40.0, (shape[0] - 1) / 2], [0, 0, 1]])
+
+
 def test_points_by_hand(tmp_path):
-    """fx 2, fy 4, centre (1, 0): the pixels (0, 0), (2, 0) and (1, 1) at 1, 2 and 4 m; the others saw nothing."""
-    results = frame(tmp_path / '0.png', [[1000, 0, 2000], [0, 4000, 0]], np.array([[2.0, 0, 1], [0, 4, 0], [0, 0, 1]]))
+    """fx 2, fy 4, centre (1, 0.5): the pixels (0, 0), (2, 0) and (1, 1) at 1, 2 and 4 m; the others saw nothing."""
+    results = frame(
+        tmp_path / '0.png', [[1000, 0, 2000], [0, 4000, 0]], np.array([[2.0, 0, 1], [0, 4, 0.5], [0, 0, 1]])
+    )
     points = TRANSFORMS.build({'type': 'LoadDepthFrame'})(results)['points']
     assert isinstance(points, DepthPoints)
     assert points.tensor.numpy().dtype == np.float32
-    np.testing.assert_allclose(points.tensor, [[-0.5, 0, 1], [1, 0, 2], [0, 1, 4]], atol=1e-6)
+    np.testing.assert_allclose(points.tensor, [[-0.5, -0.125, 1], [1, -0.25, 2], [0, 0.5, 4]], atol=1e-6)
 
 
 def test_points_by_hand_in_world_axes(tmp_path):
     """A level camera that looks along the world's y: x stays x, forward is y, down is -z; it stands at (1, 2, 3)."""
     camera2view = np.array([[1.0, 0, 0, 1], [0, 0, 1, 2], [0, -1, 0, 3], [0, 0, 0, 1]])
-    intrinsics = np.array([[2.0, 0, 1], [0, 4, 0], [0, 0, 1]])
+    intrinsics = np.array([[2.0, 0, 1], [0, 4, 0.5], [0, 0, 1]])
     results = frame(tmp_path / '0.png', [[1000, 0, 2000], [0, 4000, 0]], intrinsics, camera2view)
     points = LoadDepthFrame()(results)['points'].tensor
-    np.testing.assert_allclose(points, [[0.5, 3, 3], [2, 4, 3], [1, 6, 2]], atol=1e-6)
+    np.testing.assert_allclose(points, [[0.5, 3, 3.125], [2, 4, 3.25], [1, 6, 2.5]], atol=1e-6)
 
 
 def test_skew_and_depth_scale_by_hand(tmp_path):
-    """The pixel (2, 1) at 5000 / 5000 m: y = 1 / 4, x = (2 - 1 - 0.8 y) / 2."""
+    """The pixel (2, 1) at 5000 / 5000 m: y = (1 - 0.5) / 4, x = (2 - 1 - 0.8 y) / 2."""
     depth = np.zeros((2, 3))
     depth[1, 2] = 5000
-    results = frame(tmp_path / '0.png', depth, np.array([[2.0, 0.8, 1], [0, 4, 0], [0, 0, 1]]))
+    results = frame(tmp_path / '0.png', depth, np.array([[2.0, 0.8, 1], [0, 4, 0.5], [0, 0, 1]]))
     points = LoadDepthFrame(depth_scale=5000)(results)['points'].tensor
-    np.testing.assert_allclose(points, [[0.4, 0.25, 1]], atol=1e-6)
+    np.testing.assert_allclose(points, [[0.45, 0.125, 1]], atol=1e-6)
 
 
 @given(
@@ -120,7 +127,8 @@ class TestSubset:
         assert not np.array_equal(load(1), load(2))
 
     def test_every_pixel_is_as_likely(self, tmp_path):
-        results = frame(tmp_path / '0.png', np.arange(1, 21).reshape(4, 5))  # its depth numbers the pixel
+        # Its depth numbers the pixel.
+        results = frame(tmp_path / '0.png', np.arange(1, 21).reshape(4, 5), intrinsics_of((4, 5)))
         load = LoadDepthFrame(num_points=5)
         depths = np.concatenate([load(dict(results))['points'].tensor[:, 2].numpy() for _ in range(2000)])
         counts = np.bincount(np.rint(depths * 1000).astype(int), minlength=21)[1:]
@@ -155,7 +163,33 @@ class TestDamagedFiles:
 
     def test_an_image_without_depth_is_named(self, tmp_path):
         with pytest.raises(CorruptFrameError, match=r'0\.png holds no depth.*Restore it'):
-            LoadDepthFrame()(frame(tmp_path / '0.png', np.zeros((3, 4))))
+            LoadDepthFrame()(frame(tmp_path / '0.png', np.zeros((30, 40))))
+
+    @pytest.mark.parametrize('shape', [(15, 20), (60, 80), (30, 80), (13, 40), (40, 9)])
+    def test_an_image_that_is_not_of_the_cameras_size_is_named(self, tmp_path, shape):
+        results = frame(tmp_path / '0.png', np.full(shape, 1000))  # the camera's is (30, 40)
+        with pytest.raises(CorruptFrameError, match=rf'0\.png has {shape[1]} x {shape[0]} pixels.*\(19\.5, 14\.5\)'):
+            LoadDepthFrame()(results)
+
+    @pytest.mark.parametrize('shape', [(30, 40), (24, 40), (1, 1), (480, 640)])
+    def test_a_centre_that_is_off_by_a_sixth_is_fine(self, tmp_path, shape):
+        intrinsics = intrinsics_of(shape)
+        intrinsics[:2, 2] += [shape[1] / 6, -shape[0] / 6]
+        results = frame(tmp_path / '0.png', np.full(shape, 1000), intrinsics)
+        assert len(LoadDepthFrame()(results)['points']) == shape[0] * shape[1]
+
+    @pytest.mark.parametrize('fault', ['focal length', 'pose'])
+    def test_points_beyond_any_sensor_are_of_a_wrong_calibration(self, tmp_path, fault):
+        intrinsics, camera2view = INTRINSICS.copy(), np.eye(4)
+        if fault == 'pose':
+            camera2view[0, 3] = 1e6
+        else:
+            intrinsics[0, 0] = 1e-30
+        results = frame(tmp_path / '0.png', depth_image(0), intrinsics, camera2view)
+        with pytest.raises(
+            CorruptFrameError, match=r'0\.png gives points at .* m, beyond any sensor.*pose and intrinsics'
+        ):
+            LoadDepthFrame()(results)
 
     def test_a_missing_file_and_a_folder_are_named(self, tmp_path):
         results = frame(tmp_path / '0.png', depth_image(0))

@@ -150,6 +150,47 @@ class TestDamage:
             read_array(str(tmp_path / 'a.npz'), 'points')
         assert not (tmp_path / 'touched').exists()
 
+    @pytest.mark.parametrize('value', [1.01e9, -1e30])
+    def test_a_shape_beyond_any_size_is_named(self, tmp_path, value):
+        stored = shapes()
+        stored[1, :2, 0] = value
+        np.savez(tmp_path / 'a.npz', stored)
+        with pytest.raises(CorruptFrameError, match=r'a\.npz: shape 1 holds coordinates beyond 1e.09 in 2 of 5 point'):
+            LoadShape()(frame(tmp_path / 'a.npz', 1))
+
+    def test_what_float32_cannot_hold_is_named_without_a_warning(self, tmp_path, recwarn):
+        stored = shapes(dtype=np.float64)
+        stored[1, 0, 0] = 1e300
+        np.savez(tmp_path / 'a.npz', stored)
+        with pytest.raises(CorruptFrameError, match=r'a\.npz: shape 1 holds NaN or Inf in 1 of 5 points'):
+            LoadShape()(frame(tmp_path / 'a.npz', 1))
+        assert not recwarn
+
+    def test_an_array_that_announces_more_than_there_is_memory_is_named(self, tmp_path):
+        buffer = io.BytesIO()
+        np.lib.format.write_array_header_1_0(buffer, {'descr': '<f4', 'fortran_order': False, 'shape': (2**45, 9, 3)})
+        with zipfile.ZipFile(tmp_path / 'a.npz', 'w') as archive:
+            archive.writestr('points.npy', buffer.getvalue())
+        with pytest.raises(CorruptFrameError, match=r'a\.npz cannot be read'):
+            LoadShape()(frame(tmp_path / 'a.npz', 1))
+
+    @pytest.mark.parametrize('how', ['link', 'storage', 'virtual'])
+    def test_an_hdf5_file_opens_no_other_file(self, tmp_path, how):
+        with h5py.File(tmp_path / 'secret.h5', 'w') as file:
+            file['data'] = shapes()
+        with h5py.File(tmp_path / 'a.h5', 'w') as file:
+            if how == 'link':
+                file['data'] = h5py.ExternalLink(str(tmp_path / 'secret.h5'), '/data')
+            elif how == 'storage':
+                external = [(str(tmp_path / 'secret.h5'), 0, 3 * 5 * 3 * 4)]
+                file.create_dataset('data', (3, 5, 3), 'f4', external=external)
+            else:
+                layout = h5py.VirtualLayout((3, 5, 3), 'f4')
+                layout[:] = h5py.VirtualSource(str(tmp_path / 'secret.h5'), 'data', (3, 5, 3))
+                file.create_virtual_dataset('data', layout)
+        with pytest.raises(CorruptFrameError, match=r"a\.h5 cannot be read .*'data' is .* another file"):
+            LoadShape()(frame(tmp_path / 'a.h5', 1))
+
     @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
     def test_a_shape_with_nan_or_inf_is_named_and_the_others_are_fine(self, tmp_path, value):
         stored = shapes()

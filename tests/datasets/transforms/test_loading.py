@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from mmdet3d.datasets.transforms import LoadPointsFromFile
@@ -64,6 +66,48 @@ def test_points_that_are_not_finite_are_counted(tmp_path, bad, column):
     values[[2, 7], column] = bad
     with pytest.raises(CorruptFrameError, match=r'0\.bin holds NaN or Inf in 2 of 10 points'):
         LoadFrame()(write(tmp_path / '0.bin', values))
+
+
+@pytest.mark.parametrize(('column', 'bad'), [(0, 1e30), (1, -1e30), (2, 1.01e5), (3, 1e30), (3, -3e38)])
+def test_values_beyond_any_sensor_are_counted(tmp_path, column, bad):
+    values = random_points(10)
+    values[[2, 7], column] = bad
+    with pytest.raises(CorruptFrameError, match=r'0\.bin holds values beyond any sensor .* in 2 of 10 points'):
+        LoadFrame()(write(tmp_path / '0.bin', values))
+
+
+def test_values_that_only_seem_large_are_fine(tmp_path):
+    """A point 99 km away, and a time in microseconds as the fourth value."""
+    values = random_points(10)
+    values[0] = [-9.9e4, 9.9e4, 9.9e4, 1.7e15]
+    np.testing.assert_array_equal(LoadFrame()(write(tmp_path / '0.bin', values))['points'].tensor, values)
+
+
+def test_random_bytes_are_no_scan(tmp_path):
+    for seed in range(20):
+        (tmp_path / '0.bin').write_bytes(np.random.default_rng(seed).bytes(16 * 40))
+        with pytest.raises(CorruptFrameError, match=r'0\.bin holds (NaN|values beyond)'):
+            LoadFrame()({'lidar_points': {'lidar_path': str(tmp_path / '0.bin')}})
+
+
+def test_integers_are_no_scan(tmp_path):
+    np.arange(1, 41, dtype=np.int32).tofile(tmp_path / '0.bin')
+    with pytest.raises(CorruptFrameError, match=r'0\.bin holds no point farther than .*float32: integers'):
+        LoadFrame()({'lidar_points': {'lidar_path': str(tmp_path / '0.bin')}})
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / '0.bin')
+    with pytest.raises(CorruptFrameError, match=r'0\.bin cannot be read \(it is no regular file'):
+        LoadFrame()({'lidar_points': {'lidar_path': str(tmp_path / '0.bin')}})
+
+
+def test_a_link_to_a_file_is_fine(tmp_path):
+    values = random_points(10)
+    results = write(tmp_path / 'file', values)
+    (tmp_path / '0.bin').symlink_to(tmp_path / 'file')
+    results['lidar_points']['lidar_path'] = str(tmp_path / '0.bin')
+    np.testing.assert_array_equal(LoadFrame()(results)['points'].tensor, values)
 
 
 def test_a_column_that_is_not_used_may_hold_anything(tmp_path):
