@@ -8,7 +8,6 @@ import pytest
 import torch
 import train
 
-
 CLASSES = ['ball', 'box', 'plane', 'rod']
 TRAIN, TEST = 24, 8  # shapes a class
 IN_PROCESS = [
