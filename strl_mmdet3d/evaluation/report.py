@@ -1,0 +1,296 @@
+"""A page about a run that shows without a network: its curves, sample pairs, numbers, warnings and config."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import platform
+import re
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from mmengine.config import Config
+
+from .pair_figure import build_recorded_dataset, draw_pair
+
+Curves = dict[str, dict[int, float]]
+"""Name of a scalar -> step -> value."""
+
+NO_CURVES = ('step', 'iter', 'epoch')  # the other names for a row's place in the run
+PACKAGES = ('strl_mmdet3d', 'mmdet3d', 'mmdet', 'mmcv', 'mmengine', 'spconv', 'torch', 'numpy')
+NUM_PAIRS = 3
+MAX_WARNINGS = 100
+DPI = 80
+PANEL_SIZE = (4.2, 2.6)  # inches
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<style>
+body {{ font-family: sans-serif; max-width: 75em; margin: 2em auto; padding: 0 1em; }}
+img {{ max-width: 100%; }}
+table {{ border-collapse: collapse; }}
+th, td {{ border: 1px solid #ccc; padding: 0.2em 0.6em; text-align: left; }}
+td.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
+pre {{ background: #f4f4f4; padding: 1em; overflow-x: auto; }}
+.failed {{ color: #a00; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+{parts}
+</body>
+</html>
+"""
+
+# As mmengine's file handler begins a record: '2026/11/24 00:18:06 - mmengine - WARNING - message'.
+RECORD = re.compile(r'^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d - \S+ - ([A-Z]+) - (.*)$')
+
+
+def write_report(sessions: Sequence[Path], config: Config, title: str) -> str:
+    """Write the page of a run.
+
+    A part that cannot be made says so on the page, and the others are made all the same.
+
+    Args:
+        sessions: The log folders of the run, mmengine's ``WORK_DIR/TIMESTAMP``, in the order of time: several where it
+            was resumed.
+        config: The run's config, read in mmdet3d's scope; its training set gives the sample pairs.
+        title: What the run is called.
+
+    Returns:
+        The page, as HTML.
+    """
+    parts: list[tuple[str, Callable[[], str]]] = [
+        ('Sessions', lambda: sessions_table(sessions)),
+        ('Numbers', lambda: numbers_table(read_curves(sessions))),
+        ('Curves', lambda: picture(draw_curves(read_curves(sessions)), 'the logged scalars over the iterations')),
+        ('Warnings', lambda: warnings_table(read_warnings(sessions))),
+        ('Sample pairs', lambda: sample_pairs(config)),
+        ('Versions', versions_table),
+        ('Config', lambda: f'<pre>{escape(config.pretty_text)}</pre>'),
+    ]
+    return PAGE.format(title=escape(title), parts='\n'.join(_part(heading, make) for heading, make in parts))
+
+
+def _part(heading: str, make: Callable[[], str]) -> str:
+    """Make a part of the page, or say why it cannot be made."""
+    try:
+        content = make()
+    except Exception as error:  # whatever it is, it must not fail a training that is done
+        reason = escape(f'{type(error).__name__}: {error}')
+        content = f'<p class="failed">This part could not be made: {reason}</p>'
+    return f'<h2>{escape(heading)}</h2>\n{content}'
+
+
+def read_curves(sessions: Sequence[Path]) -> Curves:
+    """Read what was logged, and join the sessions.
+
+    Where a session was killed and the next one has done some steps again, the later values count.
+
+    Args:
+        sessions: The log folders, in the order of time, each with what mmengine's ``LocalVisBackend`` has written:
+            ``vis_data/scalars.json``, a JSON object a line.
+
+    Returns:
+        The curves, by name; their steps ascend. Values that are NaN or infinite are among them.
+
+    Raises:
+        FileNotFoundError: If no session has logged anything.
+    """
+    files = [path for session in sessions if (path := session / 'vis_data' / 'scalars.json').is_file()]
+    if not files:
+        raise FileNotFoundError(
+            f"no vis_data/scalars.json in {', '.join(map(str, sessions))}: add dict(type='LocalVisBackend') to "
+            'visualizer.vis_backends'
+        )
+    curves: Curves = {}
+    for file in files:
+        for line in file.read_text(encoding='utf-8').splitlines():
+            try:
+                row = json.loads(line)
+                step = int(row['step'])
+            except (ValueError, KeyError, TypeError):  # a line that a kill has cut off
+                continue
+            for name, value in row.items():
+                if name not in NO_CURVES and isinstance(value, (int, float)):
+                    curves.setdefault(name, {})[step] = float(value)
+    return {name: dict(sorted(curve.items())) for name, curve in sorted(curves.items())}
+
+
+def draw_curves(curves: Curves) -> Figure:
+    """Draw each scalar over the iterations, in a panel of its own.
+
+    Args:
+        curves: At least one.
+
+    Returns:
+        The picture. Values that are not finite are left out, and the panel says how many.
+    """
+    columns = min(3, len(curves))
+    rows = math.ceil(len(curves) / columns)
+    figure = Figure(figsize=(columns * PANEL_SIZE[0], rows * PANEL_SIZE[1]), layout='constrained')
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for axes, (name, curve) in zip(panels, curves.items(), strict=False):
+        steps, values = np.array(list(curve)), np.array(list(curve.values()))
+        shown = np.isfinite(values)
+        axes.plot(steps[shown], values[shown], marker='.' if shown.sum() < 50 else None, linewidth=1)
+        missing = f' ({(~shown).sum()} not finite)' if not shown.all() else ''
+        axes.set_title(name + missing, fontsize=9, parse_math=False)
+        axes.set_xlabel('iteration', fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.grid(alpha=0.3)
+    for axes in islice(figure.axes, len(curves), None):
+        axes.set_axis_off()
+    return figure
+
+
+def sessions_table(sessions: Sequence[Path]) -> str:
+    """Give the sessions of a run as a table, each with whether its log is still there.
+
+    Args:
+        sessions: The log folders.
+
+    Returns:
+        HTML.
+    """
+    return table(
+        ['session', 'log'], ([session.name, 'found' if session.is_dir() else 'MISSING'] for session in sessions)
+    )
+
+
+def numbers_table(curves: Curves) -> str:
+    """Give the first, last, least and largest value of each scalar as a table.
+
+    Args:
+        curves: Of the run.
+
+    Returns:
+        HTML.
+    """
+    rows = []
+    for name, curve in curves.items():
+        values = list(curve.values())
+        finite = [value for value in values if math.isfinite(value)] or [math.nan]
+        last_step = next(reversed(curve))
+        rows.append([name, last_step, *(f'{x:.4g}' for x in (values[-1], values[0], min(finite), max(finite)))])
+    return table(['scalar', 'last iteration', 'last', 'first', 'least', 'largest'], rows)
+
+
+def read_warnings(sessions: Sequence[Path]) -> dict[str, int]:
+    """Collect the warnings and errors that the run has logged.
+
+    Args:
+        sessions: The log folders, each with mmengine's ``*.log``.
+
+    Returns:
+        Each message and how often it was given, in the order of their first time.
+    """
+    counts: dict[str, int] = {}
+    for file in (file for session in sessions for file in sorted(session.glob('*.log'))):
+        lines: list[str] = []
+        for line in [*file.read_text(encoding='utf-8', errors='replace').splitlines(), None]:
+            record = RECORD.match(line) if line is not None else None
+            if line is None or record:
+                if lines:
+                    message = '\n'.join(lines)
+                    counts[message] = counts.get(message, 0) + 1
+                is_warning = record is not None and record[1] in ('WARNING', 'ERROR', 'CRITICAL')
+                lines = [record[2]] if record and is_warning else []
+            elif lines:  # a record goes on
+                lines.append(line)
+    return counts
+
+
+def warnings_table(counts: dict[str, int]) -> str:
+    """Give warnings as a table.
+
+    Args:
+        counts: See `read_warnings`.
+
+    Returns:
+        HTML; of more than 100 different warnings it shows the first.
+    """
+    if not counts:
+        return '<p>None.</p>'
+    shown = table(['times', 'warning'], ([count, message] for message, count in islice(counts.items(), MAX_WARNINGS)))
+    left_out = len(counts) - MAX_WARNINGS
+    return shown + (f'<p>And {left_out} others, see the logs.</p>' if left_out > 0 else '')
+
+
+def sample_pairs(config: Config) -> str:
+    """Draw the first pairs of the first epoch.
+
+    Args:
+        config: The pre-training config.
+
+    Returns:
+        HTML, with the pictures in it.
+
+    Raises:
+        ValueError: If the config does not train on pairs of views.
+    """
+    dataset, sampler, recorder = build_recorded_dataset(config)
+    keys = list(islice(sampler, NUM_PAIRS))
+    return '\n'.join(picture(draw_pair(dataset, key, recorder), f'the pair of item {key.index}') for key in keys)
+
+
+def versions_table() -> str:
+    """Give the versions of python and of the packages that matter as a table, in HTML."""
+    rows = [['python', platform.python_version()], ['platform', platform.platform()]]
+    for package in PACKAGES:
+        try:
+            rows.append([package, version(package)])
+        except PackageNotFoundError:
+            rows.append([package, 'not installed under this name'])
+    return table(['package', 'version'], rows)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Make a table.
+
+    Args:
+        header: What the columns are called.
+        rows: The cells; what reads as a number is put to the right.
+
+    Returns:
+        HTML, all text escaped.
+    """
+    head = ''.join(f'<th>{escape(name)}</th>' for name in header)
+    body = '\n'.join(f'<tr>{"".join(map(_cell, row))}</tr>' for row in rows)
+    return f'<table>\n<tr>{head}</tr>\n{body}\n</table>'
+
+
+def _cell(value: object) -> str:
+    """Make a cell of a table."""
+    text = str(value)
+    try:
+        float(text)
+    except ValueError:
+        return f'<td>{escape(text)}</td>'
+    return f'<td class="number">{escape(text)}</td>'
+
+
+def picture(figure: Figure, description: str) -> str:
+    """Put a picture into the page itself.
+
+    Args:
+        figure: The picture.
+        description: What it shows.
+
+    Returns:
+        HTML.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png', dpi=DPI)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<p><img alt="{escape(description)}" src="data:image/png;base64,{data}"></p>'

@@ -1,0 +1,177 @@
+"""The retrieval probe in short runs on sequences: its frames, its value, and that the training does not notice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mmengine.hooks import Hook
+from tiny import random_cloud, tiny_runner
+
+from strl_mmdet3d.datasets import FrameSequence, write_sequence_index
+from strl_mmdet3d.engine.hooks.retrieval_probe_hook import BY_CHANCE, FOUND, RetrievalProbeHook, runs_of_neighbours
+from strl_mmdet3d.evaluation.online_encoding import encode_online, training_untouched
+from strl_mmdet3d.evaluation.temporal_retrieval import temporal_retrieval
+
+LENGTHS = [6, 5, 4]
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Drives whose every frame is the one before it with some points changed."""
+    root, rng, sequences = tmp_path / 'data', np.random.default_rng(0), []
+    root.mkdir()
+    for drive, length in enumerate(LENGTHS):
+        cloud = random_cloud(rng).numpy()
+        cloud[:, :2] = cloud[:, :2] * rng.uniform(0.2, 1, 2) + [2, 0]
+        names = [f'{drive}_{i}.bin' for i in range(length)]
+        for name in names:
+            cloud[rng.integers(len(cloud), size=20)] = random_cloud(rng, 20).numpy()
+            cloud.tofile(root / name)
+        sequences.append(FrameSequence(f'drive{drive}', names))
+    write_sequence_index(root / 'index.json', {}, sequences)
+    return root
+
+
+class Losses(Hook):
+    def __init__(self):
+        self.values = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.values.append(outputs['loss'].item())
+
+
+def run(root, work_dir, probe=None, epochs=2, **changes):
+    view = dict(
+        type='MultiView',
+        load=[dict(type='LoadFrame')],
+        augment=[dict(type='PointSample', num_points=150), dict(type='RandomFlip3D', flip_ratio_bev_horizontal=0.5)],
+        pack=[dict(type='PointShuffle'), dict(type='Pack3DDetInputs', keys=['points'])],
+    )
+    dataset = dict(type='TemporalPairDataset', data_root=str(root), ann_file='index.json', window=3, pipeline=[view])
+    loader = dict(
+        batch_size=5,
+        num_workers=0,
+        dataset=dataset | changes,
+        sampler=dict(type='PairSampler'),
+        collate_fn=dict(type='pseudo_collate'),
+    )
+    hooks = [dict(type='TargetUpdateHook', tau_start=0.9)]
+    if probe is not None:
+        hooks.append(dict(type='RetrievalProbeHook', **probe))
+    runner = tiny_runner(
+        work_dir,
+        epochs=epochs,
+        train_dataloader=loader,
+        custom_hooks=hooks,
+        visualizer=dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]),
+    )
+    losses = Losses()
+    runner.register_hook(losses)
+    return runner, losses
+
+
+def logged(runner, name):
+    lines = Path(runner.log_dir, 'vis_data/scalars.json').read_text().splitlines()
+    return {row['step']: row[name] for row in map(json.loads, lines) if name in row}
+
+
+def test_a_run_with_the_probe_is_the_run_without_it_bit_for_bit(data, tmp_path):
+    probed, losses = run(data, tmp_path / 'probed', probe={})
+    probed.train()
+    alone, expected = run(data, tmp_path / 'alone')
+    alone.train()
+    assert losses.values == expected.values
+    assert len(losses.values) == 6
+    mine, others = probed.model.state_dict(), alone.model.state_dict()
+    assert all(torch.equal(tensor, others[name]) for name, tensor in mine.items())
+
+
+def test_the_value_is_that_of_all_frames_without_augmentation(data, tmp_path):
+    runner, _ = run(data, tmp_path, probe=dict(batch_size=4))
+    runner.train()
+    found = logged(runner, FOUND)
+    assert sorted(found) == [0, 3, 6]
+    origins = [(f'drive{drive}', i) for drive, length in enumerate(LENGTHS) for i in range(length)]
+    paths = [data / f'{sequence[-1]}_{i}.bin' for sequence, i in origins]
+    clouds = [torch.from_numpy(np.fromfile(path, np.float32).reshape(-1, 4)) for path in paths]
+    with training_untouched(runner.model):
+        features = encode_online(runner.model, clouds, 4)
+    # A window of three key frames holds frames that are two apart.
+    expected = temporal_retrieval(features, *zip(*origins, strict=True), reach=2)
+    assert expected.num_queries == sum(LENGTHS)
+    # Shuffling the points changes which ones a full voxel takes, so the features agree nearly only.
+    assert found[6] == pytest.approx(expected.found, abs=100 / sum(LENGTHS) + 1e-6)
+    assert logged(runner, BY_CHANCE)[6] == pytest.approx(expected.by_chance)
+    assert found[6] > 2 * expected.by_chance
+    assert runner.message_hub.get_scalar(FOUND).data[0].tolist() == list(found.values())
+
+
+def test_all_probes_look_at_the_same_frames(data, tmp_path):
+    runner, _ = run(data, tmp_path, probe={})
+    runner.train()
+    hook = next(hook for hook in runner.hooks if isinstance(hook, RetrievalProbeHook))
+    first, second, again = [], [], []
+    clouds, others = list(hook._read(hook._dataset, first)), list(hook._read(hook._dataset, second))
+    assert first == second == [(f'drive{drive}', i) for drive, length in enumerate(LENGTHS) for i in range(length)]
+    assert all(torch.equal(*pair) for pair in zip(clouds, others, strict=True))
+    assert {len(cloud) for cloud in clouds} == {300}, 'no augmentation'
+    # A damaged frame is replaced by another one, which is not taken twice.
+    (data / '1_2.bin').write_bytes(b'truncated')
+    list(hook._read(hook._dataset, again))
+    assert len(set(again)) == len(again)
+    assert set(again) == set(first) - {('drive1', 2)}
+
+
+@pytest.mark.parametrize(
+    ('selection', 'window', 'reach'), [('window', None, 2), ('window', 4, 3), ('neighbour', None, 1)]
+)
+def test_neighbours_are_the_frames_that_are_paired(data, tmp_path, selection, window, reach):
+    runner, _ = run(data, tmp_path, probe=dict(window=window), epochs=1, selection=selection)
+    runner.train()
+    hook = next(hook for hook in runner.hooks if isinstance(hook, RetrievalProbeHook))
+    assert hook._reach == reach
+
+
+def test_without_temporal_pairs_it_does_nothing_and_says_so(data, tmp_path, monkeypatch):
+    runner, _ = run(data, tmp_path, probe={}, epochs=1, mode='spatial')
+    told = []
+    monkeypatch.setattr(runner.logger, 'info', told.append)
+    runner.train()
+    assert FOUND not in runner.message_hub.log_scalars
+    assert any('no retrieval probe' in str(message) for message in told)
+
+
+def test_another_kind_of_data_is_refused(tmp_path):
+    runner = tiny_runner(tmp_path, custom_hooks=[dict(type='RetrievalProbeHook')])
+    with pytest.raises(ValueError, match='RandomPairs'):
+        runner.train()
+
+
+@given(num_items=st.integers(1, 300), num_frames=st.integers(1, 300), run=st.integers(1, 20))
+def test_runs_are_whole_and_spread_evenly(num_items, num_frames, run):
+    items = runs_of_neighbours(num_items, num_frames, run)
+    assert items == sorted(set(items))
+    assert all(0 <= item < num_items for item in items)
+    assert items[0] == 0
+    assert len(items) <= min(num_items, num_frames)
+    if num_items >= 2 * num_frames:
+        assert len(items) == num_frames
+        pieces = np.split(np.array(items), np.flatnonzero(np.diff(items) > 1) + 1)
+        assert all(len(piece) % run == 0 for piece in pieces[:-1])
+
+
+def test_few_items_are_all_taken():
+    assert runs_of_neighbours(10, 128, 3) == list(range(10))
+    assert runs_of_neighbours(100, 6, 3) == [0, 1, 2, 50, 51, 52]
+
+
+@pytest.mark.parametrize('wrong', [dict(interval=0), dict(batch_size=0), dict(num_frames=1), dict(window=1)])
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        RetrievalProbeHook(**wrong)

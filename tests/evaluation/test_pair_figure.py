@@ -1,0 +1,78 @@
+"""Pictures of pairs: the raw frames and the views, of clouds and of depth images."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from depth_data import write_scene
+from mmengine.config import Config
+
+from strl_mmdet3d.datasets import FrameSequence, PairKey, write_sequence_index
+from strl_mmdet3d.datasets.sources import DepthFrameLister, scannet_sequences
+from strl_mmdet3d.evaluation.pair_figure import build_recorded_dataset, draw_pair, shown_limits
+
+
+def config_of(root, load, **changes):
+    view = dict(type='MultiView', load=[load], augment=[dict(type='PointSample', num_points=30)])
+    dataset = dict(type='TemporalPairDataset', data_root=str(root), ann_file='index.json', window=2, pipeline=[view])
+    loader = dict(dataset=dataset, sampler=dict(type='PairSampler')) | changes
+    return Config(dict(train_dataloader=loader, randomness=dict(seed=4)))
+
+
+def write_clouds(root):
+    for i in range(4):
+        np.random.default_rng(i).normal(0, 5, (100 + i, 4)).astype(np.float32).tofile(root / f'{i}.bin')
+    write_sequence_index(root / 'index.json', {'load_dim': 4}, [FrameSequence('s', [f'{i}.bin' for i in range(4)])])
+
+
+@pytest.mark.parametrize(('coord_type', 'projection'), [('LIDAR', 'rectilinear'), ('DEPTH', '3d')])
+def test_clouds_are_drawn_as_frames_above_and_views_below(tmp_path, coord_type, projection):
+    write_clouds(tmp_path)
+    dataset, sampler, recorder = build_recorded_dataset(
+        config_of(tmp_path, dict(type='LoadFrame', coord_type=coord_type))
+    )
+    assert sampler.seed == 4
+    figure = draw_pair(dataset, PairKey(seed=4, epoch=2, index=1), recorder)
+    panels = figure.axes[:4]
+    assert {axes.name for axes in panels} == {projection}
+    for axes, frame in zip(panels[:2], recorder.frames[-2:], strict=True):
+        number = int(axes.get_title().split(':')[0].removeprefix('frame '))
+        assert axes.get_title() == f'frame {number}: {number}.bin\n{100 + number} points'
+        assert len(frame.points) == 100 + number
+    assert [axes.get_title() for axes in panels[2:]] == ['view 1\n30 points', 'view 2\n30 points']
+    assert 'item 1, epoch 2, seed 4' in figure.get_suptitle()
+    figure.savefig(io.BytesIO(), format='png', dpi=20)
+
+
+def test_depth_frames_are_drawn_as_images_and_two_projections(tmp_path):
+    write_scene(tmp_path / 's', range(4))
+    write_sequence_index(tmp_path / 'index.json', {}, scannet_sequences(tmp_path, DepthFrameLister()))
+    dataset, sampler, recorder = build_recorded_dataset(config_of(tmp_path, dict(type='LoadDepthFrame')))
+    figure = draw_pair(dataset, next(iter(sampler)), recorder)
+    panels = [axes for axes in figure.axes if axes.get_title()]
+    assert len(panels) == 6
+    assert [len(axes.get_images()) for axes in panels] == [1, 1, 0, 0, 0, 0]
+    assert ['above' in axes.get_title() for axes in panels] == [False, False, True, True, False, False]
+
+
+def test_limits_hold_nearly_all_points_and_leave_far_ones_out():
+    cloud = np.random.default_rng(0).uniform(0, 10, (5000, 3))
+    cloud[0] = 1000
+    lower, upper = shown_limits([cloud, cloud + np.array([10, 0, 0])])
+    np.testing.assert_allclose(lower, [-2, -1, -1], atol=0.2)
+    np.testing.assert_allclose(upper, [22, 11, 11], atol=0.2)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [(dict(sampler=dict(type='DefaultSampler')), 'PairSampler'), (None, 'MultiView')],
+)
+def test_a_config_of_something_else_is_refused(tmp_path, changes, message):
+    write_clouds(tmp_path)
+    config = config_of(tmp_path, dict(type='LoadFrame'), **changes or {})
+    if changes is None:
+        config.train_dataloader.dataset.pipeline = []
+    with pytest.raises(ValueError, match=message):
+        build_recorded_dataset(config)
