@@ -13,64 +13,14 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
-from matplotlib.figure import Figure
-from mmdet3d.registry import DATA_SAMPLERS, DATASETS
-from mmdet3d.structures import BasePoints, LiDARPoints
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from rich.progress import track
 
-from strl_mmdet3d.datasets import (
-    MultiView,
-    PairKey,
-    PairSampler,
-    SequenceIndexError,
-    TemporalPairDataset,
-    UnusablePairError,
-)
-from strl_mmdet3d.datasets.transforms.load_depth import read_depth
-from strl_mmdet3d.datasets.transforms.views import VIEWS
-
-SHOWN_SHARE = 99.0  # per cent of the points that the picture's limits hold; far returns would shrink the rest
-MARGIN = 0.1  # of the points' extent, on each side: the paper's view transform shifts a cloud by as much
-PANEL_WIDTH = 7.0  # inches
-OBLIQUE_ELEVATION, OBLIQUE_AZIMUTH = 25, -60  # degrees; where an oblique projection is seen from
-
-
-@dataclass
-class RawFrame:
-    """A frame as it was loaded.
-
-    Attributes:
-        points: Its points, before alignment where they are those of a lidar.
-        depth_path: Its depth image, or None.
-    """
-
-    points: BasePoints
-    depth_path: str | None
-
-
-class FrameRecorder:
-    """The last transform of the load stage: it keeps every frame.
-
-    Attributes:
-        frames: The frames loaded so far; the last two are those of the last pair.
-    """
-
-    def __init__(self) -> None:
-        self.frames: list[RawFrame] = []
-
-    def __call__(self, view: dict) -> dict:
-        """Keep the frame."""
-        self.frames.append(RawFrame(view['points'].clone(), view.get('depth_frame', {}).get('depth_path')))
-        return view
+from strl_mmdet3d.datasets import SequenceIndexError, UnusablePairError
+from strl_mmdet3d.evaluation.pair_figure import build_recorded_dataset, draw_pair
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -89,152 +39,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def build_dataset(config: Config) -> tuple[TemporalPairDataset, PairSampler, FrameRecorder]:
-    """Build a config's training set as the Runner does.
-
-    Returns:
-        The dataset, its sampler, and what keeps the raw frames.
-
-    Raises:
-        SystemExit: If the config trains on something else than pairs of views.
-    """
-    init_default_scope(config.get('default_scope', 'mmdet3d'))
-    dataset = DATASETS.build(config.train_dataloader.dataset)
-    seed = config.get('randomness', {}).get('seed') or 0
-    sampler = DATA_SAMPLERS.build(config.train_dataloader.sampler, default_args={'dataset': dataset, 'seed': seed})
-    if not isinstance(dataset, TemporalPairDataset) or not isinstance(sampler, PairSampler):
-        raise SystemExit('error: train_dataloader needs a TemporalPairDataset and a PairSampler')
-    recorder = FrameRecorder()
-    for stage in dataset.pipeline.transforms:
-        if isinstance(stage, MultiView):
-            stage.load.transforms.append(recorder)
-            return dataset, sampler, recorder
-    raise SystemExit('error: the pipeline of train_dataloader.dataset needs a MultiView')
-
-
-def draw_pair(dataset: TemporalPairDataset, key: PairKey, recorder: FrameRecorder) -> Figure:
-    """Draw one pair.
-
-    Args:
-        dataset: The training set.
-        key: The pair.
-        recorder: What keeps the raw frames of the dataset.
-
-    Returns:
-        The picture: the raw frames above, the views below, view 1 on the left. All clouds have the same limits.
-    """
-    pair = dataset[key]
-    sources = [pair[view]['data_samples'].metainfo for view in VIEWS]
-    views = [pair[view]['inputs']['points'][:, :3].numpy() for view in VIEWS]
-    frames = recorder.frames[-2:]
-    draw = draw_depth_pair if all(frame.depth_path for frame in frames) else draw_cloud_pair
-    titles = [f'frame {source["frame_index"]}: {source["frame_path"]}' for source in sources]
-    figure = draw(frames, titles, views)
-    figure.suptitle(
-        f'{sources[0]["sequence_id"]}: item {key.index}, epoch {key.epoch}, seed {key.seed}, mode {dataset.mode!r}, '
-        f'{sources[0]["num_redraws"]} unusable pairs before it'
-    )
-    return figure
-
-
-def draw_cloud_pair(frames: list[RawFrame], titles: list[str], views: list[np.ndarray]) -> Figure:
-    """Draw a pair of point clouds, lidar from above: the frames above, the views below.
-
-    Args:
-        frames: The two raw frames.
-        titles: What they are called.
-        views: The points (N, 3) of the two views.
-    """
-    raw = [frame.points.coord.numpy() for frame in frames]
-    panels = zip([*titles, *(name.replace('_', ' ') for name in VIEWS)], [*raw, *views], strict=True)
-    limits = shown_limits(raw)
-    from_above = all(isinstance(frame.points, LiDARPoints) for frame in frames)
-    height = panel_height(limits, 'xy') if from_above else PANEL_WIDTH
-
-    figure = Figure(figsize=(2 * PANEL_WIDTH + 1, 2 * height + 1.5), layout='constrained')
-    all_axes = figure.subplots(2, 2, subplot_kw={} if from_above else {'projection': '3d'})
-    for axes, (title, coords) in zip(all_axes.flat, panels, strict=True):
-        mappable = draw_points(axes, coords, limits) if from_above else draw_oblique(axes, coords, limits)
-        axes.set_title(f'{title}\n{len(coords)} points', fontsize=8)
-    figure.colorbar(mappable, ax=all_axes, label='z [m]', aspect=40)
-    return figure
-
-
-def draw_depth_pair(frames: list[RawFrame], titles: list[str], views: list[np.ndarray]) -> Figure:
-    """Draw a pair of depth frames: the images, the views from above, and the views from the side.
-
-    Args:
-        frames: The two raw frames, each with a depth image.
-        titles: What they are called.
-        views: The points (N, 3) of the two views.
-    """
-    limits = shown_limits(views)
-    images = [np.ma.masked_equal(read_depth(frame.depth_path), 0) for frame in frames]
-    heights = [PANEL_WIDTH * images[0].shape[0] / images[0].shape[1], *(panel_height(limits, p) for p in ('xy', 'xz'))]
-    figure = Figure(figsize=(2 * PANEL_WIDTH + 1, sum(heights) + 2), layout='constrained')
-    rows = figure.subplots(3, 2, height_ratios=heights)
-    farthest = max(image.max() for image in images)
-    for axes, image, title, frame in zip(rows[0], images, titles, frames, strict=True):
-        shown = axes.imshow(image, cmap='viridis_r', vmin=0, vmax=farthest)
-        axes.set_title(f'{title}\n{len(frame.points)} points', fontsize=8)
-        axes.set_axis_off()
-    figure.colorbar(shown, ax=rows[0], label='depth, as stored', aspect=20)
-    for row, plane, where in zip(rows[1:], ('xy', 'xz'), ('above', 'the side'), strict=True):
-        for axes, name, coords in zip(row, VIEWS, views, strict=True):
-            mappable = draw_points(axes, coords, limits, plane)
-            axes.set_title(f'{name.replace("_", " ")}, from {where}\n{len(coords)} points', fontsize=8)
-    figure.colorbar(mappable, ax=rows[1:], label='z [m]', aspect=40)
-    return figure
-
-
-def shown_limits(clouds: list[np.ndarray]) -> np.ndarray:
-    """Give the lower and upper corner (2, 3) of what is shown: nearly all points of the clouds, and a margin."""
-    lower, upper = np.percentile(np.concatenate(clouds), [(100 - SHOWN_SHARE) / 2, (100 + SHOWN_SHARE) / 2], axis=0)
-    return np.stack([lower - MARGIN * (upper - lower), upper + MARGIN * (upper - lower)])
-
-
-def panel_height(limits: np.ndarray, plane: str) -> float:
-    """Give the height of a panel, in inches, that shows a plane's limits (2, 3) with equal scales."""
-    width, height = (limits[1] - limits[0])[['xyz'.index(axis) for axis in plane]]
-    return PANEL_WIDTH * float(np.clip(height / width, 0.3, 1.2))
-
-
-def draw_points(axes: Axes, coords: np.ndarray, limits: np.ndarray, plane: str = 'xy') -> PathCollection:
-    """Draw points as seen along the axis that is not in the plane.
-
-    Args:
-        axes: The panel.
-        coords: The points (N, 3), in metres, z upwards.
-        limits: Lower and upper corner (2, 3) of what is shown; the colours span its z.
-        plane: 'xy' from above, or 'xz' from the side, against the direction of y.
-
-    Returns:
-        The points, coloured by their height.
-    """
-    across, up = ('xyz'.index(axis) for axis in plane)
-    towards_eye = coords[:, 2] if plane == 'xy' else -coords[:, 1]
-    coords = coords[towards_eye.argsort()]  # the nearest last, on top
-    coords = coords[((coords >= limits[0]) & (coords <= limits[1]))[:, [across, up]].all(axis=1)]
-    axes.set(
-        xlabel=f'{plane[0]} [m]', ylabel=f'{plane[1]} [m]', xlim=limits[:, across], ylim=limits[:, up], aspect='equal'
-    )
-    return axes.scatter(coords[:, across], coords[:, up], s=0.5, **height_colours(coords, limits))
-
-
-def draw_oblique(axes: Axes, coords: np.ndarray, limits: np.ndarray) -> PathCollection:
-    """Draw points obliquely into 3D axes; the arguments and the result are those of :func:`draw_points`."""
-    coords = coords[((coords >= limits[0]) & (coords <= limits[1]))[:, :2].all(axis=1)]
-    axes.set(xlabel='x [m]', ylabel='y [m]', zlabel='z [m]', xlim=limits[:, 0], ylim=limits[:, 1], zlim=limits[:, 2])
-    axes.set_box_aspect(limits[1] - limits[0])
-    axes.view_init(OBLIQUE_ELEVATION, OBLIQUE_AZIMUTH)
-    return axes.scatter(*coords.T, s=3, depthshade=False, **height_colours(coords, limits))
-
-
-def height_colours(coords: np.ndarray, limits: np.ndarray) -> dict[str, Any]:
-    """Give the style of points (N, 3) that are coloured by their height, the same in every panel."""
-    return {'c': coords[:, 2], 'linewidths': 0, 'cmap': 'viridis', 'vmin': limits[0, 2], 'vmax': limits[1, 2]}
-
-
 def main(argv: list[str] | None = None) -> None:
     """Draw the pairs.
 
@@ -246,14 +50,15 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(f'error: no config at {args.config}')
     config = Config.fromfile(args.config)
     config.merge_from_dict(args.cfg_options or {})
+    init_default_scope(config.get('default_scope', 'mmdet3d'))
     try:
-        dataset, sampler, recorder = build_dataset(config)
+        dataset, sampler, recorder = build_recorded_dataset(config)
         args.out.mkdir(parents=True, exist_ok=True)
         keys = list(itertools.islice(sampler, args.num))
         for i, key in enumerate(track(keys, 'drawing')):
             figure = draw_pair(dataset, key, recorder)
             figure.savefig(args.out / f'pair_{i:03d}_item_{key.index:06d}.png', dpi=100)
-    except (SequenceIndexError, UnusablePairError, OSError) as error:
+    except (SequenceIndexError, UnusablePairError, ValueError, OSError) as error:
         raise SystemExit(f'error: {error}') from error
     print(f'{len(keys)} pictures in {args.out}')
 

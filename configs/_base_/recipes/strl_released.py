@@ -17,6 +17,8 @@ param_scheduler = [
 
 custom_hooks = [
     dict(type='TargetUpdateHook', tau_start=0.996, when='before_step', buffers=True),
+    dict(type='CollapseMonitorHook'),
     dict(type='UnusableFramesHook'),
     dict(type='ExportEncoderHook'),
+    dict(type='ReportHook'),
 ]

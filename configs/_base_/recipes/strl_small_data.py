@@ -27,6 +27,8 @@ param_scheduler = [
 ]
 custom_hooks = [
     dict(type='TargetUpdateHook', tau_start=0.996),
+    dict(type='CollapseMonitorHook'),
     dict(type='UnusableFramesHook'),
     dict(type='ExportEncoderHook'),
+    dict(type='ReportHook'),
 ]
