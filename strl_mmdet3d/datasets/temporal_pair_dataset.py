@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from mmdet3d.registry import DATASETS
 from mmengine.dataset import Compose
 from mmengine.fileio import exists, join_path
@@ -18,6 +15,7 @@ from mmengine.logging import print_log
 from mmengine.utils import is_abs
 from torch.utils.data import Dataset
 
+from ..generators import seeded
 from .pair_selection import draw_neighbour_pair, draw_window_pair
 from .sampler import PairKey
 from .sequence_index import FrameSequence, SequenceIndexError, read_sequence_index
@@ -320,24 +318,3 @@ class TemporalPairDataset(Dataset):
             f'{len(self._sequence_ids)} sequences, mode={self.mode!r}, selection={self.selection!r}, '
             f'window={self.window}, align_poses={self.align_poses}, pipeline={self.pipeline})'
         )
-
-
-@contextmanager
-def seeded(seed: np.random.SeedSequence) -> Iterator[None]:
-    """Seed the global CPU generators of python, NumPy and torch, and put their states back afterwards.
-
-    Args:
-        seed: What they are seeded with.
-    """
-    python_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    python_seed, numpy_seed, torch_seed = (int(word) for word in seed.generate_state(3))
-    try:
-        random.seed(python_seed)
-        np.random.seed(numpy_seed)
-        # Not torch.manual_seed: it would seed the GPUs as well, where the model draws.
-        torch.default_generator.manual_seed(torch_seed)
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
-        torch.set_rng_state(torch_state)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import random
-
 import numpy as np
-import torch
 from mmdet3d.registry import LOOPS
 from mmengine.dist import get_rank
 from mmengine.runner import EpochBasedTrainLoop
 from torch import nn
 
 from ..datasets.sampler import PairSampler
+from ..generators import seed_generators
 
 ITERS_PER_EPOCH = 'iters_per_epoch'
 """The message hub's name for the length of an epoch, which a checkpoint keeps."""
@@ -99,8 +97,4 @@ def seed_iteration(seed: int, iteration: int, rank: int) -> None:
         iteration: Of the run, from 0.
         rank: Of this process.
     """
-    words = np.random.SeedSequence((seed, iteration, rank)).generate_state(3)
-    python_seed, numpy_seed, torch_seed = (int(word) for word in words)
-    random.seed(python_seed)
-    np.random.seed(numpy_seed)
-    torch.manual_seed(torch_seed)
+    seed_generators(np.random.SeedSequence((seed, iteration, rank)), gpus=True)

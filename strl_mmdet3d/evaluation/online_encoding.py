@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -11,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from ..generators import generators_kept
 
 
 @contextmanager
@@ -25,17 +26,13 @@ def training_untouched(model: nn.Module) -> Iterator[None]:
         model: The model in training.
     """
     modes = {module: module.training for module in model.modules()}
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    gpus = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     try:
-        with torch.random.fork_rng(gpus), torch.no_grad():
+        with generators_kept(gpus=True), torch.no_grad():
             model.eval()
             yield
     finally:
         for module, mode in modes.items():
             module.training = mode
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
 
 
 def encode_online(model: Any, clouds: Iterable[Tensor], batch_size: int) -> np.ndarray:

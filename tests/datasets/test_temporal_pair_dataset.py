@@ -29,7 +29,7 @@ from strl_mmdet3d.datasets import (
     write_sequence_index,
 )
 from strl_mmdet3d.datasets.sources import ScanLister, kitti_raw_sequences
-from strl_mmdet3d.datasets.temporal_pair_dataset import seeded
+from strl_mmdet3d.generators import seeded
 
 AUGMENT = [
     {'type': 'GlobalRotScaleTrans', 'rot_range': [-0.5, 0.5], 'scale_ratio_range': [0.9, 1.1]},

@@ -12,7 +12,6 @@ from mmengine.hooks import Hook
 from mmengine.runner import find_latest_checkpoint
 from tiny import tiny_runner, tiny_strl
 
-from strl_mmdet3d.engine.hooks import collapse_monitor_hook as module
 from strl_mmdet3d.engine.hooks.collapse_monitor_hook import CollapseError, CollapseMonitorHook
 from strl_mmdet3d.evaluation.representation import alignment, effective_rank, uniformity
 from strl_mmdet3d.models.strl import STRL, byol_loss, projection_spread
@@ -195,7 +194,6 @@ def test_what_counts_as_collapsed(tmp_path, monkeypatch, batch, width, make, ala
         message_hub=SimpleNamespace(update_scalars=scalars.update),
         logger=SimpleNamespace(warning=told.append),
     )
-    monkeypatch.setattr(module, 'is_model_wrapper', lambda model: False)
     hook = CollapseMonitorHook(interval=1, patience=1)
     hook.before_train(runner)
     hook.before_train_iter(runner, 0)

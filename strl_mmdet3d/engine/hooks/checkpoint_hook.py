@@ -10,9 +10,9 @@ from mmdet3d.registry import HOOKS
 from mmengine.dist import is_main_process, master_only
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from ..unwrapping import unwrapped_model
 from ..work_dir import WorkDirError, replace_file
 
 
@@ -118,7 +118,7 @@ class WholeCheckpointHook(CheckpointHook):
         folder.mkdir(parents=True, exist_ok=True)
         for part in folder.glob(f'{self.filename_tmpl.format("*")}.part'):
             part.unlink()
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped_model(runner)
         weights = sum(tensor.nbytes for tensor in model.state_dict().values())
         # At most two values for each trainable parameter, as Adam keeps them.
         state = 2 * sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)

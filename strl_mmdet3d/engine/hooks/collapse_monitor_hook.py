@@ -8,12 +8,12 @@ import torch
 from mmdet3d.registry import HOOKS
 from mmengine.dist import all_reduce_dict
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from ...evaluation.representation import alignment, effective_rank, relative_distance, uniformity
 from ...models.strl import STRL, projection_spread
+from ..unwrapping import unwrapped_model
 
 ADVICE = (
     'Lower the learning rate or warm it up for longer, raise tau_start of TargetUpdateHook, look whether the model has '
@@ -96,7 +96,7 @@ class CollapseMonitorHook(Hook):
         if self.every_n_train_iters(runner, self.interval):
             # Local views are projected before the two views, so the last two outputs are those of the views.
             self._projections: deque[Tensor] = deque(maxlen=2)
-            self._handle = _strl(runner).online_projector.register_forward_hook(self._keep)
+            self._handle = unwrapped_model(runner).online_projector.register_forward_hook(self._keep)
 
     def _keep(self, projector: nn.Module, inputs: tuple, output: Tensor) -> None:
         """Keep an output of the projector."""
@@ -114,7 +114,7 @@ class CollapseMonitorHook(Hook):
             return
         self._handle.remove()
         batch, width = self._projections[0].shape
-        measures = self._measure(_strl(runner))
+        measures = self._measure(unwrapped_model(runner))
         spread = measures.pop('spread')
         runner.message_hub.update_scalars({f'train/{name}': value for name, value in measures.items()})
         healthy = spread >= self.min_spread  # NaN is not
@@ -158,8 +158,3 @@ class CollapseMonitorHook(Hook):
         if self.stop:
             raise CollapseError(f'{message}. The last checkpoint is kept')
         runner.logger.warning(message)
-
-
-def _strl(runner: Runner) -> STRL:
-    """Give the model, without its distributed wrapper."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -8,11 +8,11 @@ from mmdet3d.registry import HOOKS
 from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ...models.encoder import detector_config
 from ..export import export_encoder, save_exported, verify_export
+from ..unwrapping import unwrapped_model
 
 
 @HOOKS.register_module()
@@ -37,7 +37,7 @@ class ExportEncoderHook(Hook):
         Raises:
             ExportError: If a tensor does not land. The file stays.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped_model(runner)
         meta = dict(epoch=runner.epoch, iter=runner.iter, seed=runner.seed, cfg=runner.cfg.pretty_text)
         path = Path(runner.work_dir) / self.filename
         save_exported(export_encoder(dict(meta=meta, state_dict=model.state_dict()), runner.experiment_name), path)

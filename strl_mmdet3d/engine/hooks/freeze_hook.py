@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from mmdet3d.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
+
+from ..unwrapping import unwrapped_model
 
 
 @HOOKS.register_module()
@@ -42,7 +43,7 @@ class FreezeHook(Hook):
 
     def _frozen(self, runner: Runner) -> list[nn.Module]:
         """Look the submodules up."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped_model(runner)
         modules = dict(model.named_modules())
         unknown = [name for name in self.modules if name not in modules]
         if unknown:

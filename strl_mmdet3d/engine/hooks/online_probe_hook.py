@@ -6,13 +6,12 @@ import numpy as np
 from mmdet3d.registry import DATASETS, HOOKS
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import nn
 
 from ...evaluation.features import LabelledClouds, read_clouds
 from ...evaluation.knn_probe import cosine_knn
 from ...evaluation.online_encoding import encode_online, training_untouched
+from ..unwrapping import unwrapped_model
 
 SCALAR = 'probe/knn_accuracy'
 
@@ -56,7 +55,7 @@ class OnlineProbeHook(Hook):
         Raises:
             ValueError: If a data set gives something else than one label a cloud.
         """
-        with training_untouched(_strl(runner)):
+        with training_untouched(unwrapped_model(runner)):
             self._train_clouds, self._test_clouds = (
                 read_clouds(DATASETS.build(config), seed=0) for config in (self.train, self.test)
             )
@@ -71,7 +70,7 @@ class OnlineProbeHook(Hook):
 
     def _probe(self, runner: Runner) -> None:
         """Encode, classify and log."""
-        model = _strl(runner)
+        model = unwrapped_model(runner)
 
         def encode(clouds: LabelledClouds) -> np.ndarray:
             return encode_online(model, clouds.points, self.batch_size)
@@ -88,8 +87,3 @@ class OnlineProbeHook(Hook):
         )
         runner.visualizer.add_scalar(SCALAR, probe.accuracy, step=runner.iter)
         runner.message_hub.update_scalar(SCALAR, probe.accuracy)
-
-
-def _strl(runner: Runner) -> nn.Module:
-    """Give the model, without its distributed wrapper."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -8,14 +8,14 @@ import numpy as np
 from mmdet3d.registry import DATASETS, HOOKS
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...datasets.sampler import PairKey
 from ...datasets.temporal_pair_dataset import TemporalPairDataset
 from ...evaluation.online_encoding import encode_online, training_untouched
 from ...evaluation.temporal_retrieval import temporal_retrieval
+from ..unwrapping import unwrapped_model
 
 FOUND = 'probe/temporal_retrieval'
 BY_CHANCE = 'probe/temporal_retrieval_by_chance'
@@ -84,7 +84,7 @@ class RetrievalProbeHook(Hook):
             return
         paired = 2 if trained_on.selection == 'neighbour' else trained_on.window
         self._reach = (self.window or paired) - 1
-        with training_untouched(_strl(runner)):
+        with training_untouched(unwrapped_model(runner)):
             # View 1 of such a pair is the key frame itself, and is not augmented.
             self._dataset = DATASETS.build(dict(config, mode='temporal', selection='neighbour'))
         self._items = runs_of_neighbours(len(self._dataset), self.num_frames, run=self._reach + 1)
@@ -101,7 +101,7 @@ class RetrievalProbeHook(Hook):
         """Encode the frames, retrieve and log."""
         if self._dataset is None:
             return
-        model = _strl(runner)
+        model = unwrapped_model(runner)
         origins: list[tuple[str, int]] = []
         with training_untouched(model):
             features = encode_online(model, self._read(self._dataset, origins), self.batch_size)
@@ -150,8 +150,3 @@ def runs_of_neighbours(num_items: int, num_frames: int, run: int) -> list[int]:
     starts = np.arange(num_runs) * num_items // num_runs
     chosen = [start + offset for start in starts.tolist() for offset in range(run)]
     return sorted({item for item in chosen if item < num_items})[:count]
-
-
-def _strl(runner: Runner) -> nn.Module:
-    """Give the model, without its distributed wrapper."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

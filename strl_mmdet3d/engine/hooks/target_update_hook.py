@@ -6,8 +6,9 @@ import math
 
 from mmdet3d.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+
+from ..unwrapping import unwrapped_model
 
 
 def tau_at(step: int, total_steps: int, tau_start: float) -> float:
@@ -70,6 +71,6 @@ class TargetUpdateHook(Hook):
         # The last step of a run may hold fewer micro-batches than the others.
         total_steps = math.ceil(runner.max_iters / runner.optim_wrapper._accumulative_counts)
         tau = tau_at(step, total_steps, self.tau_start)
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped_model(runner)
         model.update_target(tau, self.buffers)
         runner.message_hub.update_scalar('train/tau', tau)

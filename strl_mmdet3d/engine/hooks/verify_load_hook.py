@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mmdet3d.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ..export import META_KEY, ExportError, compare_loaded
+from ..unwrapping import unwrapped_model
 
 
 @HOOKS.register_module()
@@ -39,7 +39,7 @@ class VerifyLoadHook(Hook):
             raise ExportError('nothing was loaded: set load_from to an encoder exported by tools/export_encoder.py')
         if META_KEY not in self.checkpoint.get('meta', {}):
             raise ExportError(f'load_from={runner._load_from} is no encoder exported by tools/export_encoder.py')
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped_model(runner)
         report = compare_loaded(self.checkpoint, model, str(runner._load_from))
         runner.logger.info(f'load_from: {report}')
         self.checkpoint = None
