@@ -128,7 +128,6 @@ def test_a_run_killed_again_and_again_ends_as_one_that_was_not(shapes, tmp_path)
     assert_same_run(whole, killed)
 
 
-@pytest.mark.skipif('STRL_KILLS' not in os.environ, reason='one restart of several has hung on a loaded machine; open')
 def test_ranks_that_torchrun_starts_again_end_as_those_that_were_not_killed(shapes, tmp_path):
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'
     finish(start(shapes, whole, ranks=2), whole)

@@ -18,12 +18,12 @@ local_views = [
     *small_views,
 ]
 
-max_epochs = 220
+max_epochs = 110
 train_cfg = dict(type='PretrainLoop', max_epochs=max_epochs)
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=2e-3, weight_decay=1e-4))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, begin=0, end=22, by_epoch=True, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=0, begin=22, end=max_epochs, by_epoch=True, convert_to_iter_based=True),
+    dict(type='LinearLR', start_factor=1e-3, begin=0, end=11, by_epoch=True, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min=0, begin=11, end=max_epochs, by_epoch=True, convert_to_iter_based=True),
 ]
 custom_hooks = [
     dict(type='TargetUpdateHook', tau_start=0.996),
