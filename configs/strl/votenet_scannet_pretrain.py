@@ -22,7 +22,14 @@ model = dict(
 )
 
 load_frame = dict(type='LoadDepthFrame')
-augment = _base_.depth_augmentation
+num_points = 20000  # the input size of the stock SUN RGB-D config
+# The paper's views of depth frames. Points that the down-sampling would take away are dropped ahead of the jitter.
+augment = [
+    *_base_.view_transform,
+    *_base_.crop_and_cutout,
+    dict(_base_.drop_out, at_most=num_points),
+    _base_.jitter,
+]
 
 train_dataloader = dict(
     batch_size=32,
@@ -43,9 +50,8 @@ train_dataloader = dict(
                 type='MultiView',
                 load=[load_frame],
                 augment=augment,
-                # The input size of the stock SUN RGB-D config.
                 pack=[
-                    dict(type='DownSamplePoints', num_points=20000),
+                    dict(type='DownSamplePoints', num_points=num_points),
                     dict(type='Pack3DDetInputs', keys=['points']),
                 ],
             )

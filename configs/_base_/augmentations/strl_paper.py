@@ -22,12 +22,16 @@ view_transform = [
 ]
 
 # The paper sets no least number of points. 1024 is half of a 2048-point shape, and little in a scan.
-spatial_augmentation = [
+crop_and_cutout = [
     dict(type='RandomCropPoints', volume=(0.6, 1.0), aspect_ratio=(0.75, 1.33), min_points=1024, prob=0.5),
     dict(type='RandomCutoutPoints', side=(0.1, 0.4), min_points=1024, prob=0.5),
-    dict(type='RandomUniformJitterPoints', max_offset=0.05),
-    dict(type='RandomDropPoints', max_ratio=0.7),
 ]
+# The paper jitters first. Each point is jittered and dropped by itself, so the views are distributed as they are then,
+# and what is dropped need not be jittered. For large clouds: dict(_base_.drop_out, at_most=WHAT_THE_ENCODER_TAKES).
+drop_out = dict(type='RandomDropPoints', max_ratio=0.7)
+jitter = dict(type='RandomUniformJitterPoints', max_offset=0.05)
+
+spatial_augmentation = [*crop_and_cutout, drop_out, jitter]
 
 # Normalisation comes first: behind the view transform it would undo translation and scaling, and behind the jitter the
 # 0.05 would have no unit.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.structures import BasePoints
+from torch import Tensor
 
 
 class RandomPointsTransform(BaseTransform):
@@ -63,15 +65,37 @@ class RandomPointsTransform(BaseTransform):
         return results
 
 
+def global_generator() -> np.random.Generator:
+    """Give NumPy's global random state the methods of a Generator, which are several times faster for whole clouds."""
+    return np.random.Generator(np.random.get_bit_generator())
+
+
 def draw_subset(size: int, number: int) -> np.ndarray:
     """Draw ``number`` of ``size`` indices without replacement, by NumPy's global random state.
 
     Returns:
         np.ndarray: The indices (number,), in no order to rely on.
     """
-    # A Generator need not permute all indices: five times faster than np.random for the points of a depth frame.
-    rng = np.random.default_rng(np.random.randint(2**62))
-    return rng.choice(size, number, replace=False, shuffle=False)
+    return global_generator().choice(size, number, replace=False, shuffle=False)
+
+
+def draw_mask(size: int, number: int) -> np.ndarray:
+    """Draw which ``number`` of ``size`` are chosen, all subsets alike, by NumPy's global random state.
+
+    Returns:
+        np.ndarray: A mask (size,).
+    """
+    chosen_are_fewer = 2 * number <= size
+    chosen = np.full(size, not chosen_are_fewer)
+    chosen[draw_subset(size, number if chosen_are_fewer else size - number)] = chosen_are_fewer
+    return chosen
+
+
+def with_rows(points: BasePoints, rows: Tensor) -> BasePoints:
+    """Give a cloud of other points with the same channels; indexing a cloud would copy them twice more."""
+    other = copy.copy(points)
+    other.tensor = rows
+    return other
 
 
 def require_points(transform: BaseTransform, results: dict) -> None:

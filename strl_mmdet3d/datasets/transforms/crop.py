@@ -6,8 +6,9 @@ import numpy as np
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 
-from .base import require_interval
+from .base import require_interval, with_rows
 from .cuboid import Cuboid, RandomCuboidTransform
+from .point_kernels import keep_rows
 
 
 @TRANSFORMS.register_module()
@@ -78,7 +79,7 @@ class RandomCropPoints(RandomCuboidTransform):
 
     def apply(self, points: BasePoints, drawn: Cuboid) -> BasePoints:
         """Keep the points in the cuboid, in their order."""
-        return points[drawn.contains(points)]
+        return with_rows(points, keep_rows(points.tensor, drawn.contains(points)))
 
     def __repr__(self) -> str:
         """Describe the transform."""
@@ -139,7 +140,7 @@ class RandomCropPointsBySide(RandomCuboidTransform):
 
     def apply(self, points: BasePoints, drawn: Cuboid) -> BasePoints:
         """Keep the points in the cuboid, in their order."""
-        return points[drawn.contains(points)]
+        return with_rows(points, keep_rows(points.tensor, drawn.contains(points)))
 
     def __repr__(self) -> str:
         """Describe the transform."""

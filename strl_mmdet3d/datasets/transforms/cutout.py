@@ -6,8 +6,9 @@ import numpy as np
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 
-from .base import require_interval
+from .base import require_interval, with_rows
 from .cuboid import Cuboid, RandomCuboidTransform
+from .point_kernels import keep_rows
 
 
 @TRANSFORMS.register_module()
@@ -51,7 +52,7 @@ class RandomCutoutPoints(RandomCuboidTransform):
 
     def apply(self, points: BasePoints, drawn: Cuboid) -> BasePoints:
         """Keep the points outside the cuboid, in their order."""
-        return points[~drawn.contains(points)]
+        return with_rows(points, keep_rows(points.tensor, ~drawn.contains(points)))
 
     def __repr__(self) -> str:
         """Describe the transform."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 
-from .base import RandomPointsTransform
+from .base import RandomPointsTransform, global_generator, with_rows
 
 
 @TRANSFORMS.register_module()
@@ -41,13 +42,13 @@ class DownSamplePoints(RandomPointsTransform):
     def draw(self, points: BasePoints) -> np.ndarray:
         """Draw the indices (num_points,) of the points to take."""
         if len(points) >= self.num_points:
-            return np.random.choice(len(points), self.num_points, replace=False)
+            return global_generator().choice(len(points), self.num_points, replace=False)
         repeated = np.random.choice(len(points), self.num_points - len(points))
         return np.concatenate([np.arange(len(points)), repeated])
 
     def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:
         """Take the points of the indices (num_points,), with all their channels."""
-        return points[drawn]
+        return with_rows(points, points.tensor[torch.from_numpy(drawn)])
 
     def __repr__(self) -> str:
         """Describe the transform."""

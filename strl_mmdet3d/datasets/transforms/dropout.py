@@ -7,7 +7,8 @@ import torch
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 
-from .base import RandomPointsTransform, draw_subset
+from .base import RandomPointsTransform, draw_mask, with_rows
+from .point_kernels import keep_rows
 
 
 @TRANSFORMS.register_module()
@@ -18,6 +19,10 @@ class RandomDropPoints(RandomPointsTransform):
 
     The STRL paper removes up to 70 % of the points (the defaults). The released code chooses up to 87.5 % and, so that
     their number stays, overwrites them with the first point: ``max_ratio=0.875, overwrite=True``.
+
+    ``at_most`` takes the down-sampling behind it ahead: a random subset of a random subset is a random subset, so with
+    the size that the cloud is down-sampled to, the points that a view ends with are distributed as without it, and what
+    is done to each of them by itself in between, such as jitter, is done to these alone.
 
     Required Keys:
 
@@ -31,34 +36,44 @@ class RandomDropPoints(RandomPointsTransform):
         max_ratio (float): Largest share of points dropped, in [0, 1). Defaults to 0.7.
         overwrite (bool): Whether to overwrite a dropped point, with all its channels, by the cloud's first point
             rather than to remove it. Defaults to False.
+        at_most (int, optional): Drop as many more as leave no more than this many. Defaults to None.
         prob (float): Probability of dropping any. Defaults to 1.0.
 
     Raises:
-        ValueError: If ``max_ratio`` is not in [0, 1) or ``prob`` not in [0, 1].
+        ValueError: If ``max_ratio`` is not in [0, 1), ``prob`` not in [0, 1] or ``at_most`` below 1, or with
+            ``overwrite``, which leaves as many as there were.
     """
 
-    def __init__(self, max_ratio: float = 0.7, overwrite: bool = False, prob: float = 1.0) -> None:
+    def __init__(
+        self, max_ratio: float = 0.7, overwrite: bool = False, at_most: int | None = None, prob: float = 1.0
+    ) -> None:
         super().__init__(prob)
         if not 0 <= max_ratio < 1:
             raise ValueError(f'RandomDropPoints: max_ratio must be in [0, 1), got {max_ratio}')
+        if at_most is not None and (at_most < 1 or overwrite):
+            raise ValueError(f'RandomDropPoints: at_most must be at least 1, and overwrite off, got {at_most}')
         self.max_ratio = max_ratio
+        self.at_most = at_most
         self.overwrite = overwrite
 
     def draw(self, points: BasePoints) -> np.ndarray:
         """Draw the mask (N,) of the points to drop."""
         num_dropped = int(np.random.uniform(0, self.max_ratio) * len(points))
-        dropped = np.zeros(len(points), dtype=bool)
-        dropped[draw_subset(len(points), num_dropped)] = True
-        return dropped
+        if self.at_most is not None:
+            num_dropped = max(num_dropped, len(points) - self.at_most)
+        return draw_mask(len(points), num_dropped)
 
     def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:
         """Remove the points of the mask (N,), or overwrite them; the others keep their order."""
         dropped = torch.from_numpy(drawn)
         if not self.overwrite:
-            return points[~dropped]
+            return with_rows(points, keep_rows(points.tensor, ~dropped))
         points.tensor[dropped] = points.tensor[0].clone()
         return points
 
     def __repr__(self) -> str:
         """Describe the transform."""
-        return f'{type(self).__name__}(max_ratio={self.max_ratio}, overwrite={self.overwrite}, prob={self.prob})'
+        return (
+            f'{type(self).__name__}(max_ratio={self.max_ratio}, overwrite={self.overwrite}, '
+            f'at_most={self.at_most}, prob={self.prob})'
+        )

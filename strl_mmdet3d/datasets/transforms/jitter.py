@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 
-from .base import RandomPointsTransform
+from .base import RandomPointsTransform, global_generator
 
 
 @TRANSFORMS.register_module()
@@ -41,11 +42,11 @@ class RandomUniformJitterPoints(RandomPointsTransform):
 
     def draw(self, points: BasePoints) -> np.ndarray:
         """Draw the offsets (N, 3)."""
-        return np.random.uniform(0, self.max_offset, (len(points), 3))
+        return global_generator().random((len(points), 3), dtype=np.float32) * np.float32(self.max_offset)
 
     def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:
         """Add the offsets (N, 3) to the coordinates."""
-        points.translate(drawn)
+        points.tensor[:, :3] += torch.from_numpy(drawn)
         return points
 
     def __repr__(self) -> str:

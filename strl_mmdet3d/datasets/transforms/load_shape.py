@@ -86,8 +86,8 @@ class LoadShape(BaseTransform):
         path = results.get('lidar_points', {}).get('lidar_path', '')
         with np.errstate(over='ignore'):  # what float32 cannot hold becomes Inf
             points = self._read(path).astype(np.float32)
-        is_bad = ~(np.abs(points) <= MAX_COORDINATE).all(axis=1)  # NaN is not below it either
-        if is_bad.any():
+        if not np.abs(points).max() <= MAX_COORDINATE:  # NaN is not below it either
+            is_bad = ~(np.abs(points) <= MAX_COORDINATE).all(axis=1)
             archive, row = split_shape_path(path) or (path, None)
             name = archive if row is None else f'{archive}: shape {row}'
             what = f'coordinates beyond {MAX_COORDINATE:g}' if np.isfinite(points).all() else 'NaN or Inf'

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from .base import require_points
+from .point_kernels import normalize
 
 
 @TRANSFORMS.register_module()
@@ -40,13 +40,7 @@ class NormalizePointsToUnitSphere(BaseTransform):
             dict: The same dict.
         """
         require_points(self, results)
-        points = results['points']
-        # The mean of equal float32 coordinates must be that coordinate, or rounding errors are blown up to radius 1.
-        centroid = points.coord.mean(dim=0, dtype=torch.float64).to(points.coord.dtype)
-        points.translate(-centroid)
-        radius = points.coord.norm(dim=1).amax()
-        if radius > 0:
-            points.scale(1 / radius)
+        normalize(results['points'].tensor)
         return results
 
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ from mmdet3d.structures import BasePoints
 from scipy.spatial.transform import Rotation
 
 from .base import RandomPointsTransform
+from .point_kernels import move
 
 
 @TRANSFORMS.register_module()
@@ -55,8 +56,7 @@ class RandomRotatePoints(RandomPointsTransform):
 
     def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:
         """Rotate the points by the angles (3,) about x, then y, then z."""
-        matrix = Rotation.from_euler('xyz', drawn).as_matrix()
-        points.rotate(matrix.T)  # BasePoints multiplies row vectors from the right
+        move(points.tensor, matrix=Rotation.from_euler('xyz', drawn).as_matrix())
         return points
 
     def __repr__(self) -> str:

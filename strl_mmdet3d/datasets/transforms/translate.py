@@ -7,6 +7,7 @@ from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 
 from .base import RandomPointsTransform
+from .point_kernels import bounds, move
 
 
 @TRANSFORMS.register_module()
@@ -47,9 +48,8 @@ class RandomTranslatePoints(RandomPointsTransform):
 
     def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:
         """Shift the points by ``drawn`` (3,) times the cloud's extent."""
-        lower, upper = points.coord.aminmax(dim=0)
-        extent = upper - lower
-        points.translate(extent * extent.new_tensor(drawn))
+        lower, upper = bounds(points.tensor)
+        move(points.tensor, shift=(upper - lower) * drawn)
         return points
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from mmdet3d.structures import BasePoints
 from mmengine.dataset import Compose
 
 from .loading import UnusablePairError, check_distances
+from .point_kernels import move
 
 VIEWS = ('view_1', 'view_2')
 
@@ -160,5 +161,4 @@ def align_points(points: BasePoints, lidar2view_1: np.ndarray) -> None:
         points: The points (N, 3 + C) in their frame's axes, metres.
         lidar2view_1: The rigid motion (4, 4) from those axes to the others.
     """
-    points.rotate(lidar2view_1[:3, :3].T)  # BasePoints takes the transpose, which it multiplies from the right
-    points.translate(lidar2view_1[:3, 3])
+    move(points.tensor, lidar2view_1[:3, :3], lidar2view_1[:3, 3])

@@ -43,3 +43,19 @@ def test_released_drop_out_overwrites_them_with_the_first_point(points):
 def test_the_last_point_is_never_dropped(make_points):
     for _ in range(1000):
         assert len(RandomDropPoints(max_ratio=0.999)({'points': make_points(1)})['points']) == 1
+
+
+def test_dropping_to_a_size_leaves_no_more_and_every_point_as_often(make_points):
+    drop, points = RandomDropPoints(at_most=20), make_points(50)
+    masks = np.array([drop.draw(points) for _ in range(10_000)])
+    kept = (~masks).sum(axis=1)
+    assert kept.max() == 20
+    # A share of more than 60 % leaves fewer than 20: of U[0, 0.7], one in seven or, by rounding down, a little fewer.
+    assert (kept < 20).mean() == pytest.approx(0.7 / 0.7 - 0.62 / 0.7, abs=0.02)
+    assert stats.chisquare(masks.sum(axis=0)).pvalue > 0.01
+
+
+@pytest.mark.parametrize('wrong', [dict(at_most=0), dict(at_most=5, overwrite=True)])
+def test_a_size_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ValueError, match='at_most'):
+        RandomDropPoints(**wrong)
