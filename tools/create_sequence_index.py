@@ -19,6 +19,7 @@ from typing import Any
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from strl_mmdet3d.datasets.frame_table import write_frame_table
 from strl_mmdet3d.datasets.sequence_index import FrameSequence, SequenceIndexError, write_sequence_index
 from strl_mmdet3d.datasets.sources import (
     DepthFrameLister,
@@ -182,6 +183,7 @@ def main(argv: list[str] | None = None) -> None:
             **listing_metainfo(lister),
         }
         write_sequence_index(args.out, metainfo, sequences)
+        write_frame_table(args.out, metainfo, sequences)
     except (SequenceIndexError, ImportError, OSError) as error:
         raise SystemExit(f'error: {error}') from error
 

@@ -81,7 +81,7 @@ class FrameSequence:
         # The expression takes seconds for a million frames, most of which have no sign of what it looks for.
         lines = '\n' + '\n'.join(self.frames)
         if any(sign in lines for sign in ('\n/', '\\', ':', '..', '\0')) or not lines.isascii():
-            leaving = next(filter(_LEAVES_ROOT.search, self.frames), None)
+            leaving = next(filter(leaves_root, self.frames), None)
             if leaving is not None:
                 raise SequenceIndexError(
                     f'{name} has the frame {leaving!r}, which leaves the root of the data. '
@@ -163,6 +163,33 @@ def are_intrinsics(matrix: np.ndarray) -> bool:
         and matrix[2, 2] == 1
         and bool((matrix.diagonal() > 0).all())
     )
+
+
+def leaves_root(path: str) -> bool:
+    """Tell whether a path could name something outside of the root that it is relative to, on any system."""
+    return _LEAVES_ROOT.search(path) is not None
+
+
+def check_metainfo(path: str | Path, metainfo: Any) -> None:
+    """Check what holds for a whole index.
+
+    Args:
+        path: The index, for the message.
+        metainfo: Its metainfo.
+
+    Raises:
+        SequenceIndexError: If it is no dict, or of a later format, or its ``load_dim`` is no number from 3 on.
+    """
+    if not isinstance(metainfo, dict):
+        raise SequenceIndexError(f'{path} has no metainfo. Make it anew with tools/create_sequence_index.py')
+    if metainfo.get('format_version', FORMAT_VERSION) != FORMAT_VERSION:
+        raise SequenceIndexError(
+            f'{path} has the format {metainfo["format_version"]}, this version reads {FORMAT_VERSION}. '
+            'Make it anew with tools/create_sequence_index.py'
+        )
+    load_dim = metainfo.get('load_dim', 3)
+    if not isinstance(load_dim, int) or load_dim < 3:
+        raise SequenceIndexError(f'{path} has the load_dim {load_dim!r}, expected is a number from 3 (x, y, z) on')
 
 
 def check_labels(classes: Any, sequences: list[FrameSequence]) -> None:
@@ -276,16 +303,7 @@ def read_sequence_index(path: str | Path) -> tuple[dict[str, Any], list[FrameSeq
     if not isinstance(index, dict) or not isinstance(index.get('data_list'), list):
         raise SequenceIndexError(f'{path} has no data_list. Make it anew with tools/create_sequence_index.py')
     metainfo = index.get('metainfo') or {}
-    if not isinstance(metainfo, dict):
-        raise SequenceIndexError(f'{path} has no metainfo. Make it anew with tools/create_sequence_index.py')
-    if metainfo.get('format_version', FORMAT_VERSION) != FORMAT_VERSION:
-        raise SequenceIndexError(
-            f'{path} has the format {metainfo["format_version"]}, this version reads {FORMAT_VERSION}. '
-            'Make it anew with tools/create_sequence_index.py'
-        )
-    load_dim = metainfo.get('load_dim', 3)
-    if not isinstance(load_dim, int) or load_dim < 3:
-        raise SequenceIndexError(f'{path} has the load_dim {load_dim!r}, expected is a number from 3 (x, y, z) on')
+    check_metainfo(path, metainfo)
     if not index['data_list']:
         raise SequenceIndexError(f'{path} lists no sequence. Make it anew with tools/create_sequence_index.py')
     try:

@@ -16,9 +16,10 @@ from mmengine.utils import is_abs
 from torch.utils.data import Dataset
 
 from ..generators import seeded
+from .frame_table import read_frame_table
 from .pair_selection import draw_neighbour_pair, draw_window_pair
 from .sampler import PairKey
-from .sequence_index import FrameSequence, SequenceIndexError, read_sequence_index
+from .sequence_index import SequenceIndexError
 from .transforms.load_shape import read_archives, split_shape_path
 from .transforms.loading import UnusablePairError
 from .transforms.views import VIEWS
@@ -117,71 +118,71 @@ class TemporalPairDataset(Dataset):
         self.pipeline = Compose(pipeline)
         self._warned_of_plain_index = False
 
-        self.metainfo, sequences = read_sequence_index(self.ann_file)
-        self._store(self._long_enough(sequences))
+        self.metainfo, self._table = read_frame_table(self.ann_file)
+        self._choose_sequences()
+        self._check_columns()
         self._check_root()
-        read_archives((frame.decode() for frame in self._frames), data_root)
+        read_archives((self._table.frame(sequence, 0) for sequence in self._sequences.tolist()), data_root)
 
-    def _long_enough(self, sequences: list[FrameSequence]) -> list[FrameSequence]:
+    def _choose_sequences(self) -> None:
         """Leave out the sequences that hold no two frames, where two are needed, and say how many there are."""
+        lengths = np.diff(self._table.starts)
+        self._sequences = np.flatnonzero(lengths > (self.mode != 'spatial'))
+        # Item i is of sequence _sequences[s], where i lies from _items[s] up to _items[s + 1].
+        self._items = np.concatenate([[0], np.cumsum(lengths[self._sequences])])
         if self.mode == 'spatial':
-            return sequences
-        kept = [sequence for sequence in sequences if len(sequence.frames) > 1]
-        if not kept:
+            return
+        if not len(self._sequences):
             raise SequenceIndexError(
-                f'{self.ann_file}: every sequence has one key frame only, {sequences[0].sequence_id!r} the first, and '
-                f"mode={self.mode!r} pairs two. Make the index with a smaller --key-frame-every, or set mode='spatial'"
+                f'{self.ann_file}: every sequence has one key frame only, {self._table.sequence_id(0)!r} the first, '
+                f'and mode={self.mode!r} pairs two. Make the index with a smaller --key-frame-every, or set '
+                "mode='spatial'"
             )
-        if len(kept) < len(sequences):
+        if len(self._sequences) < len(lengths):
             print_log(
-                f'{self.ann_file}: {len(sequences) - len(kept)} of {len(sequences)} sequences are left out, since they '
-                'have one key frame only',
+                f'{self.ann_file}: {len(lengths) - len(self._sequences)} of {len(lengths)} sequences are left out, '
+                'since they have one key frame only',
                 logger='current',
                 level=logging.WARNING,
             )
         if self.selection == 'window':
-            num_short = sum(len(sequence.frames) < self.window for sequence in kept)
-            if num_short == len(kept):
-                longest = max(kept, key=lambda sequence: len(sequence.frames))
+            lengths = lengths[self._sequences]
+            num_short = int((lengths < self.window).sum())
+            if num_short == len(lengths):
+                longest = int(lengths.argmax())
+                name = self._table.sequence_id(int(self._sequences[longest]))
                 raise SequenceIndexError(
                     f'{self.ann_file}: no sequence is as long as the window of {self.window} key frames; the longest, '
-                    f'{longest.sequence_id!r}, has {len(longest.frames)}. Set window={len(longest.frames)} or less, or '
-                    'make the index with a smaller --key-frame-every'
+                    f'{name!r}, has {lengths[longest]}. Set window={lengths[longest]} or less, or make the index with '
+                    'a smaller --key-frame-every'
                 )
             if num_short:
                 print_log(
-                    f'{self.ann_file}: {num_short} of {len(kept)} sequences are shorter than the window of '
+                    f'{self.ann_file}: {num_short} of {len(lengths)} sequences are shorter than the window of '
                     f'{self.window} key frames; each is one window',
                     logger='current',
                     level=logging.WARNING,
                 )
-        return kept
 
-    def _store(self, sequences: list[FrameSequence]) -> None:
-        """Keep the columns that pairs are made of as arrays.
-
-        Python objects would be copied into every worker, one by one, as their reference counts are touched; the pages
-        of an array stay shared.
-        """
+    def _check_columns(self) -> None:
+        """Check that the sequences have what pairs are made of."""
+        firsts = self._table.starts[self._sequences]
         if self.align_poses:
-            for sequence in sequences:
-                if sequence.poses is None:
-                    raise SequenceIndexError(
-                        f'{self.ann_file}: sequence {sequence.sequence_id!r} has no poses, and align_poses=True needs '
-                        'them. Add the pose files and make the index anew, or set align_poses=False'
-                    )
-            self._poses = np.concatenate([sequence.poses for sequence in sequences])  # (N, 4, 4)
-        intrinsics = [sequence.intrinsics for sequence in sequences if sequence.intrinsics is not None]
-        if len(intrinsics) not in (0, len(sequences)):
-            raise SequenceIndexError(
-                f'{self.ann_file}: {len(intrinsics)} of {len(sequences)} sequences have intrinsics, so some are depth '
-                'images and others are not. Make an index of each kind'
-            )
-        self._intrinsics = np.stack(intrinsics) if intrinsics else None  # (S, 3, 3)
-        # Sequence s holds the frames from _starts[s] up to _starts[s + 1].
-        self._starts = np.cumsum([0, *(len(sequence.frames) for sequence in sequences)])
-        self._sequence_ids = np.array([sequence.sequence_id.encode() for sequence in sequences])
-        self._frames = np.array([frame.encode() for sequence in sequences for frame in sequence.frames])
+            poses = self._table.poses
+            missing = np.full(len(firsts), True) if poses is None else np.isnan(poses[firsts, 0, 0])
+            if missing.any():
+                name = self._table.sequence_id(int(self._sequences[missing.argmax()]))
+                raise SequenceIndexError(
+                    f'{self.ann_file}: sequence {name!r} has no poses, and align_poses=True needs '
+                    'them. Add the pose files and make the index anew, or set align_poses=False'
+                )
+        if self._table.intrinsics is not None:
+            missing = np.isnan(self._table.intrinsics[self._sequences, 0, 0])
+            if missing.any():
+                raise SequenceIndexError(
+                    f'{self.ann_file}: {(~missing).sum()} of {len(missing)} sequences have intrinsics, so some are '
+                    'depth images and others are not. Make an index of each kind'
+                )
 
     def _check_root(self) -> None:
         """Look for a few of the frames, so that a wrong root shows before the training starts."""
@@ -190,7 +191,7 @@ class TemporalPairDataset(Dataset):
                 f'data_root {self.data_root} does not exist. Set it to the folder that {self.ann_file} was made for'
             )
         probed = np.linspace(0, len(self) - 1, NUM_PROBED_FRAMES).astype(int)
-        paths = [self._path(frame) for frame in probed]
+        paths = [self._path(*self._locate(int(item))) for item in probed]
         files = [shape[0] if (shape := split_shape_path(path)) else path for path in paths]
         missing = [file for file in files if not exists(file)]
         if len(missing) == len(probed):
@@ -199,13 +200,18 @@ class TemporalPairDataset(Dataset):
                 'the folder that the index was made for; otherwise make the index anew'
             )
 
-    def _path(self, frame: int) -> str:
-        """Give the full path of a frame, counted over all sequences."""
-        return join_path(self.data_root, self._frames[frame].decode())
+    def _locate(self, item: int) -> tuple[int, int]:
+        """Give the sequence of an item, and the number of its key frame there."""
+        place = int(np.searchsorted(self._items, item, side='right')) - 1
+        return int(self._sequences[place]), item - int(self._items[place])
+
+    def _path(self, sequence: int, frame: int) -> str:
+        """Give the full path of a frame of a sequence."""
+        return join_path(self.data_root, self._table.frame(sequence, frame))
 
     def __len__(self) -> int:
         """Give the number of key frames."""
-        return len(self._frames)
+        return int(self._items[-1])
 
     def __getitem__(self, key: PairKey | int) -> Any:
         """Make a pair.
@@ -264,57 +270,62 @@ class TemporalPairDataset(Dataset):
 
     def _draw_pair(self, index: int, rng: np.random.Generator, skipped: list[dict]) -> dict:
         """Choose the two frames of a key frame's pair, and describe them for the pipeline."""
-        sequence = int(np.searchsorted(self._starts, index, side='right')) - 1
-        start, stop = (int(bound) for bound in self._starts[sequence : sequence + 2])
+        sequence, key_frame = self._locate(index)
+        length = int(self._table.starts[sequence + 1] - self._table.starts[sequence])
         if self.mode == 'spatial':
-            frames = (index - start, index - start)
+            frames = (key_frame, key_frame)
         elif self.selection == 'window':
-            frames = draw_window_pair(index - start, stop - start, self.window, rng)
+            frames = draw_window_pair(key_frame, length, self.window, rng)
         else:
-            frames = draw_neighbour_pair(index - start, stop - start, rng)
+            frames = draw_neighbour_pair(key_frame, length, rng)
 
         pair: dict[str, Any] = {'augment': self.mode != 'temporal'}
         for view, frame in zip(VIEWS, frames, strict=True):
             pair[view] = {
                 'sample_idx': index,
-                'sequence_id': self._sequence_ids[sequence].decode(),
-                'frame_path': self._frames[start + frame].decode(),
+                'sequence_id': self._table.sequence_id(sequence),
+                'frame_path': self._table.frame(sequence, frame),
                 'frame_index': frame,
                 'num_redraws': len(skipped),
                 'skipped': list(skipped),
             }
-            if self._intrinsics is None:
-                pair[view].update(self._lidar_keys(start + frame, start + frames[0]))
+            if self._table.intrinsics is None:
+                pair[view].update(self._lidar_keys(sequence, frame, frames[0]))
             else:
                 pair[view]['depth_frame'] = {
-                    'depth_path': self._path(start + frame),
-                    'intrinsics': self._intrinsics[sequence],
-                    'camera2view': self._camera_to_view(start + frame, start + frames[0]),
+                    'depth_path': self._path(sequence, frame),
+                    'intrinsics': self._table.intrinsics[sequence],
+                    'camera2view': self._camera_to_view(sequence, frame, frames[0]),
                 }
         return pair
 
-    def _lidar_keys(self, frame: int, view_1_frame: int) -> dict[str, Any]:
-        """Describe a lidar scan for its loading and alignment; frames are counted over all sequences."""
-        path = self._path(frame)
+    def _pose(self, sequence: int, frame: int) -> np.ndarray:
+        """Give the pose (4, 4) of a frame of a sequence; with `align_poses` there is one."""
+        assert self._table.poses is not None
+        return self._table.poses[int(self._table.starts[sequence]) + frame]
+
+    def _lidar_keys(self, sequence: int, frame: int, view_1_frame: int) -> dict[str, Any]:
+        """Describe a lidar scan for its loading and alignment."""
+        path = self._path(sequence, frame)
         keys: dict[str, Any] = {'lidar_points': {'lidar_path': path}, 'lidar_path': path}
         if 'load_dim' in self.metainfo:
             keys['lidar_points']['num_pts_feats'] = self.metainfo['load_dim']
         if self.align_poses:
-            keys['lidar2view_1'] = np.linalg.solve(self._poses[view_1_frame], self._poses[frame])
+            keys['lidar2view_1'] = np.linalg.solve(self._pose(sequence, view_1_frame), self._pose(sequence, frame))
         return keys
 
-    def _camera_to_view(self, frame: int, view_1_frame: int) -> np.ndarray:
+    def _camera_to_view(self, sequence: int, frame: int, view_1_frame: int) -> np.ndarray:
         """Give the motion (4, 4) from a depth camera's axes to those of its view."""
         if not self.align_poses:
             return CAMERA_TO_DEPTH
-        camera_to_view = self._poses[frame].copy()
-        camera_to_view[:3, 3] -= self._poses[view_1_frame][:3, 3]
+        camera_to_view = np.array(self._pose(sequence, frame))
+        camera_to_view[:3, 3] -= self._pose(sequence, view_1_frame)[:3, 3]
         return camera_to_view
 
     def __repr__(self) -> str:
         """Describe the dataset."""
         return (
             f'{type(self).__name__}({PurePosixPath(self.ann_file).name}: {len(self)} key frames of '
-            f'{len(self._sequence_ids)} sequences, mode={self.mode!r}, selection={self.selection!r}, '
+            f'{len(self._sequences)} sequences, mode={self.mode!r}, selection={self.selection!r}, '
             f'window={self.window}, align_poses={self.align_poses}, pipeline={self.pipeline})'
         )

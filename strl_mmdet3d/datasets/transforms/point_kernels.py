@@ -69,7 +69,8 @@ def _normalize(rows: np.ndarray) -> None:
         rows[n, 1] -= cy
         rows[n, 2] -= cz
         x, y, z = np.float64(rows[n, 0]), np.float64(rows[n, 1]), np.float64(rows[n, 2])
-        farthest = max(farthest, x * x + y * y + z * z)
+        distance = x * x + y * y + z * z
+        farthest = distance if distance > farthest else farthest
     if farthest > 0:
         scale = np.float32(1 / np.sqrt(farthest))
         for n in range(rows.shape[0]):

@@ -1,0 +1,218 @@
+"""All frames of a sequence index as a few arrays, which workers and ranks share, and a file that opens at once.
+
+An index of ten million frames is 700 MB of JSON: half a minute to parse, and gigabytes as Python objects, which would
+be copied into every worker as their reference counts are touched. As arrays, with what the paths of a sequence have in
+common kept once, it is some ten bytes a frame. Beside a large index lies the same as arrays (``INDEX.json.npz``), which
+are mapped, not read: all processes of a machine share the pages that they look at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from .sequence_index import FrameSequence, SequenceIndexError, check_metainfo, leaves_root, read_sequence_index
+
+MIN_FRAMES_FOR_FILE = 200_000  # of fewer the JSON is parsed in a quarter of a second
+SUFFIX = '.npz'
+LOCAL_HEADER = 30  # bytes of a zip member's header ahead of its name
+
+
+class FrameTable:
+    """The frames of all sequences, one after the other.
+
+    Args:
+        arrays: What :func:`as_arrays` makes.
+
+    Attributes:
+        starts: Int64 (S + 1,). Sequence s holds the frames from ``starts[s]`` up to ``starts[s + 1]``.
+        poses: Float64 (N, 4, 4), rows of NaN in sequences that have none; None if none has any.
+        intrinsics: Float64 (S, 3, 3), NaN for sequences that have none; None if none has any.
+    """
+
+    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
+        self._arrays = arrays
+        self.starts = arrays['starts']
+        self.poses: np.ndarray | None = arrays.get('poses')
+        self.intrinsics: np.ndarray | None = arrays.get('intrinsics')
+
+    def __len__(self) -> int:
+        """Give the number N of frames."""
+        return int(self.starts[-1])
+
+    @property
+    def num_sequences(self) -> int:
+        """The number S of sequences."""
+        return len(self.starts) - 1
+
+    def sequence_id(self, sequence: int) -> str:
+        """Give the name of a sequence."""
+        return self._arrays['sequence_ids'][sequence].decode()
+
+    def frame(self, sequence: int, number: int) -> str:
+        """Give the path of a frame, relative to the data's root, by its number in its sequence."""
+        middle = self._arrays['middles'][self.starts[sequence] + number]
+        return (self._arrays['prefixes'][sequence] + middle + self._arrays['suffixes'][sequence]).decode()
+
+
+def as_arrays(sequences: list[FrameSequence]) -> dict[str, np.ndarray]:
+    """Take sequences apart into arrays.
+
+    Args:
+        sequences: S sequences with N frames in all.
+
+    Returns:
+        ``starts`` (S + 1,); ``sequence_ids``, ``prefixes`` and ``suffixes`` (S,), UTF-8 bytes: what the paths of a
+        sequence begin and end with; ``middles`` (N,): what is between; ``poses`` and ``intrinsics`` as
+        :class:`FrameTable` has them, if there are any.
+    """
+    prefixes, middles, suffixes = [], [], []
+    for sequence in sequences:
+        paths = [frame.encode() for frame in sequence.frames]
+        prefix = os.path.commonprefix(paths)  # noqa: RUF071 - of characters, not of folders
+        rests = [path[len(prefix) :] for path in paths]
+        end = len(os.path.commonprefix([rest[::-1] for rest in rests]))  # noqa: RUF071
+        prefixes.append(prefix)
+        suffixes.append(rests[0][len(rests[0]) - end :])
+        middles += [rest[: len(rest) - end] for rest in rests]
+    lengths = [len(sequence.frames) for sequence in sequences]
+    arrays = dict(
+        starts=np.cumsum([0, *lengths]),
+        sequence_ids=np.array([sequence.sequence_id.encode() for sequence in sequences]),
+        prefixes=np.array(prefixes),
+        middles=np.array(middles),
+        suffixes=np.array(suffixes),
+    )
+    if any(sequence.poses is not None for sequence in sequences):
+        none = np.full((4, 4), np.nan)
+        poses = [
+            np.broadcast_to(none, (length, 4, 4)) if sequence.poses is None else sequence.poses
+            for sequence, length in zip(sequences, lengths, strict=True)
+        ]
+        arrays['poses'] = np.concatenate(poses)
+    if any(sequence.intrinsics is not None for sequence in sequences):
+        none = np.full((3, 3), np.nan)
+        arrays['intrinsics'] = np.stack(
+            [none if sequence.intrinsics is None else sequence.intrinsics for sequence in sequences]
+        )
+    return arrays
+
+
+def write_frame_table(index: str | Path, metainfo: dict[str, Any], sequences: list[FrameSequence]) -> None:
+    """Write the arrays of a large index beside it, in one piece.
+
+    Args:
+        index: The index, written before.
+        metainfo: Its metainfo.
+        sequences: Its sequences.
+    """
+    path = Path(f'{index}{SUFFIX}')
+    if sum(len(sequence.frames) for sequence in sequences) < MIN_FRAMES_FOR_FILE:
+        path.unlink(missing_ok=True)  # of a larger index before
+        return
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        with temporary.open('wb') as file:
+            about = np.frombuffer(json.dumps(metainfo).encode(), np.uint8)
+            np.savez(file, made_for=_identity(index), metainfo=about, **as_arrays(sequences))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_frame_table(index: str | Path) -> tuple[dict[str, Any], FrameTable]:
+    """Read an index, by the arrays beside it if they were made for just this file.
+
+    Args:
+        index: The file that ``tools/create_sequence_index.py`` wrote.
+
+    Returns:
+        The metainfo, and the frames.
+
+    Raises:
+        SequenceIndexError: As :func:`read_sequence_index`; or if the arrays beside it are damaged.
+    """
+    path = Path(f'{index}{SUFFIX}')
+    if path.is_file() and Path(index).is_file():
+        try:
+            arrays = _map_arrays(path)
+            if np.array_equal(arrays['made_for'], _identity(index)):
+                _check(arrays)
+                metainfo = json.loads(arrays['metainfo'].tobytes())
+                check_metainfo(index, metainfo)
+                return metainfo, FrameTable(arrays)
+        except SequenceIndexError:
+            raise
+        except Exception as error:  # on damaged archives zipfile and NumPy raise whatever they stumble over
+            raise SequenceIndexError(
+                f'{path} cannot be used ({error!r}). Remove it, or make the index anew with '
+                'tools/create_sequence_index.py'
+            ) from error
+    metainfo, sequences = read_sequence_index(index)
+    return metainfo, FrameTable(as_arrays(sequences))
+
+
+def _identity(index: str | Path) -> np.ndarray:
+    """Tell an index from an edited one: its size, and when it was written."""
+    status = Path(index).stat()
+    return np.array([status.st_size, status.st_mtime_ns])
+
+
+def _map_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Map the arrays of an uncompressed ``.npz`` file; nothing is read before it is looked at, or ever unpickled."""
+    arrays: dict[str, np.ndarray] = {}
+    with zipfile.ZipFile(path) as members, path.open('rb') as file:
+        for member in members.infolist():
+            if member.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f'{member.filename} is compressed')
+            file.seek(member.header_offset)
+            header = file.read(LOCAL_HEADER)
+            name, extra = int.from_bytes(header[26:28], 'little'), int.from_bytes(header[28:30], 'little')
+            file.seek(name + extra, os.SEEK_CUR)
+            version = npy_format.read_magic(file)
+            read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+            shape, fortran_order, dtype = read(file)
+            if dtype.hasobject or fortran_order:
+                raise ValueError(f'{member.filename} is no plain array')
+            key = member.filename.removesuffix('.npy')
+            arrays[key] = np.memmap(path, dtype, mode='r', offset=file.tell(), shape=shape)
+    return arrays
+
+
+def _check(arrays: dict[str, np.ndarray]) -> None:
+    """Check that arrays fit each other, and that no path leaves the root.
+
+    Raises:
+        ValueError: If they do not, or one does.
+    """
+    starts = arrays['starts']
+    num_sequences, num_frames = len(starts) - 1, len(arrays['middles'])
+    shapes: dict[str, tuple[int, ...]] = dict(
+        sequence_ids=(num_sequences,), prefixes=(num_sequences,), suffixes=(num_sequences,)
+    )
+    shapes |= dict(poses=(num_frames, 4, 4), intrinsics=(num_sequences, 3, 3))
+    for name, shape in shapes.items():
+        if name in arrays and arrays[name].shape != shape:
+            raise ValueError(f'{name} has the shape {arrays[name].shape}, expected {shape}')
+    if num_sequences < 1 or starts[0] != 0 or starts[-1] != num_frames or (np.diff(starts) < 1).any():
+        raise ValueError('its sequences do not cover its frames')
+    table = FrameTable(arrays)
+    # What is between is digits or nothing nearly always: then two paths of a sequence tell for all of them.
+    middles = arrays['middles'].view(np.uint8)
+    plain = bool(((middles == 0) | ((middles >= ord('0')) & (middles <= ord('9')))).all())
+    for sequence in range(num_sequences):
+        ends = arrays['prefixes'][sequence].decode(), arrays['suffixes'][sequence].decode()
+        length = int(starts[sequence + 1] - starts[sequence])
+        every = map(table.frame, repeat(sequence), range(length))
+        for path in (''.join(ends), '0'.join(ends)) if plain else every:
+            if leaves_root(path):
+                raise ValueError(f'{path!r} leaves the root of the data')
