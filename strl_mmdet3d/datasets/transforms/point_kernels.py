@@ -68,7 +68,7 @@ def _normalize(rows: np.ndarray) -> None:
         rows[n, 0] -= cx
         rows[n, 1] -= cy
         rows[n, 2] -= cz
-        x, y, z = np.float64(rows[n, 0]), np.float64(rows[n, 1]), np.float64(rows[n, 2])
+        x, y, z = float(rows[n, 0]), float(rows[n, 1]), float(rows[n, 2])
         distance = x * x + y * y + z * z
         farthest = distance if distance > farthest else farthest
     if farthest > 0:
