@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import OptimWrapper
 from mmengine.registry import MODEL_WRAPPERS  # the Runner looks into the root registry, not into mmdet3d's
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 
 ENVIRONMENT = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
 
@@ -33,6 +34,12 @@ class STRLDistributedDataParallel(MMDistributedDataParallel):
     def __init__(self, module: nn.Module, device_ids: Sequence[int] | None = None, **kwargs: Any) -> None:
         on_gpu = next(module.parameters()).is_cuda
         super().__init__(module, device_ids=device_ids if on_gpu else None, **kwargs)
+
+    def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+        """Make the model's own step, with one view's graph at a time, and the mean gradient of all ranks."""
+        if self.module.has_loss_of_its_own:
+            return super().train_step(data, optim_wrapper)
+        return self.module.train_step(data, optim_wrapper, ranks=self)
 
 
 def use_ranks_without_gpu(config: Config) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from .data_preprocessor import PairDataPreprocessor
 
@@ -75,27 +78,29 @@ class STRL(BaseModel):
         self.target_projector.load_state_dict(self.online_projector.state_dict())
 
     def forward(
-        self, view_1: dict, view_2: dict, mode: str = 'tensor', **local_views: dict
+        self, view_1: dict, view_2: Any, mode: str = 'tensor', **local_views: dict
     ) -> dict[str, Tensor] | tuple[Tensor, Tensor]:
-        """Compute the loss, or embed both views.
+        """Compute the loss or a term of it, or embed both views.
 
         Args:
             view_1: The detector's inputs for B clouds.
-            view_2: The same for the other view of each pair.
-            mode: 'loss' for training, 'tensor' for the two (B, D) outputs of the online encoder.
+            view_2: The same for the other view of each pair; in mode 'term' the projections to predict.
+            mode: 'loss' for the loss, 'term' for `predict`, 'tensor' for the two (B, D) outputs of the online encoder.
             local_views: The same for the local views of each pair, if any; see `loss`.
 
         Returns:
-            The dict of `loss`, or the two embeddings.
+            The dict of `loss` or `predict`, or the two embeddings.
 
         Raises:
-            RuntimeError: If the mode is another one: STRL predicts nothing.
+            RuntimeError: If the mode is another one: STRL predicts no boxes.
         """
         if mode == 'loss':
             return self.loss(view_1, view_2, **local_views)
+        if mode == 'term':
+            return self.predict(view_1, view_2)
         if mode == 'tensor':
             return self.online_encoder(view_1), self.online_encoder(view_2)
-        raise RuntimeError(f"STRL has the modes 'loss' and 'tensor', not '{mode}'")
+        raise RuntimeError(f"STRL has the modes 'loss', 'term' and 'tensor', not '{mode}'")
 
     def loss(self, view_1: dict, view_2: dict, **local_views: dict) -> dict[str, Tensor]:
         """The symmetric loss of a batch of pairs (paper, Eq. 1 and 2), and that of local views.
@@ -116,6 +121,26 @@ class STRL(BaseModel):
         Raises:
             ValueError: If B is 1: BatchNorm in the projector then has nothing to take statistics of.
         """
+        terms = [self.predict(*task) for task in self.tasks(view_1, view_2, **local_views)]
+        return sum_of_terms(terms)
+
+    def tasks(self, view_1: dict, view_2: dict, **local_views: dict) -> list[tuple[dict, list[Tensor]]]:
+        """Tell what is predicted from what; the terms of the loss, none of which shares a graph with another.
+
+        The target network projects both views here, without a gradient.
+
+        Args:
+            view_1: As in `loss`.
+            view_2: As in `loss`.
+            local_views: As in `loss`.
+
+        Returns:
+            A view and the projections (B, 256) to predict from it, for each local view, view 1 and view 2. The local
+            ones come first, so that BatchNorm's running statistics are rather those of whole views.
+
+        Raises:
+            ValueError: If B is 1.
+        """
         if len(view_1['points']) < 2:
             raise ValueError(
                 'STRL cannot train on a batch of one pair, because BatchNorm needs two: set '
@@ -124,20 +149,63 @@ class STRL(BaseModel):
         with torch.no_grad():
             target_1 = self.target_projector(self.target_encoder(view_1))  # (B, 256)
             target_2 = self.target_projector(self.target_encoder(view_2))
-        local_losses = [self._local_loss(view, target_1, target_2) for view in local_views.values()]
-        # Behind the local views, so that BatchNorm's running statistics are rather those of whole views.
-        online_1 = self.online_projector(self.online_encoder(view_1))
-        online_2 = self.online_projector(self.online_encoder(view_2))
+        local_tasks = [(view, [target_1, target_2]) for view in local_views.values()]
+        return [*local_tasks, (view_1, [target_2]), (view_2, [target_1])]
 
-        loss_1_to_2 = byol_loss(self.predictor(online_1), target_2)
-        loss_2_to_1 = byol_loss(self.predictor(online_2), target_1)
-        spread = (projection_spread(online_1) + projection_spread(online_2)) / 2
-        return dict(loss=loss_1_to_2 + loss_2_to_1 + sum(local_losses), spread=spread)
+    def predict(self, view: dict, targets: list[Tensor]) -> dict[str, Tensor]:
+        """Predict the target's projections of other views from one view: one term of the loss.
 
-    def _local_loss(self, view: dict, target_1: Tensor, target_2: Tensor) -> Tensor:
-        """Predict both views from a local one."""
-        prediction = self.predictor(self.online_projector(self.online_encoder(view)))
-        return (byol_loss(prediction, target_1) + byol_loss(prediction, target_2)) / 2
+        Args:
+            view: The detector's inputs for B clouds.
+            targets: Projections (B, 256), one of each other view.
+
+        Returns:
+            ``loss``: the mean of `byol_loss` over the targets; ``spread``: of the online projections.
+        """
+        online = self.online_projector(self.online_encoder(view))  # (B, 256)
+        prediction = self.predictor(online)
+        losses = [byol_loss(prediction, target) for target in targets]
+        return dict(loss=torch.stack(losses).mean(), spread=projection_spread(online))
+
+    @property
+    def has_loss_of_its_own(self) -> bool:
+        """Whether a subclass has another `loss`. It is trained on that as a whole, not term by term."""
+        return type(self).loss is not STRL.loss
+
+    def train_step(
+        self, data: dict, optim_wrapper: OptimWrapper, ranks: DistributedDataParallel | None = None
+    ) -> dict[str, Tensor]:
+        """Make one step, with the graph of one view at a time.
+
+        The terms of the loss share no graph. So the gradient of each is taken before the next is computed, and memory
+        holds the activations of one view, not of all. The gradient is that of `loss`.
+
+        Args:
+            data: What the dataloader gives.
+            optim_wrapper: The optimizer's wrapper; it counts this as one backward pass, whatever the number of terms.
+            ranks: What wraps this model on several ranks. The last term runs through it, and then it averages what all
+                terms have added to the gradient.
+
+        Returns:
+            ``loss`` and ``spread``, as `loss` has them, detached.
+        """
+        if self.has_loss_of_its_own:
+            return super().train_step(data, optim_wrapper)
+        with optim_wrapper.optim_context(self):
+            *tasks, last = self.tasks(**self.data_preprocessor(data, True))
+        terms = []
+        for task in tasks:
+            with optim_wrapper.optim_context(self):
+                term = self.predict(*task)
+            backward_uncounted(term['loss'], optim_wrapper)
+            terms.append({name: value.detach() for name, value in term.items()})
+            del term  # and with it the graph
+        model = self if ranks is None else ranks
+        with optim_wrapper.optim_context(model):
+            term = model(*last, mode='term')
+        optim_wrapper.update_params(term['loss'])
+        terms.append({name: value.detach() for name, value in term.items()})
+        return sum_of_terms(terms)
 
     @torch.no_grad()
     def update_target(self, tau: float, buffers: bool = False) -> None:
@@ -160,6 +228,24 @@ class STRL(BaseModel):
                         mine.lerp_(theirs, 1 - tau)
                     else:  # BatchNorm's count of batches
                         mine.copy_(theirs)
+
+
+def sum_of_terms(terms: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Sum the losses of all terms; the spread is the mean of the last two, which are those of whole views."""
+    return dict(
+        loss=torch.stack([term['loss'] for term in terms]).sum(),
+        spread=torch.stack([term['spread'] for term in terms[-2:]]).mean(),
+    )
+
+
+def backward_uncounted(loss: Tensor, optim_wrapper: OptimWrapper) -> None:
+    """Add the gradient of a part of a step's loss, scaled as the wrapper would scale the whole.
+
+    A wrapper counts its backward passes to know when accumulated gradients make a step; a part must not count.
+    """
+    count = optim_wrapper._inner_count
+    optim_wrapper.backward(optim_wrapper.scale_loss(loss))
+    optim_wrapper._inner_count = count
 
 
 def _target_of(online: nn.Module) -> nn.Module:

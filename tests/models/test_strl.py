@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from mmdet3d.registry import MODELS
+from mmengine.optim import OptimWrapper
 from tiny import pair_batch, tiny_strl
 
 from strl_mmdet3d.models.mlp import ProjectionMLP
-from strl_mmdet3d.models.strl import byol_loss, projection_spread
+from strl_mmdet3d.models.strl import STRL, byol_loss, projection_spread
 
 
 @pytest.fixture
@@ -100,6 +102,78 @@ def test_swapping_the_views_leaves_the_loss_as_it_is(strl):
     loss = strl.loss(views['view_1'], views['view_2'])['loss']
     swapped = strl.loss(views['view_2'], views['view_1'])['loss']
     assert loss.item() == pytest.approx(swapped.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize('local', [False, True])
+@pytest.mark.parametrize('accumulative_counts', [1, 2, 3])
+def test_a_step_of_one_view_at_a_time_has_the_gradient_and_the_statistics_of_the_loss(local, accumulative_counts):
+    """Three micro-batches: with accumulative counts of 2, the last step has one alone."""
+    batches = [pair_batch(3, seed) for seed in range(3)]
+    if local:
+        batches = [batch | dict(local_1=batch['view_1'], local_2=batch['view_2']) for batch in batches]
+    gradients, states, logs = ([], []), [], ([], [])
+    for side, one_at_a_time in enumerate((False, True)):
+        torch.manual_seed(0)
+        model = MODELS.build(tiny_strl())
+        model.init_weights()
+        model.train()
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+        optimizer.register_step_pre_hook(
+            lambda optimizer, *_, kept=gradients[side]: kept.append(
+                torch.cat([p.grad.flatten() for p in optimizer.param_groups[0]['params'] if p.grad is not None])
+            )
+        )
+        wrapper = OptimWrapper(optimizer, accumulative_counts=accumulative_counts)
+        wrapper.initialize_count_status(model, 0, len(batches))
+        for batch in batches:
+            if one_at_a_time:
+                logs[side].append(model.train_step(batch, wrapper))
+            else:
+                logs[side].append(super(STRL, model).train_step(batch, wrapper))  # mmengine's, of the whole loss
+        states.append(model.state_dict())
+    assert len(gradients[0]) == len(gradients[1]) == math.ceil(3 / accumulative_counts)
+    for whole, by_view in zip(*gradients, strict=True):
+        assert (by_view - whole).norm() <= 1e-4 * whole.norm()
+    for name, tensor in states[0].items():
+        torch.testing.assert_close(states[1][name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+    for whole, by_view in zip(*logs, strict=True):
+        assert by_view.keys() == whole.keys() == {'loss', 'spread'}
+        assert all(by_view[name].item() == pytest.approx(whole[name].item(), rel=1e-4) for name in whole)
+
+
+class Marked(torch.autograd.Function):
+    """The identity; its token lives as long as the graph that it is part of."""
+
+    tokens: list = []
+
+    class Token:
+        pass
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.token = Marked.Token()
+        Marked.tokens.append(weakref.ref(ctx.token))
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
+def test_a_step_holds_the_graph_of_one_view(strl):
+    """When a view is encoded, no graph of a view before it is alive."""
+    alive = []
+    Marked.tokens.clear()
+    strl.online_encoder.register_forward_pre_hook(
+        lambda module, inputs: alive.append(sum(token() is not None for token in Marked.tokens))
+    )
+    strl.online_encoder.register_forward_hook(lambda module, inputs, output: Marked.apply(output))
+    batch = pair_batch()
+    batch |= dict(local_1=batch['view_1'])
+    strl.train_step(batch, OptimWrapper(torch.optim.SGD(strl.parameters(), lr=0.1)))
+    assert alive == [0, 0, 0]
+    strl.loss(**strl.data_preprocessor(batch, True))
+    assert alive[3:] == [0, 1, 2]  # the whole loss keeps them all
 
 
 def test_the_target_never_receives_a_gradient_and_all_of_the_online_network_does(strl):
