@@ -11,18 +11,22 @@ config=$1
 gpus=$2
 shift 2
 address=${MASTER_ADDR:-127.0.0.1}
-rendezvous=(--rdzv_backend=c10d --rdzv_endpoint="$address:${PORT:-29500}" --rdzv_id=strl)
-if [ "${NNODES:-1}" = 1 ]; then
-    rendezvous+=(--local_addr="$address")
+port=${PORT:-29500}
+nodes=${NNODES:-1}
+if [ "${MAX_RESTARTS:-0}" = 0 ]; then
+    start=(--node_rank="${NODE_RANK:-0}" --master_addr="$address" --master_port="$port")
 else
-    rendezvous+=(--rdzv_conf=is_host="$([ "${NODE_RANK:-0}" = 0 ] && echo 1 || echo 0)")
+    # Ranks that are started again must not find the addresses of those before them in torchrun's own store, where they
+    # would wait for the dead (pytorch/pytorch#135712). So each start gets a store of its own, which takes the rendezvous
+    # that also counts the nodes anew: then torchrun says which node is the first, not NODE_RANK.
+    export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+    is_host=$([ "${NODE_RANK:-0}" = 0 ] && echo 1 || echo 0)
+    start=(--rdzv_backend=c10d --rdzv_endpoint="$address:$port" --rdzv_id=strl --rdzv_conf="is_host=$is_host")
+    [ "$nodes" = 1 ] && start+=(--local_addr="$address")
 fi
-# Ranks that are started again must not find the addresses of those before them in torchrun's own store, where they would
-# wait for the dead (pytorch/pytorch#135712). This gives each start a store of its own, as static rendezvous cannot.
-export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
 exec "${PYTHON:-python}" -m torch.distributed.run \
-    --nnodes="${NNODES:-1}" \
-    "${rendezvous[@]}" \
+    --nnodes="$nodes" \
+    "${start[@]}" \
     --nproc_per_node="$gpus" \
     --max_restarts="${MAX_RESTARTS:-0}" \
     "$(dirname "$0")/train.py" "$config" --launcher pytorch "$@"

@@ -21,7 +21,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from strl_mmdet3d.datasets import SequenceIndexError, UnusablePairError
 
 # Importing the package checks the versions; and --resume needs its allow-list, whatever the config imports.
-from strl_mmdet3d.engine.distributed import use_ranks_without_gpu
+from strl_mmdet3d.engine.distributed import leave_ranks, use_ranks_without_gpu
 from strl_mmdet3d.engine.export import ExportError
 from strl_mmdet3d.engine.hooks import CollapseError, UnusableFramesError
 from strl_mmdet3d.engine.pretrain_loop import ResumeError
@@ -151,3 +151,4 @@ def main(argv: list[str] | None = None) -> Runner:
 
 if __name__ == '__main__':
     main(sys.argv[1:])
+    leave_ranks()

@@ -73,3 +73,13 @@ def use_ranks_without_gpu(config: Config) -> None:
     if not distributed.is_initialized():
         timeout = config.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
         distributed.init_process_group('gloo', timeout=timedelta(seconds=timeout))
+
+
+def leave_ranks() -> None:
+    """Wait for all ranks, and leave the process group; without one, do nothing.
+
+    A rank that ends while another still listens to it makes that one abort, and torchrun would call the run failed.
+    """
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
