@@ -96,15 +96,15 @@ class LoadDepthFrame(BaseTransform):
         frame = results['depth_frame']
         depth = read_depth(frame['depth_path'], self.backend_args)
         check_size(depth.shape, frame['intrinsics'], frame['depth_path'])
-        pixels = np.flatnonzero(depth != 0)  # of booleans it is four times as fast as of numbers
-        if not len(pixels):
+        number = np.count_nonzero(depth)
+        if not number:
             raise CorruptFrameError(
                 f'{frame["depth_path"]} holds no depth: all of its pixels are 0. '
                 'Restore it, or make the sequence index anew without it'
             )
-        if self.num_points is not None and len(pixels) > self.num_points:
-            pixels = pixels[np.sort(draw_subset(len(pixels), self.num_points))]
-        points = back_project(depth, pixels, frame['intrinsics'], frame['camera2view'], self.depth_scale)
+        if self.num_points is not None and number > self.num_points:
+            depth = keep_some(depth, self.num_points)
+        points = back_project(depth, frame['intrinsics'], frame['camera2view'], self.depth_scale)
         check_distances(points, frame['depth_path'], 'Check its pose and intrinsics, and make the sequence index anew')
         if self.height:
             height = points[:, 2] - np.percentile(points[:, 2], FLOOR_PERCENTILE)
@@ -173,14 +173,28 @@ def check_size(shape: tuple[int, ...], intrinsics: np.ndarray, path: str) -> Non
         )
 
 
-def back_project(
-    depth: np.ndarray, pixels: np.ndarray, intrinsics: np.ndarray, camera2view: np.ndarray, depth_scale: float
-) -> np.ndarray:
-    """Back-project pixels of a depth image through a pinhole camera.
+def keep_some(depth: np.ndarray, number: int) -> np.ndarray:
+    """Set all pixels but so many to 0; which ones stay is drawn by NumPy's global random state.
+
+    Args:
+        depth: The image (H, W), with more pixels above 0 than that.
+        number: How many pixels stay.
+
+    Returns:
+        A new image.
+    """
+    pixels = np.flatnonzero(depth)
+    kept = np.zeros_like(depth)
+    chosen = pixels[draw_subset(len(pixels), number)]
+    kept.flat[chosen] = depth.flat[chosen]
+    return kept
+
+
+def back_project(depth: np.ndarray, intrinsics: np.ndarray, camera2view: np.ndarray, depth_scale: float) -> np.ndarray:
+    """Back-project the pixels of a depth image through a pinhole camera, row by row, and leave those of 0 out.
 
     Args:
         depth: The image (H, W), uint16; depth along the optical axis.
-        pixels: Which pixels (N,), as indices into the flat image.
         intrinsics: K (3, 3), in pixels.
         camera2view: (4, 4) from the camera's axes (x right, y down, z forward, metres) to those of the points.
         depth_scale: Depth values per metre.
@@ -192,20 +206,20 @@ def back_project(
     (fx, skew, cx), (_, fy, cy), _ = intrinsics
     inverse = np.array([[1 / fx, -skew / (fx * fy), (skew * cy / fy - cx) / fx], [0, 1 / fy, -cy / fy], [0, 0, 1]])
     rays = np.asarray(camera2view[:3, :3], dtype=np.float64) @ inverse
-    points = np.empty((len(pixels), 3), np.float32)
-    _back_project(depth, pixels, rays, np.asarray(camera2view[:3, 3], dtype=np.float64), 1 / depth_scale, points)
+    points = np.empty((np.count_nonzero(depth), 3), np.float32)
+    _back_project(depth, rays, np.asarray(camera2view[:3, 3], dtype=np.float64), 1 / depth_scale, points)
     return points
 
 
 @njit(nogil=True, cache=True)
-def _back_project(
-    depth: np.ndarray, pixels: np.ndarray, rays: np.ndarray, centre: np.ndarray, unit: float, points: np.ndarray
-) -> None:
-    """``points[n] = depth * unit * rays (column, row, 1) + centre`` for each pixel n, in double precision."""
-    width = depth.shape[1]
-    for n in range(pixels.shape[0]):
-        row, column = pixels[n] // width, pixels[n] % width
-        d = depth[row, column] * unit
-        for axis in range(3):
-            ray = rays[axis, 0] * column + rays[axis, 1] * row + rays[axis, 2]
-            points[n, axis] = d * ray + centre[axis]
+def _back_project(depth: np.ndarray, rays: np.ndarray, centre: np.ndarray, unit: float, points: np.ndarray) -> None:
+    """``depth * unit * rays (column, row, 1) + centre`` for each pixel that is not 0, in double precision."""
+    n = 0
+    for row in range(depth.shape[0]):
+        at_row = rays[:, 1] * row + rays[:, 2]
+        for column in range(depth.shape[1]):
+            if depth[row, column]:
+                d = depth[row, column] * unit
+                for axis in range(3):
+                    points[n, axis] = d * (rays[axis, 0] * column + at_row[axis]) + centre[axis]
+                n += 1

@@ -2,81 +2,121 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
 
-
-@njit(nogil=True, cache=True)
-def _bounds(rows: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
-    """The smallest and the largest of the first three columns of rows (N, 3 + C)."""
-    x0, y0, z0 = rows[0, 0], rows[0, 1], rows[0, 2]
-    x1, y1, z1 = x0, y0, z0
-    for n in range(rows.shape[0]):
-        x, y, z = rows[n, 0], rows[n, 1], rows[n, 2]
-        x0, x1 = min(x0, x), max(x1, x)
-        y0, y1 = min(y0, y), max(y1, y)
-        z0, z1 = min(z0, z), max(z1, z)
-    lower[0], lower[1], lower[2] = x0, y0, z0
-    upper[0], upper[1], upper[2] = x1, y1, z1
+LANES = 16
+"""Points whose coordinates are compared side by side."""
 
 
-@njit(nogil=True, cache=True)
-def _inside(rows: np.ndarray, origin: np.ndarray, lower: np.ndarray, upper: np.ndarray, inside: np.ndarray) -> None:
-    """``inside[n]``: whether the offset of row n from the origin lies in the box, its faces included."""
-    ox, oy, oz = origin[0], origin[1], origin[2]
-    x0, y0, z0 = lower[0], lower[1], lower[2]
-    x1, y1, z1 = upper[0], upper[1], upper[2]
-    for n in range(rows.shape[0]):
-        x, y, z = rows[n, 0] - ox, rows[n, 1] - oy, rows[n, 2] - oz
-        inside[n] = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1) & (z >= z0) & (z <= z1)
+class Loops(NamedTuple):
+    """Compiled loops over clouds of one number of channels; a cloud is flat, float32 (N * channels,).
+
+    Attributes:
+        bounds: Fills in the lower and the upper corner (3,) of a cloud of N > 0.
+        inside: Fills in a mask (N,): whether a point's offset from an origin lies in a box, its faces included.
+        keep: Copies the points of a mask (N,), in their order; the copy has room for one more than there are.
+        move: Replaces the coordinates x of each point by ``matrix x + shift``, in float32.
+        normalize: Moves the centroid to the origin, and scales the farthest point to distance 1.
+    """
+
+    bounds: Callable[..., None]
+    inside: Callable[..., None]
+    keep: Callable[..., None]
+    move: Callable[..., None]
+    normalize: Callable[..., None]
 
 
-@njit(nogil=True, cache=True)
-def _keep_rows(rows: np.ndarray, keep: np.ndarray, kept: np.ndarray) -> None:
-    """Copy the rows (N, C) to keep, in their order; ``kept`` has one row more than there are."""
-    m = 0
-    for n in range(rows.shape[0]):
-        for c in range(rows.shape[1]):
-            kept[m, c] = rows[n, c]
-        m += keep[n]  # no branch, which random masks would mispredict
+@cache
+def _loops(channels: int) -> Loops:
+    """Compile the loops; that the distance from point to point is a constant lets the compiler make vectors of them."""
+
+    @njit(nogil=True, cache=True)
+    def bounds(flat: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
+        width = LANES * channels
+        low, high = np.empty(width, np.float32), np.empty(width, np.float32)
+        for lane in range(width):
+            low[lane] = high[lane] = flat[lane % channels]
+        whole = flat.shape[0] // width * width
+        for start in range(0, whole, width):
+            for lane in range(width):
+                value = flat[start + lane]
+                low[lane] = value if value < low[lane] else low[lane]
+                high[lane] = value if value > high[lane] else high[lane]
+        for place in range(whole, flat.shape[0]):
+            low[place - whole] = min(low[place - whole], flat[place])
+            high[place - whole] = max(high[place - whole], flat[place])
+        for axis in range(3):
+            lower[axis], upper[axis] = low[axis], high[axis]
+            for lane in range(axis, width, channels):
+                lower[axis], upper[axis] = min(lower[axis], low[lane]), max(upper[axis], high[lane])
+
+    @njit(nogil=True, cache=True)
+    def inside(flat: np.ndarray, origin: np.ndarray, lower: np.ndarray, upper: np.ndarray, mask: np.ndarray) -> None:
+        ox, oy, oz = origin[0], origin[1], origin[2]
+        x0, y0, z0 = lower[0], lower[1], lower[2]
+        x1, y1, z1 = upper[0], upper[1], upper[2]
+        for n in range(mask.shape[0]):
+            x, y, z = flat[channels * n] - ox, flat[channels * n + 1] - oy, flat[channels * n + 2] - oz
+            mask[n] = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1) & (z >= z0) & (z <= z1)
+
+    @njit(nogil=True, cache=True)
+    def keep(flat: np.ndarray, mask: np.ndarray, kept: np.ndarray) -> None:
+        place = 0
+        for n in range(mask.shape[0]):
+            for channel in range(channels):
+                kept[place + channel] = flat[channels * n + channel]
+            place += channels * mask[n]  # no branch, which random masks would mispredict
+
+    @njit(nogil=True, cache=True)
+    def move(flat: np.ndarray, matrix: np.ndarray, shift: np.ndarray) -> None:
+        for n in range(flat.shape[0] // channels):
+            x, y, z = flat[channels * n], flat[channels * n + 1], flat[channels * n + 2]
+            for axis in range(3):
+                moved = matrix[axis, 0] * x + matrix[axis, 1] * y + matrix[axis, 2] * z
+                flat[channels * n + axis] = moved + shift[axis]
+
+    @njit(nogil=True, cache=True)
+    def normalize(flat: np.ndarray) -> None:
+        number = flat.shape[0] // channels
+        sums, farthest = np.zeros(3), 0.0
+        for n in range(number):
+            for axis in range(3):
+                sums[axis] += flat[channels * n + axis]
+        # The mean of equal float32 coordinates must be that coordinate, or rounding errors are blown up to radius 1.
+        centroid = (sums / number).astype(np.float32)
+        for n in range(number):
+            distance = 0.0
+            for axis in range(3):
+                flat[channels * n + axis] -= centroid[axis]
+                distance += float(flat[channels * n + axis]) ** 2
+            farthest = distance if distance > farthest else farthest
+        if farthest > 0:
+            scale = np.float32(1 / np.sqrt(farthest))
+            for n in range(number):
+                for axis in range(3):
+                    flat[channels * n + axis] *= scale
+
+    return Loops(bounds, inside, keep, move, normalize)
 
 
-@njit(nogil=True, cache=True)
-def _move(rows: np.ndarray, matrix: np.ndarray, shift: np.ndarray) -> None:
-    """Replace the coordinates x of each row by ``matrix x + shift``, in the rows' precision."""
-    for n in range(rows.shape[0]):
-        x, y, z = rows[n, 0], rows[n, 1], rows[n, 2]
-        rows[n, 0] = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + shift[0]
-        rows[n, 1] = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z + shift[1]
-        rows[n, 2] = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + shift[2]
+def _flat(points: Tensor) -> np.ndarray:
+    """Give a cloud (N, 3 + C) as a flat array: its own memory, or a copy where that is not row by row."""
+    return points.contiguous().view(-1).numpy()
 
 
-@njit(nogil=True, cache=True)
-def _normalize(rows: np.ndarray) -> None:
-    """Move the centroid to the origin, and scale the farthest point to distance 1; sums are in double precision."""
-    sx, sy, sz = 0.0, 0.0, 0.0
-    for n in range(rows.shape[0]):
-        sx += rows[n, 0]
-        sy += rows[n, 1]
-        sz += rows[n, 2]
-    # The mean of equal float32 coordinates must be that coordinate, or rounding errors are blown up to radius 1.
-    cx, cy, cz = np.float32(sx / len(rows)), np.float32(sy / len(rows)), np.float32(sz / len(rows))
-    farthest = 0.0
-    for n in range(rows.shape[0]):
-        rows[n, 0] -= cx
-        rows[n, 1] -= cy
-        rows[n, 2] -= cz
-        x, y, z = float(rows[n, 0]), float(rows[n, 1]), float(rows[n, 2])
-        distance = x * x + y * y + z * z
-        farthest = distance if distance > farthest else farthest
-    if farthest > 0:
-        scale = np.float32(1 / np.sqrt(farthest))
-        for n in range(rows.shape[0]):
-            rows[n, 0] *= scale
-            rows[n, 1] *= scale
-            rows[n, 2] *= scale
+def _in_place(loop: Callable[..., None], points: Tensor, *args: np.ndarray) -> None:
+    """Run a loop that changes the cloud, in whatever order its memory is."""
+    rows = points.contiguous()
+    loop(_flat(rows), *args)
+    if rows is not points:
+        points.copy_(rows)
 
 
 def bounds(points: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +129,7 @@ def bounds(points: Tensor) -> tuple[np.ndarray, np.ndarray]:
         Its lower and its upper corner, each float32 (3,).
     """
     lower, upper = np.empty(3, np.float32), np.empty(3, np.float32)
-    _bounds(points.numpy(), lower, upper)
+    _loops(points.shape[1]).bounds(_flat(points), lower, upper)
     return lower, upper
 
 
@@ -105,9 +145,9 @@ def inside_box(points: Tensor, origin: np.ndarray, lower: np.ndarray, upper: np.
     Returns:
         A mask (N,).
     """
-    inside = np.empty(len(points), np.bool_)
-    _inside(points.numpy(), origin, lower, upper, inside)
-    return torch.from_numpy(inside)
+    mask = np.empty(len(points), np.bool_)
+    _loops(points.shape[1]).inside(_flat(points), origin, lower, upper, mask)
+    return torch.from_numpy(mask)
 
 
 def keep_rows(points: Tensor, keep: Tensor) -> Tensor:
@@ -122,7 +162,7 @@ def keep_rows(points: Tensor, keep: Tensor) -> Tensor:
     """
     number = int(np.count_nonzero(keep.numpy()))
     kept = torch.empty(number + 1, points.shape[1])
-    _keep_rows(points.numpy(), keep.numpy(), kept.numpy())
+    _loops(points.shape[1]).keep(_flat(points), keep.numpy(), _flat(kept))
     return kept[:number]
 
 
@@ -138,7 +178,7 @@ def move(points: Tensor, matrix: np.ndarray | None = None, shift: np.ndarray | N
     shift = np.zeros(3) if shift is None else shift
     with np.errstate(over='ignore'):  # what float32 cannot hold becomes Inf, which who calls may look for
         matrix, shift = matrix.astype(np.float32), shift.astype(np.float32)
-    _move(points.numpy(), matrix, shift)
+    _in_place(_loops(points.shape[1]).move, points, matrix, shift)
 
 
 def normalize(points: Tensor) -> None:
@@ -147,4 +187,4 @@ def normalize(points: Tensor) -> None:
     Args:
         points: (N, 3 + C), N > 0, float32 on the CPU; further channels stay.
     """
-    _normalize(points.numpy())
+    _in_place(_loops(points.shape[1]).normalize, points)

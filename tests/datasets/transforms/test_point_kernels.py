@@ -76,3 +76,20 @@ def test_large_and_empty_masks(number):
     mask = torch.zeros(300_000, dtype=torch.bool)
     mask[torch.randperm(300_000)[:number]] = True
     assert torch.equal(keep_rows(cloud, mask), cloud[mask])
+
+
+def test_memory_in_another_order():
+    """A cloud made of columns, as a transposed array, is read and changed just so."""
+    cloud = torch.randn(100, 4)
+    columns = cloud.T.contiguous().T
+    assert not columns.is_contiguous()
+    for one, other in zip(bounds(columns), bounds(cloud), strict=True):
+        assert (one == other).all()
+    mask = inside_box(columns, np.zeros(3, np.float32), np.float32([-1] * 3), np.float32([1] * 3))
+    assert torch.equal(keep_rows(columns, mask), cloud[(cloud[:, :3].abs() <= 1).all(dim=1)])
+    move(columns, 2 * np.eye(3))
+    move(cloud, 2 * np.eye(3))
+    assert torch.equal(columns, cloud)
+    normalize(columns)
+    normalize(cloud)
+    assert torch.equal(columns, cloud)

@@ -1,0 +1,200 @@
+"""Pairs: from files to augmented views, on one core; and how they scale over workers."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from mmdet3d.registry import DATASETS
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.hub import get_config
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from strl_mmdet3d.datasets import FrameSequence, PairKey, PairSampler, write_sequence_index
+
+from .timing import Row, compare, not_run, threads
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'strl'
+STOCK = 'mmdet3d::second/second_hv_secfpn_8xb6-80e_kitti-3d-3class.py'
+SCAN_POINTS = 120_000  # as in KITTI's scans
+NUM_SHAPES = 64
+MIN_SCALING = 0.9
+
+
+def pairs_of(name: str, root: Path, **changes: object) -> Callable[[], object]:
+    """Give a function that makes one more pair of a pre-training config's dataset."""
+    dataset = dataset_of(name, root, **changes)
+    keys = (PairKey(0, epoch, index) for epoch in itertools.count() for index in range(len(dataset)))
+    return lambda: dataset[next(keys)]
+
+
+def dataset_of(name: str, root: Path, **changes: object) -> object:
+    """Build a pre-training config's dataset on the data below a folder."""
+    config = Config.fromfile(CONFIGS / f'{name}.py').train_dataloader.dataset
+    config.update(data_root=str(root), ann_file='sequences.json', **changes)
+    return DATASETS.build(config)
+
+
+def write_shapes(root: Path) -> None:
+    """Write shapes of 2048 points each."""
+    points = np.random.default_rng(0).normal(size=(NUM_SHAPES, 2048, 3)).astype(np.float32)
+    np.savez(root / 'shapes.npz', points=points)
+    sequences = [FrameSequence(f'{n}', [f'shapes.npz/{n:06d}']) for n in range(NUM_SHAPES)]
+    write_sequence_index(root / 'sequences.json', dict(source='shapes'), sequences)
+
+
+def write_depth(root: Path) -> None:
+    """Write eight depth frames of 640 x 480 that compress as real ones do: walls, steps, noise, and holes."""
+    rng = np.random.default_rng(0)
+    row, column = np.indices((480, 640))
+    frames = []
+    for number in range(8):
+        depth = 1500 + 3 * np.abs(column - 320 - 20 * number) + 800 * ((row // 120 + column // 160) % 2)
+        depth = depth + rng.integers(-1, 2, depth.shape) * (rng.random(depth.shape) < 0.3)
+        depth[rng.random((48, 64)).repeat(10, 0).repeat(10, 1) < 0.1] = 0
+        frames.append(f'{number}.png')
+        Image.fromarray(depth.astype(np.uint16)).save(root / frames[-1])
+    intrinsics = np.array([[585.0, 0, 320], [0, 585, 240], [0, 0, 1]])
+    poses = np.tile(np.eye(4), (8, 1, 1))
+    write_sequence_index(root / 'sequences.json', {}, [FrameSequence('s', frames, poses, None, intrinsics)])
+
+
+def write_scans(root: Path) -> None:
+    """Write a sequence of two scans with KITTI's number of points, spread over PV-RCNN's range and around it."""
+    rng = np.random.default_rng(0)
+    frames = ['s/0.bin', 's/1.bin']
+    (root / 's').mkdir(parents=True)
+    for frame in frames:
+        distance = np.abs(rng.normal(0, 20, SCAN_POINTS)) + 2
+        angle = rng.uniform(0, 2 * np.pi, SCAN_POINTS)
+        height = rng.uniform(-2, 1, SCAN_POINTS)
+        columns = [distance * np.cos(angle), distance * np.sin(angle), height, rng.random(SCAN_POINTS)]
+        np.stack(columns, axis=1).astype(np.float32).tofile(root / frame)
+    write_sequence_index(root / 'sequences.json', dict(load_dim=4), [FrameSequence('s', frames)])
+
+
+def kitti_training(root: Path) -> Callable[[], object]:
+    """Give mmdet3d's own KITTI training pipeline, labels and pasted objects included, on both scans of `write_scans`.
+
+    Its database has 40 objects of each class, of 200 points each, far enough apart to be pasted.
+    """
+    rng = np.random.default_rng(1)
+    sizes = dict(Car=[3.9, 1.6, 1.56], Pedestrian=[0.8, 0.6, 1.73], Cyclist=[1.76, 0.6, 1.73])
+    database: dict[str, list[dict]] = {name: [] for name in sizes}
+    for name, size in sizes.items():
+        for number in range(40):
+            box = np.array([*rng.uniform([5, -35, -1.6], [65, 35, -1.6]), *size, rng.uniform(-np.pi, np.pi)])
+            points = np.column_stack([rng.uniform(-0.3, 0.3, (200, 3)), rng.random(200)]).astype(np.float32)
+            path = f'{name}_{number}.bin'
+            points.tofile(root / path)
+            database[name].append(
+                dict(name=name, path=path, box3d_lidar=box, num_points_in_gt=200, difficulty=0, group_id=number)
+            )
+    (root / 'database.pkl').write_bytes(pickle.dumps(database))
+    stages = get_config(STOCK).train_pipeline
+    for stage in stages:
+        if stage.type == 'ObjectSample':
+            stage.db_sampler.update(data_root=str(root), info_path=str(root / 'database.pkl'))
+    pipeline = Compose(stages)
+    from mmdet3d.structures import LiDARInstance3DBoxes
+
+    boxes = np.float32([[20, 5, -1.6, 3.9, 1.6, 1.56, 0.3], [35, -8, -1.6, 3.9, 1.6, 1.56, 1.2]])
+
+    def two_frames() -> None:
+        for frame in (0, 1):
+            labels = dict(gt_bboxes_3d=LiDARInstance3DBoxes(boxes), gt_labels_3d=np.array([2, 2]))
+            scan = dict(lidar_path=str(root / f's/{frame}.bin'), num_pts_feats=4)
+            if pipeline(dict(lidar_points=scan, ann_info=labels)) is None:
+                raise RuntimeError("mmdet3d's pipeline found no object in the frame")
+
+    return two_frames
+
+
+def decode(root: Path) -> None:
+    """Decode two depth images and do nothing else."""
+    for number in (0, 1):
+        np.asarray(Image.open(io.BytesIO((root / f'{number}.png').read_bytes())))
+
+
+def stock_shapes(root: Path) -> Callable[[], object]:
+    """Give what mmdet3d has for two views of a shape: rotation, scale, translation, jitter, sampling and packing."""
+    points = np.load(root / 'shapes.npz')['points']
+    pipeline = Compose(
+        [
+            dict(type='GlobalRotScaleTrans', rot_range=[-0.26, 0.26], scale_ratio_range=[0.8, 1.25]),
+            dict(type='RandomJitterPoints'),
+            dict(type='PointSample', num_points=2048),
+            dict(type='Pack3DDetInputs', keys=['points']),
+        ]
+    )
+    from mmdet3d.structures import DepthPoints
+
+    numbers = itertools.count()
+    return lambda: [pipeline(dict(points=DepthPoints(points[next(numbers) % NUM_SHAPES]))) for _ in range(2)]
+
+
+def pair_rows(root: Path, repeats: int) -> list[Row]:
+    """Time a pair of each kind on one core."""
+    rows = []
+    with threads(1):
+        folder = root / 'shapes'
+        folder.mkdir()
+        write_shapes(folder)
+        ours = pairs_of('pointnet_shapenet_pretrain', folder)
+        peers = {"mmdet3d's fewer transforms, 2 shapes": stock_shapes(folder)}
+        rows += compare('shape pair, 2 x 2048 points', ours, peers, 40 * repeats, most_ms=1.5)
+
+        folder = root / 'depth'
+        folder.mkdir()
+        write_depth(folder)
+        ours = pairs_of('votenet_scannet_pretrain', folder)
+        peers = {'limit: decoding two PNGs': lambda: decode(folder)}
+        rows += compare('RGB-D pair, 640x480 to 2 x 20,000 points', ours, peers, 8 * repeats, most=2, most_ms=20)
+
+        folder = root / 'lidar'
+        write_scans(folder)
+        ours = pairs_of('pvrcnn_kitti_pretrain', folder, window=2)
+        peers = {"mmdet3d's KITTI training pipeline, 2 frames": kitti_training(folder)}
+        rows += compare('LiDAR pair, 2 x 120,000 points', ours, peers, 8 * repeats, most=1)
+    return rows
+
+
+def scaling_rows(root: Path, repeats: int) -> list[Row]:
+    """Count the pairs a second of one worker and of one for each core; the figure is milliseconds a pair and core."""
+    what = 'pairs by one worker a core, RGB-D'
+    cores = len(os.sched_getaffinity(0))
+    if cores < 2:
+        return [not_run(what, 'one worker', 'one core')]
+    dataset = dataset_of('votenet_scannet_pretrain', root / 'depth')
+
+    def batches(workers: int) -> Iterator[object]:
+        sampler = PairSampler(dataset, seed=0)
+        loader = DataLoader(
+            dataset, 2, sampler=sampler, num_workers=workers, collate_fn=pseudo_collate, persistent_workers=True
+        )
+        for epoch in itertools.count():
+            sampler.set_epoch(epoch)
+            yield from loader
+
+    times: dict[int, list[float]] = {1: [], cores: []}
+    streams = {workers: batches(workers) for workers in times}
+    for stream in streams.values():
+        for _ in range(8):
+            next(stream)
+    for _ in range(repeats):
+        for workers, stream in streams.items():
+            start = time.perf_counter()
+            for _ in range(24):
+                next(stream)
+            times[workers].append(1e3 * (time.perf_counter() - start) / 48 * workers)
+    ours, theirs = float(np.median(times[cores])), float(np.median(times[1]))
+    goal = f'<= {1 / MIN_SCALING:.2f} x'
+    return [Row(what, 'one worker', ours, theirs, goal=goal, met=ours <= theirs / MIN_SCALING)]

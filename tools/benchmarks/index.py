@@ -1,0 +1,130 @@
+"""A sequence index of ten million frames: how long it takes to open, and what it takes in memory."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from strl_mmdet3d.datasets import FrameSequence, PairKey, TemporalPairDataset, write_sequence_index
+from strl_mmdet3d.datasets.frame_table import write_frame_table
+
+from .timing import Row, interleaved
+
+FRAMES, FEW, A_DRIVE = 10_000_000, 10_000, 1000
+MOST_SECONDS, MOST_MEGABYTES = 2, 500
+
+# In a process of its own, with four workers that look at frames all over the index.
+PROBE = """
+import os, sys
+import numpy as np
+from strl_mmdet3d.datasets import PairKey, TemporalPairDataset
+
+def megabytes():
+    lines = open('/proc/self/smaps_rollup').read().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith('Pss:')) / 1024
+
+before = megabytes()
+dataset = TemporalPairDataset(sys.argv[1], sys.argv[2], pipeline=[lambda pair: pair])
+dataset[PairKey(0, 0, 0)]
+opened = megabytes()
+workers = []
+for worker in range(4):
+    here, there = os.pipe(), os.pipe()
+    if os.fork() == 0:
+        for item in np.random.default_rng(worker).integers(len(dataset), size=20000).tolist():
+            dataset[PairKey(0, 0, item)]
+        os.write(here[1], b'.')
+        os.read(there[0], 1)
+        os.write(here[1], str(megabytes()).encode())
+        os.read(there[0], 1)
+        os._exit(0)
+    workers.append((here, there))
+for here, _ in workers:
+    os.read(here[0], 1)
+total = megabytes()
+for here, there in workers:
+    os.write(there[1], b'.')
+    total += float(os.read(here[0], 64))
+print(total)
+"""
+
+
+def write_index(root: Path, frames: int) -> Path:
+    """Write an index of drives of a thousand scans; three of the scans are there, as the dataset looks for them."""
+    path = root / f'{frames}.json'
+    drives = [
+        FrameSequence(
+            f'2011_09_{drive:05d}_drive_sync',
+            [f'2011_09/2011_09_{drive:05d}_drive_sync/velodyne_points/data/{n:010d}.bin' for n in range(A_DRIVE)],
+        )
+        for drive in range(frames // A_DRIVE)
+    ]
+    write_sequence_index(path, dict(load_dim=4), drives)
+    write_frame_table(path, dict(load_dim=4), drives)
+    for drive in (drives[0], drives[-1]):
+        for frame in (drive.frames[0], drive.frames[-1]):
+            (root / frame).parent.mkdir(parents=True, exist_ok=True)
+            (root / frame).touch()
+    return path
+
+
+def memory_of(path: Path, root: Path) -> float:
+    """Give the memory, in MB, of a process that has opened an index and of four workers, shared pages counted once."""
+    command = [sys.executable, '-c', PROBE, str(path), str(root)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def index_rows(root: Path, repeats: int) -> list[Row]:
+    """Open an index of ten million frames and one of ten thousand."""
+    many, few = write_index(root, FRAMES), write_index(root, FEW)
+
+    def opened(path: Path) -> TemporalPairDataset:
+        return TemporalPairDataset(str(path), str(root), pipeline=[lambda pair: pair])
+
+    start = time.perf_counter()
+    large = opened(many)
+    first = time.perf_counter() - start
+    rows = [
+        Row(
+            'index of 10 million frames, opening it',
+            'one of 10 thousand',
+            1e3 * first,
+            interleaved(dict(few=lambda: opened(few)), repeats)['few'],
+            goal=f'<= {MOST_SECONDS} s',
+            met=first <= MOST_SECONDS,
+        )
+    ]
+    draws = {}
+    for name, dataset in (('ours', large), ('few', opened(few))):
+        items = itertools.cycle(np.random.default_rng(0).integers(len(dataset), size=20_000).tolist())
+        draws[name] = lambda dataset=dataset, items=items: [dataset[PairKey(0, 0, next(items))] for _ in range(2000)]
+    medians = interleaved(draws, repeats)
+    rows.append(
+        Row(
+            'the same, 2000 items without loading',
+            'one of 10 thousand',
+            medians['ours'],
+            medians['few'],
+            goal='<= 1.1 x',
+            met=medians['ours'] <= 1.1 * medians['few'],
+        )
+    )
+    small = memory_of(few, root)
+    used = memory_of(many, root)
+    rows.append(
+        Row(
+            'the same, memory of the process and 4 workers',
+            'one of 10 thousand',
+            used,
+            small,
+            unit='MB',
+            goal=f'<= {MOST_MEGABYTES} MB more',
+            met=used - small <= MOST_MEGABYTES,
+        )
+    )
+    return rows

@@ -1,0 +1,114 @@
+"""Rows of the table, and how they are timed."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass
+class Row:
+    """One line of the table: ours against one peer or limit, both measured in this run.
+
+    Attributes:
+        what: What is done.
+        peer: Who else does it, or what it cannot do without.
+        ours: Our figure, in `unit`; None if the row was not run.
+        theirs: The peer's.
+        unit: 'ms' or 'MB'.
+        goal: The largest ratio or figure that is meant to be, in words; '' where the row is there to compare.
+        met: Whether it is; None where there is no goal.
+        why: Why the row was not run.
+    """
+
+    what: str
+    peer: str
+    ours: float | None = None
+    theirs: float | None = None
+    unit: str = 'ms'
+    goal: str = ''
+    met: bool | None = None
+    why: str = ''
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours by theirs."""
+        return self.ours / self.theirs if self.ours is not None and self.theirs else None
+
+
+def not_run(what: str, peer: str, why: object) -> Row:
+    """Make a row that says why it has no figures."""
+    return Row(what, peer, why=str(why))
+
+
+def interleaved(functions: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Time functions in turn, after one warm-up of each.
+
+    Args:
+        functions: By their names.
+        repeats: How many times each is timed.
+
+    Returns:
+        The median of each, in milliseconds.
+    """
+    for function in functions.values():
+        function()
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def compare(
+    what: str,
+    ours: Callable[[], object],
+    peers: Mapping[str, Callable[[], object]],
+    repeats: int,
+    most: float | None = None,
+    most_ms: float | None = None,
+) -> list[Row]:
+    """Time ours against peers.
+
+    Args:
+        what: What is done.
+        ours: Our side.
+        peers: The others, by their names.
+        repeats: How many times each is timed.
+        most: The goal, as a ratio to each peer.
+        most_ms: The goal, in milliseconds.
+
+    Returns:
+        A row for each peer.
+    """
+    medians = interleaved({'ours': ours, **peers}, repeats)
+    rows = []
+    for name in peers:
+        row = Row(what, name, medians['ours'], medians[name])
+        goals = []
+        if most is not None:
+            goals.append((f'<= {most:g} x', row.ours <= most * row.theirs))
+        if most_ms is not None:
+            goals.append((f'<= {most_ms:g} ms', row.ours <= most_ms))
+        row.goal = ' and '.join(goal for goal, _ in goals)
+        row.met = all(met for _, met in goals) if goals else None
+        rows.append(row)
+    return rows
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let torch, and with it the compiled loops, use so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
