@@ -9,31 +9,48 @@ from torch import Tensor
 from .arrays import check_indices, read_array, write_array
 from .threads import run_over_rows
 
+BLOCK = 64
+"""Known points whose distances are computed side by side; most blocks hold none that is near enough to be looked at."""
+
 
 @njit(nogil=True, cache=True)
 def _three_nn(
     start: int, stop: int, unknown: np.ndarray, known: np.ndarray, dist2: np.ndarray, idx: np.ndarray
 ) -> None:
-    """Neighbours of rows ``start`` to ``stop``, a row being one point of one cloud; the lower index wins a tie."""
-    num_points = unknown.shape[1]
+    """Neighbours of rows ``start`` to ``stop``, a row being one point of one cloud; the lower index wins a tie.
+
+    ``known`` is (B, 3, M), so that the distances to a block are computed as vectors.
+    """
+    num_points, num_known = unknown.shape[1], known.shape[2]
+    block = np.empty(BLOCK, np.float32)
     for row in range(start, stop):
         b, n = row // num_points, row % num_points
         x, y, z = unknown[b, n, 0], unknown[b, n, 1], unknown[b, n, 2]
         # Larger than any float32, so that a missing neighbour ends up at infinity, as in the CUDA kernel.
         best1, best2, best3 = 1e40, 1e40, 1e40
         index1, index2, index3 = 0, 0, 0
-        for k in range(known.shape[1]):
-            dx, dy, dz = x - known[b, k, 0], y - known[b, k, 1], z - known[b, k, 2]
-            d2 = dx * dx + dy * dy + dz * dz
-            if d2 < best1:
-                best1, best2, best3 = d2, best1, best2
-                index1, index2, index3 = k, index1, index2
-            elif d2 < best2:
-                best2, best3 = d2, best2
-                index2, index3 = k, index2
-            elif d2 < best3:
-                best3 = d2
-                index3 = k
+        for first in range(0, num_known, BLOCK):
+            xs, ys, zs = known[b, 0, first:], known[b, 1, first:], known[b, 2, first:]
+            width = min(BLOCK, num_known - first)
+            for k in range(width):
+                dx, dy, dz = x - xs[k], y - ys[k], z - zs[k]
+                block[k] = dx * dx + dy * dy + dz * dz
+            limit, any_nearer = np.float32(best3), False
+            for k in range(width):
+                any_nearer |= block[k] < limit
+            if not any_nearer:
+                continue
+            for k in range(width):
+                d2 = block[k]
+                if d2 < best1:
+                    best1, best2, best3 = d2, best1, best2
+                    index1, index2, index3 = first + k, index1, index2
+                elif d2 < best2:
+                    best2, best3 = d2, best2
+                    index2, index3 = first + k, index2
+                elif d2 < best3:
+                    best3 = d2
+                    index3 = first + k
         dist2[b, n, 0], dist2[b, n, 1], dist2[b, n, 2] = best1, best2, best3
         idx[b, n, 0], idx[b, n, 1], idx[b, n, 2] = index1, index2, index3
 
@@ -83,7 +100,8 @@ def three_nn_forward(
         n (int): Unknown points per cloud N.
         m (int): Known points per cloud M.
     """
-    unknown, known = read_array(unknown_tensor), read_array(known_tensor)
+    unknown = read_array(unknown_tensor)
+    known = np.ascontiguousarray(read_array(known_tensor).transpose(0, 2, 1))
     with write_array(dist2_tensor) as dist2, write_array(idx_tensor) as idx:
         run_over_rows(_three_nn, b * n, unknown, known, dist2, idx)
 

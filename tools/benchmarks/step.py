@@ -170,18 +170,21 @@ def optimizer_rows(repeats: int) -> list[Row]:
 
 
 def _pytorch_optimizer() -> type:
+    """Import it."""
     from pytorch_optimizer import LARS
 
     return LARS
 
 
 def _lightly() -> type:
+    """Import it."""
     from lightly.utils.lars import LARS
 
     return LARS
 
 
 def _mmpretrain() -> type:
+    """Import it."""
     from mmpretrain.engine.optimizers import LARS
 
     return LARS
