@@ -65,8 +65,10 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# A peer that cannot be installed is a row that says so.
 bench: $(READY)
-	$(BIN)/python tools/benchmark.py
+	-$(BIN)/python -m pip install --quiet --no-deps -r tools/environment/peers.txt
+	$(BIN)/python tools/benchmark.py --out benchmark.json
 
 clean:
 	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
