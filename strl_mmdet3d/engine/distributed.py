@@ -37,7 +37,7 @@ class STRLDistributedDataParallel(MMDistributedDataParallel):
 
     def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """Make the model's own step, with one view's graph at a time, and the mean gradient of all ranks."""
-        if self.module.has_loss_of_its_own:
+        if self.module.has_loss_of_its_own or self.detect_anomalous_params:  # which looks for them in the whole loss
             return super().train_step(data, optim_wrapper)
         return self.module.train_step(data, optim_wrapper, ranks=self)
 
