@@ -20,36 +20,38 @@ MOST_SECONDS, MOST_MEGABYTES = 2, 500
 
 # In a process of its own, with four workers that look at frames all over the index.
 PROBE = """
-import os, sys
+import os, signal, sys
 import numpy as np
 from strl_mmdet3d.datasets import PairKey, TemporalPairDataset
+
+WORKERS = 4
 
 def megabytes():
     lines = open('/proc/self/smaps_rollup').read().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith('Pss:')) / 1024
 
-before = megabytes()
 dataset = TemporalPairDataset(sys.argv[1], sys.argv[2], pipeline=[lambda pair: pair])
-dataset[PairKey(0, 0, 0)]
-opened = megabytes()
+ready, go, told = os.pipe(), os.pipe(), os.pipe()
 workers = []
-for worker in range(4):
-    here, there = os.pipe(), os.pipe()
-    if os.fork() == 0:
-        for item in np.random.default_rng(worker).integers(len(dataset), size=20000).tolist():
+for number in range(WORKERS):
+    worker = os.fork()
+    if worker == 0:
+        for item in np.random.default_rng(number).integers(len(dataset), size=20000).tolist():
             dataset[PairKey(0, 0, item)]
-        os.write(here[1], b'.')
-        os.read(there[0], 1)
-        os.write(here[1], str(megabytes()).encode())
-        os.read(there[0], 1)
-        os._exit(0)
-    workers.append((here, there))
-for here, _ in workers:
-    os.read(here[0], 1)
+        os.write(ready[1], b'.')
+        os.read(go[0], 1)  # pages are counted while all share them
+        os.write(told[1], b'%12.3f' % megabytes())
+        signal.pause()
+    workers.append(worker)
+for _ in workers:
+    os.read(ready[0], 1)
 total = megabytes()
-for here, there in workers:
-    os.write(there[1], b'.')
-    total += float(os.read(here[0], 64))
+for _ in workers:
+    os.write(go[1], b'.')
+    total += float(os.read(told[0], 12))
+for worker in workers:
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
 print(total)
 """
 
