@@ -16,9 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy_format
 
-from .sequence_index import FrameSequence, SequenceIndexError, check_metainfo, leaves_root, read_sequence_index
+from .npy_header import read_npy_header
+from .sequence_index import (
+    FrameSequence,
+    SequenceIndexError,
+    check_metainfo,
+    leaves_root,
+    read_sequence_index,
+    written_in_one_piece,
+)
 
 MIN_FRAMES_FOR_FILE = 200_000  # of fewer the JSON is parsed in a quarter of a second
 SUFFIX = '.npz'
@@ -117,16 +124,9 @@ def write_frame_table(index: str | Path, metainfo: dict[str, Any], sequences: li
     if sum(len(sequence.frames) for sequence in sequences) < MIN_FRAMES_FOR_FILE:
         path.unlink(missing_ok=True)  # of a larger index before
         return
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        with temporary.open('wb') as file:
-            about = np.frombuffer(json.dumps(metainfo).encode(), np.uint8)
-            np.savez(file, made_for=_identity(index), metainfo=about, **as_arrays(sequences))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    about = np.frombuffer(json.dumps(metainfo).encode(), np.uint8)
+    with written_in_one_piece(path) as file:
+        np.savez(file, made_for=_identity(index), metainfo=about, **as_arrays(sequences))
 
 
 def read_frame_table(index: str | Path) -> tuple[dict[str, Any], FrameTable]:
@@ -178,9 +178,7 @@ def _map_arrays(path: Path) -> dict[str, np.ndarray]:
             header = file.read(LOCAL_HEADER)
             name, extra = int.from_bytes(header[26:28], 'little'), int.from_bytes(header[28:30], 'little')
             file.seek(name + extra, os.SEEK_CUR)
-            version = npy_format.read_magic(file)
-            read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
-            shape, fortran_order, dtype = read(file)
+            shape, fortran_order, dtype = read_npy_header(file)
             if dtype.hasobject or fortran_order:
                 raise ValueError(f'{member.filename} is no plain array')
             key = member.filename.removesuffix('.npy')

@@ -18,10 +18,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -260,14 +261,28 @@ def write_sequence_index(path: str | Path, metainfo: dict[str, Any], sequences: 
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder, since os.replace is atomic only within a file system.
+    with written_in_one_piece(path) as file:
+        file.write(f'{{"metainfo": {json.dumps(metainfo)},\n"data_list": [\n'.encode())
+        for i, sequence in enumerate(sequences):
+            file.write(((',\n' if i else '') + sequence.to_json()).encode())
+        file.write(b'\n]}\n')
+
+
+@contextmanager
+def written_in_one_piece(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file to write, which takes the place of the one of its name when all is on the disk, or not at all.
+
+    Args:
+        path: The file.
+
+    Yields:
+        What to write into.
+    """
+    # In the same folder, since a replacement is atomic only within a file system.
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
-        with temporary.open('w', encoding='utf-8') as file:
-            file.write(f'{{"metainfo": {json.dumps(metainfo)},\n"data_list": [\n')
-            for i, sequence in enumerate(sequences):
-                file.write((',\n' if i else '') + sequence.to_json())
-            file.write('\n]}\n')
+        with temporary.open('wb') as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import zipfile
 
 import numpy as np
-from numpy.lib import format as npy_format
 
+from ..npy_header import read_npy_header
 from .loading import CorruptFrameError
 
 POINTS_ARRAY = 'points'  # the name that decides where an archive has several arrays that could be shapes
@@ -83,9 +83,7 @@ def _read_headers(archive: str) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     with zipfile.ZipFile(archive) as members:
         for member in members.namelist():
             with members.open(member) as file:
-                version = npy_format.read_magic(file)
-                read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
-                shape, _, dtype = read(file)
+                shape, _, dtype = read_npy_header(file)
             headers[member.removesuffix('.npy')] = (shape, dtype)
     return headers
 
