@@ -184,7 +184,7 @@ def test_real_frames_overlap(real_walk, gap, least, least_in_sight):
             view = {
                 'depth_path': str(real_walk.root / real_walk.sequence.frames[frame]),
                 'intrinsics': intrinsics,
-                'camera2view': dataset._camera_to_view(frame, first),
+                'camera2view': dataset._camera_to_view(0, frame, first),
             }
             load = dataset.pipeline.transforms[0].load
             views.append(load({'depth_frame': view})['points'].coord.numpy())
