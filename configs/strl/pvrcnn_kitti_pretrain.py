@@ -25,7 +25,7 @@ model = dict(
 
 # The stock config's range, in metres, in LiDAR axes: what the detector sees is what is pre-trained.
 point_cloud_range = [0, -40, -3, 70.4, 40, 1]
-range_filter = dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range)
+range_filter = dict(type='CompiledPointsRangeFilter', point_cloud_range=point_cloud_range)
 
 # Our choice: a street keeps its ground level, so of the paper's rotations only the one about the vertical axis is left,
 # as wide as in the detector's own training; a roll by 15 degrees would lift points 40 m away by 10 m, out of the range.

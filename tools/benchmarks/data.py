@@ -5,17 +5,18 @@ from __future__ import annotations
 import io
 import itertools
 import os
-import pickle
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from mmdet3d.registry import DATASETS
+from mmdet3d.structures import DepthPoints, LiDARInstance3DBoxes
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.hub import get_config
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from torch.utils.data import DataLoader
 
 from strl_mmdet3d.datasets import FrameSequence, PairKey, PairSampler, write_sequence_index
@@ -23,7 +24,8 @@ from strl_mmdet3d.datasets import FrameSequence, PairKey, PairSampler, write_seq
 from .timing import Row, compare, not_run, threads
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'strl'
-STOCK = 'mmdet3d::second/second_hv_secfpn_8xb6-80e_kitti-3d-3class.py'
+STOCK = 'mmdet3d::pv_rcnn/pv_rcnn_8xb2-80e_kitti-3d-3class.py'
+NEEDS_DATABASE = 'ObjectSample'
 SCAN_POINTS = 120_000  # as in KITTI's scans
 NUM_SHAPES = 64
 MIN_SCALING = 0.9
@@ -52,14 +54,29 @@ def write_shapes(root: Path) -> None:
 
 
 def write_depth(root: Path) -> None:
-    """Write eight depth frames of 640 x 480 that compress as real ones do: walls, steps, noise, and holes."""
+    """Write eight depth frames of 640 x 480 that take as long to decode as a Kinect's in ScanNet.
+
+    Walls, a floor and boxes, in the sensor's steps of disparity, with noise that neighbours share, and holes. They come
+    out as large as frames of ScanNet (measured: 89 against 88 kB), with as many neighbours alike (74 against 76 %).
+    """
     rng = np.random.default_rng(0)
-    row, column = np.indices((480, 640))
+    row, column = np.indices((480, 640), dtype=float)
+    room = np.minimum.reduce(
+        [2500 + 0.8 * (column - 320), 3000 - 1.5 * (column - 320) + 0.3 * row, 240_000 / np.maximum(row - 150, 1)]
+    )
     frames = []
     for number in range(8):
-        depth = 1500 + 3 * np.abs(column - 320 - 20 * number) + 800 * ((row // 120 + column // 160) % 2)
-        depth = depth + rng.integers(-1, 2, depth.shape) * (rng.random(depth.shape) < 0.3)
-        depth[rng.random((48, 64)).repeat(10, 0).repeat(10, 1) < 0.1] = 0
+        depth = room.copy()
+        for _ in range(12):
+            (top, left), (height, width) = rng.integers(0, (400, 560)), rng.integers(40, 160, 2)
+            box = np.s_[top : top + height, left : left + width]
+            slope = rng.uniform(-1, 1, 2)
+            front = rng.uniform(900, 2000) + slope[0] * (row[box] - top) + slope[1] * (column[box] - left)
+            depth[box] = np.minimum(depth[box], front)
+        noise = gaussian_filter(rng.normal(size=depth.shape), 1)
+        step = 2.5e-6  # of the disparity, 1 / mm
+        depth = 1 / (step * np.round(1 / depth / step + 0.5 * noise / noise.std()))
+        depth[rng.random((24, 32)).repeat(20, 0).repeat(20, 1) < 0.1] = 0
         frames.append(f'{number}.png')
         Image.fromarray(depth.astype(np.uint16)).save(root / frames[-1])
     intrinsics = np.array([[585.0, 0, 320], [0, 585, 240], [0, 0, 1]])
@@ -82,30 +99,11 @@ def write_scans(root: Path) -> None:
 
 
 def kitti_training(root: Path) -> Callable[[], object]:
-    """Give mmdet3d's own KITTI training pipeline, labels and pasted objects included, on both scans of `write_scans`.
+    """Give mmdet3d's own KITTI training pipeline of PV-RCNN for both scans of `write_scans`, labels included.
 
-    Its database has 40 objects of each class, of 200 points each, far enough apart to be pasted.
+    Without the pasting of objects from a database, which takes as long as the database makes it.
     """
-    rng = np.random.default_rng(1)
-    sizes = dict(Car=[3.9, 1.6, 1.56], Pedestrian=[0.8, 0.6, 1.73], Cyclist=[1.76, 0.6, 1.73])
-    database: dict[str, list[dict]] = {name: [] for name in sizes}
-    for name, size in sizes.items():
-        for number in range(40):
-            box = np.array([*rng.uniform([5, -35, -1.6], [65, 35, -1.6]), *size, rng.uniform(-np.pi, np.pi)])
-            points = np.column_stack([rng.uniform(-0.3, 0.3, (200, 3)), rng.random(200)]).astype(np.float32)
-            path = f'{name}_{number}.bin'
-            points.tofile(root / path)
-            database[name].append(
-                dict(name=name, path=path, box3d_lidar=box, num_points_in_gt=200, difficulty=0, group_id=number)
-            )
-    (root / 'database.pkl').write_bytes(pickle.dumps(database))
-    stages = get_config(STOCK).train_pipeline
-    for stage in stages:
-        if stage.type == 'ObjectSample':
-            stage.db_sampler.update(data_root=str(root), info_path=str(root / 'database.pkl'))
-    pipeline = Compose(stages)
-    from mmdet3d.structures import LiDARInstance3DBoxes
-
+    pipeline = Compose([stage for stage in get_config(STOCK).train_pipeline if stage.type != NEEDS_DATABASE])
     boxes = np.float32([[20, 5, -1.6, 3.9, 1.6, 1.56, 0.3], [35, -8, -1.6, 3.9, 1.6, 1.56, 1.2]])
 
     def two_frames() -> None:
@@ -135,8 +133,6 @@ def stock_shapes(root: Path) -> Callable[[], object]:
             dict(type='Pack3DDetInputs', keys=['points']),
         ]
     )
-    from mmdet3d.structures import DepthPoints
-
     numbers = itertools.count()
     return lambda: [pipeline(dict(points=DepthPoints(points[next(numbers) % NUM_SHAPES]))) for _ in range(2)]
 
@@ -162,7 +158,7 @@ def pair_rows(root: Path, repeats: int) -> list[Row]:
         folder = root / 'lidar'
         write_scans(folder)
         ours = pairs_of('pvrcnn_kitti_pretrain', folder, window=2)
-        peers = {"mmdet3d's KITTI training pipeline, 2 frames": kitti_training(folder)}
+        peers = {"mmdet3d's KITTI training pipeline, 2 frames, nothing pasted": kitti_training(folder)}
         rows += compare('LiDAR pair, 2 x 120,000 points', ours, peers, 8 * repeats, most=1)
     return rows
 

@@ -7,9 +7,12 @@ from abc import abstractmethod
 from typing import Any
 
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
 from mmdet3d.structures import BasePoints
 from torch import Tensor
+
+from .point_kernels import choose, find, keep_rows
 
 
 class RandomPointsTransform(BaseTransform):
@@ -71,24 +74,39 @@ def global_generator() -> np.random.Generator:
 
 
 def draw_subset(size: int, number: int) -> np.ndarray:
-    """Draw ``number`` of ``size`` indices without replacement, by NumPy's global random state.
+    """Draw ``number`` of ``size`` indices without replacement, all subsets alike, by NumPy's global random state.
 
     Returns:
-        np.ndarray: The indices (number,), in no order to rely on.
-    """
-    return global_generator().choice(size, number, replace=False, shuffle=False)
-
-
-def draw_mask(size: int, number: int) -> np.ndarray:
-    """Draw which ``number`` of ``size`` are chosen, all subsets alike, by NumPy's global random state.
-
-    Returns:
-        np.ndarray: A mask (size,).
+        np.ndarray: The indices (number,), int64, ascending.
     """
     chosen_are_fewer = 2 * number <= size
-    chosen = np.full(size, not chosen_are_fewer)
-    chosen[draw_subset(size, number if chosen_are_fewer else size - number)] = chosen_are_fewer
-    return chosen
+    fewer = number if chosen_are_fewer else size - number
+    chosen, places = np.zeros(size, np.bool_), np.empty(number + 1, np.int64)
+    choose(global_generator().random(fewer), chosen, np.empty(fewer, np.int64))
+    find(chosen if chosen_are_fewer else ~chosen, places)
+    return places[:number]
+
+
+def draw_sample(size: int, number: int) -> np.ndarray:
+    """Draw ``number`` of ``size`` indices as :func:`draw_subset` does, but in random order.
+
+    Returns:
+        np.ndarray: The indices (number,), int64.
+    """
+    generator, places = global_generator(), np.empty(number, np.int64)
+    choose(generator.random(number), np.zeros(size, np.bool_), places)
+    return places[generator.choice(number, number, replace=False)]
+
+
+def keep_points(points: BasePoints, keep: Tensor) -> BasePoints:
+    """Keep the points of a mask (N,), in their order and in place, and give the cloud."""
+    points.tensor = keep_rows(points.tensor, keep)
+    return points
+
+
+def take_points(points: BasePoints, places: np.ndarray) -> BasePoints:
+    """Take the points of the indices (M,), in the order of these; the cloud itself is left as it is."""
+    return with_rows(points, points.tensor.index_select(0, torch.from_numpy(places)))
 
 
 def with_rows(points: BasePoints, rows: Tensor) -> BasePoints:

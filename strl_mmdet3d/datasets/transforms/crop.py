@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
+from torch import Tensor
 
-from .base import require_interval, with_rows
+from .base import require_interval
 from .cuboid import Cuboid, RandomCuboidTransform
-from .point_kernels import keep_rows
 
 
 @TRANSFORMS.register_module()
@@ -77,9 +77,9 @@ class RandomCropPoints(RandomCuboidTransform):
             if low * sides.max() <= sides.min() and sides.max() <= high * sides.min():
                 return sides
 
-    def apply(self, points: BasePoints, drawn: Cuboid) -> BasePoints:
-        """Keep the points in the cuboid, in their order."""
-        return with_rows(points, keep_rows(points.tensor, drawn.contains(points)))
+    def keeps(self, points: BasePoints, drawn: Cuboid) -> Tensor:
+        """Keep the points in the cuboid."""
+        return drawn.contains(points)
 
     def __repr__(self) -> str:
         """Describe the transform."""
@@ -138,9 +138,9 @@ class RandomCropPointsBySide(RandomCuboidTransform):
         aspect_ratio = np.random.uniform(*self.aspect_ratio)
         return side * np.array([1, aspect_ratio, 1 / aspect_ratio])
 
-    def apply(self, points: BasePoints, drawn: Cuboid) -> BasePoints:
-        """Keep the points in the cuboid, in their order."""
-        return with_rows(points, keep_rows(points.tensor, drawn.contains(points)))
+    def keeps(self, points: BasePoints, drawn: Cuboid) -> Tensor:
+        """Keep the points in the cuboid."""
+        return drawn.contains(points)
 
     def __repr__(self) -> str:
         """Describe the transform."""

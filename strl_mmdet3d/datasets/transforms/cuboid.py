@@ -9,7 +9,7 @@ import numpy as np
 from mmdet3d.structures import BasePoints
 from torch import Tensor
 
-from .base import RandomPointsTransform
+from .base import RandomPointsTransform, keep_points
 from .point_kernels import bounds, inside_box
 
 
@@ -73,10 +73,18 @@ class RandomCuboidTransform(RandomPointsTransform):
         """Draw a cuboid, uniform in its position within the cloud's bounding box."""
         return Cuboid(sides=self.draw_sides(), position=np.random.uniform(size=3))
 
+    @abstractmethod
+    def keeps(self, points: BasePoints, drawn: Cuboid) -> Tensor:
+        """Tell which points stay, as a mask (N,)."""
+
+    def apply(self, points: BasePoints, drawn: Cuboid) -> BasePoints:
+        """Remove the others; those that stay keep their order."""
+        return keep_points(points, self.keeps(points, drawn))
+
     def augment(self, points: BasePoints) -> BasePoints:
         """Apply the first of ``max_tries`` draws that leaves enough points; without one, change nothing."""
         for _ in range(self.max_tries):
-            left = super().augment(points)
-            if len(left) >= self.min_points:
-                return left
+            keep = self.keeps(points, self.draw(points))
+            if np.count_nonzero(keep.numpy()) >= self.min_points:
+                return keep_points(points, keep)
         return points

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
+from torch import Tensor
 
-from .base import require_interval, with_rows
+from .base import require_interval
 from .cuboid import Cuboid, RandomCuboidTransform
-from .point_kernels import keep_rows
 
 
 @TRANSFORMS.register_module()
@@ -50,9 +50,9 @@ class RandomCutoutPoints(RandomCuboidTransform):
         """Draw the sides (3,), each by itself."""
         return np.random.uniform(*self.side, 3)
 
-    def apply(self, points: BasePoints, drawn: Cuboid) -> BasePoints:
-        """Keep the points outside the cuboid, in their order."""
-        return with_rows(points, keep_rows(points.tensor, ~drawn.contains(points)))
+    def keeps(self, points: BasePoints, drawn: Cuboid) -> Tensor:
+        """Keep the points outside the cuboid."""
+        return ~drawn.contains(points)
 
     def __repr__(self) -> str:
         """Describe the transform."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 
-from .base import RandomPointsTransform, global_generator, with_rows
+from .base import RandomPointsTransform, draw_sample, take_points
 
 
 @TRANSFORMS.register_module()
 class DownSamplePoints(RandomPointsTransform):
     """Pick random points, as many as the encoder takes.
 
-    Points are picked without replacement. Where drop-out and cropping have left fewer than ``num_points``, all are kept
-    and random ones of them repeated. mmdetection3d's ``PointSample`` would then draw all points with replacement, and
-    lose up to 37 % of those that were left: a drop-out that the recipe does not state.
+    Points are picked without replacement, in random order. Where drop-out and cropping have left no more than
+    ``num_points``, all are kept in their order, and random ones of them repeated behind. mmdetection3d's
+    ``PointSample`` would then draw all points with replacement, and lose up to 37 % of those that were left: a drop-out
+    that the recipe does not state.
 
     Required Keys:
 
@@ -41,14 +41,18 @@ class DownSamplePoints(RandomPointsTransform):
 
     def draw(self, points: BasePoints) -> np.ndarray:
         """Draw the indices (num_points,) of the points to take."""
-        if len(points) >= self.num_points:
-            return global_generator().choice(len(points), self.num_points, replace=False)
+        if len(points) > self.num_points:
+            return draw_sample(len(points), self.num_points)
         repeated = np.random.choice(len(points), self.num_points - len(points))
         return np.concatenate([np.arange(len(points)), repeated])
 
     def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:
         """Take the points of the indices (num_points,), with all their channels."""
-        return with_rows(points, points.tensor[torch.from_numpy(drawn)])
+        return take_points(points, drawn)
+
+    def augment(self, points: BasePoints) -> BasePoints:
+        """Pick points, unless there are as many as shall be."""
+        return points if len(points) == self.num_points else super().augment(points)
 
     def __repr__(self) -> str:
         """Describe the transform."""

@@ -7,8 +7,7 @@ import torch
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 
-from .base import RandomPointsTransform, draw_mask, with_rows
-from .point_kernels import keep_rows
+from .base import RandomPointsTransform, draw_sample, draw_subset, take_points
 
 
 @TRANSFORMS.register_module()
@@ -22,7 +21,8 @@ class RandomDropPoints(RandomPointsTransform):
 
     ``at_most`` takes the down-sampling behind it ahead: a random subset of a random subset is a random subset, so with
     the size that the cloud is down-sampled to, the points that a view ends with are distributed as without it, and what
-    is done to each of them by itself in between, such as jitter, is done to these alone.
+    is done to each of them by itself in between, such as jitter, is done to these alone. Like the points that
+    :class:`DownSamplePoints` picks, they are in random order; otherwise those that stay keep theirs.
 
     Required Keys:
 
@@ -57,17 +57,18 @@ class RandomDropPoints(RandomPointsTransform):
         self.overwrite = overwrite
 
     def draw(self, points: BasePoints) -> np.ndarray:
-        """Draw the mask (N,) of the points to drop."""
-        num_dropped = int(np.random.uniform(0, self.max_ratio) * len(points))
-        if self.at_most is not None:
-            num_dropped = max(num_dropped, len(points) - self.at_most)
-        return draw_mask(len(points), num_dropped)
+        """Draw the indices (M,) of the points that stay."""
+        number = len(points) - int(np.random.uniform(0, self.max_ratio) * len(points))
+        if self.at_most is not None and number > self.at_most:
+            return draw_sample(len(points), self.at_most)
+        return draw_subset(len(points), number)
 
     def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:
-        """Remove the points of the mask (N,), or overwrite them; the others keep their order."""
-        dropped = torch.from_numpy(drawn)
+        """Take the points of the indices (M,), or overwrite all others."""
         if not self.overwrite:
-            return with_rows(points, keep_rows(points.tensor, ~dropped))
+            return take_points(points, drawn)
+        dropped = torch.ones(len(points), dtype=torch.bool)
+        dropped[torch.from_numpy(drawn)] = False
         points.tensor[dropped] = points.tensor[0].clone()
         return points
 

@@ -14,9 +14,10 @@ from numba import njit
 from PIL import Image
 
 from .base import draw_subset, with_rows
-from .loading import CorruptFrameError, check_distances, require_regular_file
+from .loading import MAX_DISTANCE, CorruptFrameError, check_distances, require_regular_file
 
 FLOOR_PERCENTILE = 0.99  # per cent, not a share: that of mmdet3d's LoadPointsFromFile(shift_height=True)
+MAX_DEPTH = np.iinfo(np.uint16).max
 MAX_OFF_CENTRE = 0.2  # of the image's size; in one of twice the size the optical axis is off by 0.25, in a half by 0.5
 
 
@@ -78,6 +79,8 @@ class LoadDepthFrame(BaseTransform):
         self.num_points = num_points
         self.height = height
         self.backend_args = backend_args
+        attribute_dims, points_dim = (dict(height=3), 4) if height else (None, 3)
+        self.empty = DepthPoints(torch.empty(0, points_dim), points_dim, attribute_dims)
 
     def transform(self, results: dict) -> dict:
         """Load the points.
@@ -96,22 +99,22 @@ class LoadDepthFrame(BaseTransform):
         frame = results['depth_frame']
         depth = read_depth(frame['depth_path'], self.backend_args)
         check_size(depth.shape, frame['intrinsics'], frame['depth_path'])
-        number = np.count_nonzero(depth)
-        if not number:
+        if self.num_points is not None and np.count_nonzero(depth) > self.num_points:
+            depth = keep_some(depth, self.num_points)
+        rays, centre = pixel_rays(frame['intrinsics'], frame['camera2view']), frame['camera2view'][:3, 3]
+        points = back_project(depth, rays, centre, self.depth_scale)
+        if len(points) == 0:
             raise CorruptFrameError(
                 f'{frame["depth_path"]} holds no depth: all of its pixels are 0. '
                 'Restore it, or make the sequence index anew without it'
             )
-        if self.num_points is not None and number > self.num_points:
-            depth = keep_some(depth, self.num_points)
-        points = back_project(depth, frame['intrinsics'], frame['camera2view'], self.depth_scale)
-        check_distances(points, frame['depth_path'], 'Check its pose and intrinsics, and make the sequence index anew')
+        if not reach(depth.shape, rays, centre, self.depth_scale) <= MAX_DISTANCE:  # neither where it is NaN
+            remedy = 'Check its pose and intrinsics, and make the sequence index anew'
+            check_distances(points, frame['depth_path'], remedy)
         if self.height:
             height = points[:, 2] - np.percentile(points[:, 2], FLOOR_PERCENTILE)
             points = np.column_stack([points, height.astype(np.float32)])
-        attribute_dims = {'height': 3} if self.height else None
-        empty = DepthPoints(points[:0], points_dim=points.shape[1], attribute_dims=attribute_dims)
-        results['points'] = with_rows(empty, torch.from_numpy(points))
+        results['points'] = with_rows(self.empty, torch.from_numpy(points))
         return results
 
     def __repr__(self) -> str:
@@ -165,8 +168,8 @@ def check_size(shape: tuple[int, ...], intrinsics: np.ndarray, path: str) -> Non
     Raises:
         CorruptFrameError: If it is not.
     """
-    size, centre = np.array(shape[::-1]), intrinsics[:2, 2]
-    if (np.abs(centre - (size - 1) / 2) > MAX_OFF_CENTRE * size).any():
+    size, centre = shape[::-1], intrinsics[:2, 2].tolist()
+    if any(abs(at - (sides - 1) / 2) > MAX_OFF_CENTRE * sides for at, sides in zip(centre, size, strict=True)):
         raise CorruptFrameError(
             f'{path} has {size[0]} x {size[1]} pixels, but the centre of its camera is at ({centre[0]:g}, '
             f'{centre[1]:g}). Was it resized, or is it of another camera? Restore it, or make the sequence index anew'
@@ -184,42 +187,63 @@ def keep_some(depth: np.ndarray, number: int) -> np.ndarray:
         A new image.
     """
     pixels = np.flatnonzero(depth)
-    kept = np.zeros_like(depth)
     chosen = pixels[draw_subset(len(pixels), number)]
+    kept = np.zeros_like(depth)
     kept.flat[chosen] = depth.flat[chosen]
     return kept
 
 
-def back_project(depth: np.ndarray, intrinsics: np.ndarray, camera2view: np.ndarray, depth_scale: float) -> np.ndarray:
-    """Back-project the pixels of a depth image through a pinhole camera, row by row, and leave those of 0 out.
+def pixel_rays(intrinsics: np.ndarray, camera2view: np.ndarray) -> np.ndarray:
+    """Give the rays of a pinhole camera's pixels.
+
+    Args:
+        intrinsics: K (3, 3), in pixels.
+        camera2view: (4, 4) from the camera's axes (x right, y down, z forward, metres) to those of the points.
+
+    Returns:
+        R K^-1 (3, 3), float64: times a pixel (u, v, 1), its ray of depth 1 in the axes of the points.
+    """
+    (fx, skew, cx), (_, fy, cy), _ = intrinsics
+    inverse = np.array([[1 / fx, -skew / (fx * fy), (skew * cy / fy - cx) / fx], [0, 1 / fy, -cy / fy], [0, 0, 1]])
+    return np.asarray(camera2view[:3, :3], dtype=np.float64) @ inverse
+
+
+def reach(shape: tuple[int, ...], rays: np.ndarray, centre: np.ndarray, depth_scale: float) -> float:
+    """Give a distance, in metres, that no coordinate is beyond, whatever a depth image of this shape (H, W) holds."""
+    farthest = MAX_DEPTH / depth_scale * (np.abs(rays) @ (shape[1], shape[0], 1)) + np.abs(centre)
+    return float(farthest.max())
+
+
+def back_project(depth: np.ndarray, rays: np.ndarray, centre: np.ndarray, depth_scale: float) -> np.ndarray:
+    """Back-project the pixels of a depth image, row by row, and leave those of 0 out.
 
     Args:
         depth: The image (H, W), uint16; depth along the optical axis.
-        intrinsics: K (3, 3), in pixels.
-        camera2view: (4, 4) from the camera's axes (x right, y down, z forward, metres) to those of the points.
+        rays: :func:`pixel_rays`.
+        centre: The camera's (3,), in the axes of the points, metres.
         depth_scale: Depth values per metre.
 
     Returns:
         The points (N, 3), float32, metres.
     """
-    # A pixel's ray in the axes of the points: R K^-1 (u, v, 1).
-    (fx, skew, cx), (_, fy, cy), _ = intrinsics
-    inverse = np.array([[1 / fx, -skew / (fx * fy), (skew * cy / fy - cx) / fx], [0, 1 / fy, -cy / fy], [0, 0, 1]])
-    rays = np.asarray(camera2view[:3, :3], dtype=np.float64) @ inverse
-    points = np.empty((np.count_nonzero(depth), 3), np.float32)
-    _back_project(depth, rays, np.asarray(camera2view[:3, 3], dtype=np.float64), 1 / depth_scale, points)
-    return points
+    points = np.empty((np.count_nonzero(depth) + 1, 3), np.float32)  # one more, where pixels of 0 are written
+    return points[: _back_project(depth, rays, np.asarray(centre, np.float64), 1 / depth_scale, points)]
 
 
 @njit(nogil=True, cache=True)
-def _back_project(depth: np.ndarray, rays: np.ndarray, centre: np.ndarray, unit: float, points: np.ndarray) -> None:
-    """``depth * unit * rays (column, row, 1) + centre`` for each pixel that is not 0, in double precision."""
-    n = 0
+def _back_project(depth: np.ndarray, rays: np.ndarray, centre: np.ndarray, unit: float, points: np.ndarray) -> int:
+    """``depth * unit * rays (column, row, 1) + centre`` for each pixel that is not 0, in double precision; count them.
+
+    A row's coordinates are computed axis by axis, as vectors, and then put together without a branch.
+    """
+    number, coords = 0, np.empty((3, depth.shape[1]), np.float32)
     for row in range(depth.shape[0]):
-        at_row = rays[:, 1] * row + rays[:, 2]
+        for axis in range(3):
+            along, at_row = rays[axis, 0], rays[axis, 1] * row + rays[axis, 2]
+            for column in range(depth.shape[1]):
+                coords[axis, column] = depth[row, column] * unit * (along * column + at_row) + centre[axis]
         for column in range(depth.shape[1]):
-            if depth[row, column]:
-                d = depth[row, column] * unit
-                for axis in range(3):
-                    points[n, axis] = d * (rays[axis, 0] * column + at_row[axis]) + centre[axis]
-                n += 1
+            for axis in range(3):
+                points[number, axis] = coords[axis, column]
+            number += depth[row, column] != 0
+    return number

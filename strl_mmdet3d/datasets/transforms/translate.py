@@ -15,7 +15,7 @@ class RandomTranslatePoints(RandomPointsTransform):
     """Shift the whole cloud by a random part of its extent.
 
     The extent along an axis is the largest coordinate minus the smallest. A stray return far away enlarges it: cut
-    outdoor scans to the detector's range before (stock ``PointsRangeFilter``), or a shift may move them out of it.
+    outdoor scans to the detector's range before (``CompiledPointsRangeFilter``), or a shift may move them out of it.
 
     The STRL paper shifts within 10 % of the extent with probability 0.5 (the defaults), the released code always.
 

@@ -11,7 +11,7 @@ from scipy import stats
 
 from strl_mmdet3d.datasets import transforms
 from strl_mmdet3d.datasets.transforms import RandomScalePoints
-from strl_mmdet3d.datasets.transforms.base import draw_subset
+from strl_mmdet3d.datasets.transforms.base import draw_sample, draw_subset
 
 ALL = [
     {'type': 'NormalizePointsToUnitSphere'},
@@ -126,19 +126,36 @@ def test_arguments_out_of_range_are_refused_by_name(config):
         TRANSFORMS.build(config)
 
 
-@given(st.sampled_from([1, 2, 60, 10_001, 20_000]), st.floats(0, 1), st.integers(0, 2**31))
+@pytest.mark.parametrize('draw', [draw_subset, draw_sample])
+@given(size=st.sampled_from([1, 2, 60, 10_001, 20_000]), share=st.floats(0, 1), seed=st.integers(0, 2**31))
 @settings(max_examples=50, deadline=None)
-def test_a_subset_is_of_different_indices_and_follows_numpys_global_state(size, share, seed):
+def test_a_subset_is_of_different_indices_and_follows_numpys_global_state(draw, size, share, seed):
     number = round(share * size)
     np.random.seed(seed)
-    drawn = draw_subset(size, number)
+    drawn = draw(size, number)
     assert len(set(drawn.tolist())) == len(drawn) == number
     assert number == 0 or 0 <= drawn.min() <= drawn.max() < size
+    assert draw is draw_sample or (np.diff(drawn) > 0).all()
     np.random.seed(seed)
-    np.testing.assert_array_equal(drawn, draw_subset(size, number))
+    np.testing.assert_array_equal(drawn, draw(size, number))
 
 
-def test_every_index_is_as_likely_in_a_subset():
-    for size, number, times in ((20, 5, 4000), (20_000, 5000, 40)):
-        drawn = np.concatenate([draw_subset(size, number) for _ in range(times)])
-        assert stats.chisquare(np.bincount(drawn * 20 // size, minlength=20)).pvalue > 0.01
+@pytest.mark.parametrize('draw', [draw_subset, draw_sample])
+def test_every_index_is_as_likely_in_a_subset(draw):
+    for size, number, times in ((20, 5, 4000), (20, 15, 4000), (20_000, 5000, 40)):
+        chosen = np.concatenate([draw(size, number) for _ in range(times)])
+        assert stats.chisquare(np.bincount(chosen * 20 // size, minlength=20)).pvalue > 0.01
+
+
+@pytest.mark.parametrize('number', [2, 3])
+def test_every_subset_is_as_likely(number):
+    drawn = [tuple(draw_subset(5, number)) for _ in range(20_000)]
+    counts = np.unique(drawn, axis=0, return_counts=True)[1]
+    assert len(counts) == 10
+    assert stats.chisquare(counts).pvalue > 0.01
+
+
+def test_every_order_of_every_subset_is_as_likely():
+    counts = np.unique([draw_sample(4, 2) for _ in range(20_000)], axis=0, return_counts=True)[1]
+    assert len(counts) == 12
+    assert stats.chisquare(counts).pvalue > 0.01

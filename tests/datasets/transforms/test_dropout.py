@@ -8,15 +8,22 @@ from scipy import stats
 from strl_mmdet3d.datasets.transforms import RandomDropPoints
 
 
+def dropped_by(transform, points):
+    """Draw, and give the mask of the points that do not stay."""
+    mask = np.ones(len(points), np.bool_)
+    mask[transform.draw(points)] = False
+    return mask
+
+
 @pytest.mark.parametrize('max_ratio', [0.7, 0.875], ids=['paper', 'released'])
 def test_share_is_uniform(max_ratio, make_points, assert_uniform):
     transform, points = RandomDropPoints(max_ratio=max_ratio), make_points(5_000)
-    assert_uniform(np.array([transform.draw(points).mean() for _ in range(10_000)]), 0, max_ratio)
+    assert_uniform(np.array([dropped_by(transform, points).mean() for _ in range(10_000)]), 0, max_ratio)
 
 
 def test_every_point_is_dropped_as_often(make_points):
     transform, points = RandomDropPoints(), make_points(50)
-    masks = np.array([transform.draw(points) for _ in range(10_000)])
+    masks = np.array([dropped_by(transform, points) for _ in range(10_000)])
     times = masks.sum(axis=0)
     assert stats.chisquare(times).pvalue > 0.01
     # the mean share, 0.35, less half a point by rounding down
@@ -25,16 +32,17 @@ def test_every_point_is_dropped_as_often(make_points):
 
 def test_papers_drop_out_removes_the_points(points):
     drop = RandomDropPoints()
-    mask = drop.draw(points)
-    kept = drop.apply(points, mask)
-    assert kept.tensor[:, 3].tolist() == np.flatnonzero(~mask).tolist()  # in their order
+    staying = drop.draw(points)
+    assert drop.apply(points, staying).tensor[:, 3].tolist() == staying.tolist() == sorted(staying)  # in their order
 
 
 def test_released_drop_out_overwrites_them_with_the_first_point(points):
     drop = RandomDropPoints(max_ratio=0.875, overwrite=True)
-    before, mask = points.tensor.clone(), drop.draw(points)
+    before, staying = points.tensor.clone(), drop.draw(points)
+    mask = np.ones(len(points), np.bool_)
+    mask[staying] = False
     assert mask.any()
-    after = drop.apply(points, mask).tensor
+    after = drop.apply(points, staying).tensor
     assert after.shape == before.shape
     assert torch.equal(after[mask], before[:1].expand(int(mask.sum()), -1))
     assert torch.equal(after[~mask], before[~mask])
@@ -47,12 +55,19 @@ def test_the_last_point_is_never_dropped(make_points):
 
 def test_dropping_to_a_size_leaves_no_more_and_every_point_as_often(make_points):
     drop, points = RandomDropPoints(at_most=20), make_points(50)
-    masks = np.array([drop.draw(points) for _ in range(10_000)])
+    masks = np.array([dropped_by(drop, points) for _ in range(10_000)])
     kept = (~masks).sum(axis=1)
     assert kept.max() == 20
     # A share of more than 60 % leaves fewer than 20: of U[0, 0.7], one in seven or, by rounding down, a little fewer.
     assert (kept < 20).mean() == pytest.approx(0.7 / 0.7 - 0.62 / 0.7, abs=0.02)
     assert stats.chisquare(masks.sum(axis=0)).pvalue > 0.01
+
+
+def test_points_that_are_dropped_to_a_size_are_in_random_order(make_points):
+    drop, points = RandomDropPoints(at_most=5), make_points(50)
+    for place in (0, 4):
+        numbers = [int(drop({'points': points.clone()})['points'].tensor[place, 3]) for _ in range(10_000)]
+        assert stats.chisquare(np.bincount(numbers, minlength=50)).pvalue > 0.01
 
 
 @pytest.mark.parametrize('wrong', [dict(at_most=0), dict(at_most=5, overwrite=True)])

@@ -13,7 +13,7 @@ from mmdet3d.structures import DepthPoints
 from PIL import Image
 from scipy import stats
 
-from strl_mmdet3d.datasets.transforms.load_depth import LoadDepthFrame, back_project
+from strl_mmdet3d.datasets.transforms.load_depth import LoadDepthFrame, back_project, pixel_rays
 from strl_mmdet3d.datasets.transforms.loading import CorruptFrameError
 
 
@@ -70,7 +70,7 @@ def test_points_project_back_to_their_pixels(height, width, focal, centre, seed)
     depth = np.random.default_rng(seed).integers(1, 2**16, (height, width), dtype=np.uint16)
     intrinsics = np.array([[focal[0], 0, centre[0]], [0, focal[1], centre[1]], [0, 0, 1]])
     camera2view = camera_pose(seed)
-    points = back_project(depth, intrinsics, camera2view, 1000.0)
+    points = back_project(depth, pixel_rays(intrinsics, camera2view), camera2view[:3, 3], 1000.0)
     camera = (np.linalg.inv(camera2view) @ np.column_stack([points, np.ones(len(points))]).T)[:3]
     np.testing.assert_allclose(camera[2], depth.ravel() / 1000, rtol=1e-4, atol=1e-4)
     # Back at the pixel: as many metres off as float32 rounds points some 100 m away.
@@ -83,7 +83,7 @@ def test_cameras_and_image_sizes_are_not_confused():
     """What is kept from one camera must not serve another, nor be changed by who gets it."""
     for shape, focal in [((4, 6), 10.0), ((6, 4), 10.0), ((4, 6), 20.0), ((4, 6), 10.0)]:
         intrinsics = np.array([[focal, 0, 0], [0, focal, 0], [0, 0, 1]])
-        points = back_project(np.full(shape, 1000, np.uint16), intrinsics, np.eye(4), 1000.0)
+        points = back_project(np.full(shape, 1000, np.uint16), pixel_rays(intrinsics, np.eye(4)), np.zeros(3), 1000.0)
         row, column = np.indices(shape).reshape(2, -1)
         np.testing.assert_allclose(points, np.column_stack([column / focal, row / focal, np.ones(24)]), atol=1e-6)
         points += 1

@@ -20,11 +20,26 @@ def random_points(n, dim=4):
     return np.random.default_rng(0).normal(size=(n, dim)).astype(np.float32)
 
 
-def test_a_whole_file_is_loaded_as_by_the_stock_transform(tmp_path):
-    results = write(tmp_path / '0.bin', random_points(100))
-    expected = LoadPointsFromFile('LIDAR', load_dim=4, use_dim=4)(dict(results))['points']
-    points = TRANSFORMS.build({'type': 'LoadFrame'})(results)['points']
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(),
+        dict(use_dim=3),
+        dict(use_dim=[0, 1, 2, 4]),
+        dict(use_dim=5, norm_intensity=True, norm_elongation=True),
+        dict(shift_height=True),
+        dict(load_dim=6, use_dim=6, use_color=True),
+    ],
+    ids=str,
+)
+def test_a_whole_file_is_loaded_as_by_the_stock_transform(options, tmp_path):
+    options = dict(coord_type='LIDAR', load_dim=5, use_dim=4) | options
+    results = write(tmp_path / '0.bin', random_points(100, options['load_dim']))
+    expected = LoadPointsFromFile(**options)(dict(results))['points']
+    points = TRANSFORMS.build(dict(type='LoadFrame', **options))(results)['points']
     assert isinstance(points, LiDARPoints)
+    assert points.attribute_dims == expected.attribute_dims
+    assert points.points_dim == expected.points_dim
     np.testing.assert_array_equal(points.tensor, expected.tensor)
 
 

@@ -34,8 +34,9 @@ def test_inside_box(cloud, origin, lower, upper):
 @settings(max_examples=200, deadline=None)
 @given(cloud=clouds, mask=masks)
 def test_keep_rows(cloud, mask):
+    expected = cloud[mask[: len(cloud)]].tolist()
     kept = keep_rows(torch.from_numpy(cloud), torch.from_numpy(mask[: len(cloud)]))
-    assert kept.numpy().tolist() == cloud[mask[: len(cloud)]].tolist()
+    assert kept.numpy().tolist() == expected
     assert kept.is_contiguous()
 
 
