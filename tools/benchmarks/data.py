@@ -6,7 +6,7 @@ import io
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ NEEDS_DATABASE = 'ObjectSample'
 SCAN_POINTS = 120_000  # as in KITTI's scans
 NUM_SHAPES = 64
 MIN_SCALING = 0.9
+BATCHES = 8
 
 
 def pairs_of(name: str, root: Path, **changes: object) -> Callable[[], object]:
@@ -80,8 +81,9 @@ def write_depth(root: Path) -> None:
         frames.append(f'{number}.png')
         Image.fromarray(depth.astype(np.uint16)).save(root / frames[-1])
     intrinsics = np.array([[585.0, 0, 320], [0, 585, 240], [0, 0, 1]])
-    poses = np.tile(np.eye(4), (8, 1, 1))
-    write_sequence_index(root / 'sequences.json', {}, [FrameSequence('s', frames, poses, None, intrinsics)])
+    # Over and over, as an epoch's end, where the workers have nothing to do, comes every few minutes only.
+    walk = FrameSequence('s', frames * 100, np.tile(np.eye(4), (800, 1, 1)), None, intrinsics)
+    write_sequence_index(root / 'sequences.json', {}, [walk])
 
 
 def write_scans(root: Path) -> None:
@@ -169,28 +171,22 @@ def scaling_rows(root: Path, repeats: int) -> list[Row]:
     cores = len(os.sched_getaffinity(0))
     if cores < 2:
         return [not_run(what, 'one worker', 'one core')]
-    dataset = dataset_of('votenet_scannet_pretrain', root / 'depth')
+    dataset, batch = dataset_of('votenet_scannet_pretrain', root / 'depth'), 32  # as in the config
 
-    def batches(workers: int) -> Iterator[object]:
-        sampler = PairSampler(dataset, seed=0)
+    def milliseconds(workers: int) -> float:
         loader = DataLoader(
-            dataset, 2, sampler=sampler, num_workers=workers, collate_fn=pseudo_collate, persistent_workers=True
+            dataset, batch, sampler=PairSampler(dataset, seed=0), num_workers=workers, collate_fn=pseudo_collate
         )
-        for epoch in itertools.count():
-            sampler.set_epoch(epoch)
-            yield from loader
+        batches = iter(loader)
+        for _ in range(2 * workers):  # those that were made ahead
+            next(batches)
+        start = time.perf_counter()
+        for _ in range(BATCHES):
+            next(batches)
+        return 1e3 * (time.perf_counter() - start) / (BATCHES * batch) * workers
 
-    times: dict[int, list[float]] = {1: [], cores: []}
-    streams = {workers: batches(workers) for workers in times}
-    for stream in streams.values():
-        for _ in range(8):
-            next(stream)
-    for _ in range(repeats):
-        for workers, stream in streams.items():
-            start = time.perf_counter()
-            for _ in range(24):
-                next(stream)
-            times[workers].append(1e3 * (time.perf_counter() - start) / 48 * workers)
-    ours, theirs = float(np.median(times[cores])), float(np.median(times[1]))
+    milliseconds(cores)
+    times = [(milliseconds(cores), milliseconds(1)) for _ in range(repeats)]
+    ours, theirs = (float(value) for value in np.median(times, axis=0))
     goal = f'<= {1 / MIN_SCALING:.2f} x'
     return [Row(what, 'one worker', ours, theirs, goal=goal, met=ours <= theirs / MIN_SCALING)]

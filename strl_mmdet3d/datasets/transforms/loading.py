@@ -35,7 +35,7 @@ def _find_returns(records: np.ndarray, is_return: np.ndarray) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _largest_bits(bits: np.ndarray) -> int:
+def _largest_bits(bits: np.ndarray) -> np.uint32:
     """Find the largest of float32 numbers' bits without their signs; those of NaN are the largest of all."""
     largest = np.uint32(0)
     for n in range(bits.shape[0]):
