@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from numba import njit
 from PIL import Image
 
 from .base import draw_subset, with_rows
+from .depth_cache import DepthCache
 from .loading import MAX_DISTANCE, CorruptFrameError, check_distances, require_regular_file
 
 FLOOR_PERCENTILE = 0.99  # per cent, not a share: that of mmdet3d's LoadPointsFromFile(shift_height=True)
@@ -57,6 +59,8 @@ class LoadDepthFrame(BaseTransform):
             with ``shift_height=True``: z minus the 0.99th percentile (not the 99th) of the frame's z. It
             supposes z upwards: a world such as ScanNet's, or no alignment and a level camera. Defaults to False.
         backend_args (dict, optional): Arguments of mmengine's file backend. Defaults to None.
+        cache_dir (str, optional): A folder on a fast local disk in which decoded frames are kept, for images that are
+            on a local disk too: see :class:`DepthCache`. Defaults to None, none are kept.
 
     Raises:
         CorruptFrameError: When loading, if the file cannot be read, is no whole 16-bit image, holds no depth, is of
@@ -70,6 +74,7 @@ class LoadDepthFrame(BaseTransform):
         num_points: int | None = None,
         height: bool = False,
         backend_args: dict | None = None,
+        cache_dir: str | None = None,
     ) -> None:
         if not 0 < depth_scale < np.inf:
             raise ValueError(f'LoadDepthFrame: depth_scale must be positive, got {depth_scale}')
@@ -79,6 +84,7 @@ class LoadDepthFrame(BaseTransform):
         self.num_points = num_points
         self.height = height
         self.backend_args = backend_args
+        self.cache = None if cache_dir is None else DepthCache(cache_dir)
         attribute_dims, points_dim = (dict(height=3), 4) if height else (None, 3)
         self.empty = DepthPoints(torch.empty(0, points_dim), points_dim, attribute_dims)
 
@@ -97,7 +103,7 @@ class LoadDepthFrame(BaseTransform):
                 '`create_sequence_index.py scannet`, or load lidar scans with LoadFrame'
             )
         frame = results['depth_frame']
-        depth = read_depth(frame['depth_path'], self.backend_args)
+        depth = self.read(frame['depth_path'])
         check_size(depth.shape, frame['intrinsics'], frame['depth_path'])
         if self.num_points is not None and np.count_nonzero(depth) > self.num_points:
             depth = keep_some(depth, self.num_points)
@@ -117,11 +123,18 @@ class LoadDepthFrame(BaseTransform):
         results['points'] = with_rows(self.empty, torch.from_numpy(points))
         return results
 
+    def read(self, path: str) -> np.ndarray:
+        """Give the depth image of a file, from the cache if there is one and it is there."""
+        if self.cache is None or not os.path.isfile(path):  # noqa: PTH113
+            return read_depth(path, self.backend_args)
+        return self.cache.get(path, lambda: read_depth(path, self.backend_args))
+
     def __repr__(self) -> str:
         """Describe the transform."""
         return (
             f'{type(self).__name__}(depth_scale={self.depth_scale}, num_points={self.num_points}, '
-            f'height={self.height}, backend_args={self.backend_args})'
+            f'height={self.height}, backend_args={self.backend_args}, '
+            f'cache_dir={None if self.cache is None else str(self.cache.folder)!r})'
         )
 
 

@@ -1,5 +1,6 @@
-"""Hooks: target update, checkpoints, collapse monitor, probes, unusable frames, export, report, loads, freezing."""
+"""Hooks: target update, checkpoints, monitor, probes, unusable frames, export, report, loads, freezing, memory."""
 
+from .channels_last_hook import ChannelsLastHook
 from .checkpoint_hook import WholeCheckpointHook
 from .collapse_monitor_hook import CollapseError, CollapseMonitorHook
 from .export_hook import ExportEncoderHook
@@ -12,6 +13,7 @@ from .unusable_frames_hook import UnusableFramesError, UnusableFramesHook
 from .verify_load_hook import VerifyLoadHook
 
 __all__ = [
+    'ChannelsLastHook',
     'CollapseError',
     'CollapseMonitorHook',
     'ExportEncoderHook',

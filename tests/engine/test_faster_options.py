@@ -1,0 +1,106 @@
+"""Options that may be faster, all off by default: what they change of a step's loss and gradient, and what not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from mmdet3d.registry import MODELS
+from mmengine.optim import OptimWrapper
+from tiny import pair_batch, tiny_runner, tiny_strl
+
+from strl_mmdet3d.engine.hooks import ChannelsLastHook
+
+
+@pytest.fixture
+def model():
+    built = MODELS.build(tiny_strl())
+    built.init_weights()
+    return built.train()
+
+
+class Kept(OptimWrapper):
+    """A wrapper that leaves the gradient to who wants to look at it."""
+
+    def zero_grad(self, **kwargs):
+        pass
+
+
+def one_step(model, batch=None):
+    """Make a step that leaves the parameters as they are; give its loss and gradient."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    logs = model.train_step(batch or pair_batch(4), Kept(optimizer))
+    gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
+    optimizer.zero_grad(set_to_none=True)
+    return logs['loss'].item(), gradient
+
+
+def tiny_pointnet_strl():
+    """STRL around a narrow PointNet."""
+    return dict(
+        type='STRL',
+        encoder=dict(
+            type='DetectorEncoder',
+            detector=dict(
+                type='ShapeClassifier',
+                backbone=dict(type='PointNet', channels=(8, 16)),
+                cls_head=dict(type='ShapeClsHead', num_classes=2, in_channels=16),
+            ),
+        ),
+        projector=dict(type='ProjectionMLP', in_channels=16, hidden_channels=32, out_channels=8),
+        predictor=dict(type='ProjectionMLP', in_channels=8, hidden_channels=32, out_channels=8),
+    )
+
+
+def shape_batch(size, points):
+    generator = torch.Generator().manual_seed(0)
+    return {
+        view: dict(inputs=dict(points=[torch.randn(points, 3, generator=generator) for _ in range(size)]))
+        for view in ('view_1', 'view_2')
+    }
+
+
+def test_bfloat16_changes_the_loss_by_its_rounding(model):
+    """mmengine's `AmpOptimWrapper(dtype='bfloat16')` needs a GPU; what it does is run the passes in this context."""
+    loss, gradient = one_step(model)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        half_loss, half_gradient = one_step(model)
+    assert half_loss == pytest.approx(loss, rel=0.02)
+    assert half_loss != loss
+    assert torch.cosine_similarity(half_gradient, gradient, dim=0) > 0.9  # measured: 0.94; some maxima are other points
+
+
+def test_channels_last_changes_nothing_but_rounding(model, tmp_path):
+    loss, gradient = one_step(model)
+    runner = tiny_runner(tmp_path)
+    runner.model = model
+    ChannelsLastHook().before_train(runner)
+    images = [p for p in model.parameters() if p.dim() == 4 and p.shape[1] > 1 and p.shape[2] > 1]
+    assert images
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in images)
+    last_loss, last_gradient = one_step(model)
+    assert last_loss == pytest.approx(loss, rel=1e-5)
+    torch.testing.assert_close(last_gradient, gradient, rtol=1e-3, atol=1e-5)
+
+
+def test_a_runner_trains_with_channels_last(tmp_path):
+    losses = {}
+    for name, hooks in (('plain', []), ('last', [dict(type='ChannelsLastHook')])):
+        runner = tiny_runner(
+            tmp_path / name, epochs=1, custom_hooks=[dict(type='TargetUpdateHook', tau_start=0.9), *hooks]
+        )
+        runner.train()
+        losses[name] = runner.message_hub.get_scalar('train/loss').current()
+    assert losses['last'] == pytest.approx(losses['plain'], rel=1e-3)
+
+
+def test_a_compiled_step_is_the_step():
+    """mmengine's own `compile`, with the backend that traces and differentiates as any other but writes no C++."""
+    views = shape_batch(4, points=64)
+    eager = MODELS.build(tiny_pointnet_strl())
+    eager.init_weights()
+    compiled = MODELS.build(tiny_pointnet_strl())
+    compiled.load_state_dict(eager.state_dict())
+    compiled.train_step = torch.compile(compiled.train_step, backend='aot_eager')  # as the Runner does it
+    made = [one_step(model.train(), views) for model in (eager, compiled)]
+    assert made[1][0] == pytest.approx(made[0][0], rel=1e-5)
+    torch.testing.assert_close(made[1][1], made[0][1], rtol=1e-3, atol=1e-5)
