@@ -65,10 +65,10 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# A peer that cannot be installed is a row that says so.
+# The peers are kept apart from what is tested. One that cannot be installed is a row that says so.
 bench: $(READY)
-	-$(BIN)/python -m pip install --quiet --no-deps -r tools/environment/peers.txt
-	$(BIN)/python tools/benchmark.py --out benchmark.json
+	-$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/peers -r tools/environment/peers.txt
+	$(BIN)/python tools/benchmark.py --out benchmark.json --profile work_dirs/profiles
 
 clean:
 	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

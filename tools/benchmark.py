@@ -25,7 +25,7 @@ import torch
 from benchmarks.data import pair_rows, scaling_rows
 from benchmarks.index import index_rows
 from benchmarks.kernels import kernel_rows
-from benchmarks.step import optimizer_rows, step_rows, target_rows
+from benchmarks.step import on_gpu, optimizer_rows, option_rows, profile, step_rows, target_rows
 from benchmarks.timing import Row
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
@@ -38,12 +38,13 @@ PARTS: dict[str, Callable[[Path, int], list[Row]]] = {
     'pairs': pair_rows,
     'workers': scaling_rows,
     'steps': step_rows,
+    'options': option_rows,
     'target': lambda root, repeats: target_rows(repeats),
     'optimizer': lambda root, repeats: optimizer_rows(repeats),
     'kernels': lambda root, repeats: kernel_rows(repeats),
     'index': index_rows,
 }
-NEEDS_PAIRS = {'workers', 'steps'}
+NEEDS_PAIRS = {'workers', 'steps', 'options'}
 """Parts that use the data which 'pairs' writes."""
 
 
@@ -54,7 +55,7 @@ def machine() -> dict[str, str | int]:
         cpu=names[0] if names else platform.machine(),
         cores=len(os.sched_getaffinity(0)),
         threads=torch.get_num_threads(),
-        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else 'none: steps on a GPU were not run',
+        gpu=torch.cuda.get_device_name() if on_gpu() else 'none: steps on a GPU were not run',
         torch=torch.__version__,
         python=platform.python_version(),
     )
@@ -84,6 +85,7 @@ def main(argv: list[str] | None = None) -> list[Row]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, help='a JSON file for the table and the machine')
     parser.add_argument('--repeats', type=int, default=5, help='timed runs of the slowest rows (default: 5)')
+    parser.add_argument('--profile', type=Path, help="a folder for torch's profile of a step of each kind")
     parser.add_argument('--parts', nargs='+', choices=list(PARTS), default=list(PARTS), help='what to run')
     args = parser.parse_args(argv)
     init_default_scope('mmdet3d')
@@ -91,16 +93,23 @@ def main(argv: list[str] | None = None) -> list[Row]:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         parts = args.parts
-        if NEEDS_PAIRS & set(parts) and 'pairs' not in parts:
+        if (args.profile or NEEDS_PAIRS & set(parts)) and 'pairs' not in parts:
             parts = ['pairs', *parts]
         for part in sorted(parts, key=list(PARTS).index):
             print(f'{part} ...', file=sys.stderr)
             rows += PARTS[part](Path(folder), args.repeats)
+            if args.out:  # what there is, should a later part be stopped
+                write(rows, args.out)
+        if args.profile:
+            profile(Path(folder), args.profile)
     Console(width=None if sys.stdout.isatty() else 150).print(as_table(rows))
-    if args.out:
-        table = [dict(asdict(row), ratio=row.ratio) for row in rows]
-        args.out.write_text(json.dumps(dict(machine=machine(), rows=table), indent=1) + '\n')
     return rows
+
+
+def write(rows: list[Row], path: Path) -> None:
+    """Write the table and the machine as JSON."""
+    table = [dict(asdict(row), ratio=row.ratio) for row in rows]
+    path.write_text(json.dumps(dict(machine=machine(), rows=table), indent=1) + '\n')
 
 
 if __name__ == '__main__':

@@ -9,6 +9,7 @@ import torch
 from mmcv.ops import ball_query, furthest_point_sample, grouping_operation, three_nn
 from scipy.spatial import cKDTree
 
+from .peers import peers
 from .timing import Row, compare, not_run, threads
 
 BATCH, POINTS, SAMPLES, RADIUS, NEIGHBOURS = 4, 20_000, 2048, 0.2, 64  # VoteNet's first layer
@@ -30,12 +31,14 @@ def sampling(cloud: torch.Tensor, repeats: int) -> list[Row]:
         return furthest_point_sample(cloud, SAMPLES)
 
     def fpsample() -> Callable[[], object]:
-        import fpsample
+        with peers():
+            import fpsample
 
         return lambda: [fpsample.fps_sampling(one, SAMPLES, start_idx=0) for one in arrays]
 
     def torch_cluster() -> Callable[[], object]:
-        from torch_cluster import fps
+        with peers():
+            from torch_cluster import fps
 
         flat, batch = cloud.flatten(0, 1), torch.arange(BATCH).repeat_interleave(POINTS)
         return lambda: fps(flat, batch, ratio=SAMPLES / POINTS, random_start=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
-import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,59 +13,89 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.model import ExponentialMovingAverage
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
 from torch import nn
+from torch.profiler import ProfilerActivity
 
 from strl_mmdet3d.datasets import PairKey
 
 from .data import CONFIGS, dataset_of
+from .peers import LARS, LightlyBYOL, lightly_update_momentum
 from .timing import Row, compare, not_run
+
+BARE = "limit: the trunk's passes alone"
 
 KINDS = {
     'PointNet': ('pointnet_shapenet_pretrain', 'shapes', 16),
     'VoteNet': ('votenet_scannet_pretrain', 'depth', 4),
     'PV-RCNN 3D backbone': ('pvrcnn_kitti_pretrain', 'lidar', 2),
 }
-"""What is pre-trained -> its config, the folder of its data, the batch."""
+"""What is pre-trained -> its config, the folder of its data, the batch on a CPU."""
+
+GPU_BATCHES = (32, 64, 128, 256)
 
 
-def make_step(config_name: str, folder: Path, batch: int) -> tuple[Callable[[], object], Callable[[], object]]:
-    """Build a pre-training.
+def on_gpu() -> bool:
+    """Whether the steps are made on a GPU."""
+    return torch.cuda.is_available()
+
+
+class Pretraining:
+    """A pre-training on one batch that stays the same.
 
     Args:
         config_name: Its config.
         folder: The data.
         batch: Pairs in a batch.
-
-    Returns:
-        A function that makes a whole step on one batch, update of the target included; and one that makes the bare
-        trunk's passes, two forward and backward and two forward without gradient.
+        channels_last: Whether the model is made so.
+        **changes: Of the model's config.
     """
-    config = Config.fromfile(CONFIGS / f'{config_name}.py')
-    changes = dict(window=2) if folder.name == 'lidar' else {}
-    dataset = dataset_of(config_name, folder, **changes)
-    data = pseudo_collate([dataset[PairKey(0, epoch, 0)] for epoch in range(batch)])
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    model = MODELS.build(config.model).to(device).train()
-    # Both sides start behind the preprocessor, which is the detector's own.
-    views = model.data_preprocessor(data, True)
-    model.data_preprocessor.forward = lambda data, training: views
-    optimizer = build_optim_wrapper(model, config.optim_wrapper)
-    trunk = model.online_encoder
 
-    def step() -> None:
-        model.train_step(data, optimizer)
-        model.update_target(0.996)
+    def __init__(
+        self, config_name: str, folder: Path, batch: int, channels_last: bool = False, **changes: object
+    ) -> None:
+        config = Config.fromfile(CONFIGS / f'{config_name}.py')
+        window = dict(window=2) if folder.name == 'lidar' else {}
+        dataset = dataset_of(config_name, folder, **window)
+        self.data = pseudo_collate([dataset[PairKey(0, epoch, 0)] for epoch in range(batch)])
+        device = 'cuda' if on_gpu() else 'cpu'
+        self.model = MODELS.build(dict(config.model, **changes)).to(device).train()
+        if channels_last:
+            self.model.to(memory_format=torch.channels_last)
+        # Both sides start behind the preprocessor, which is the detector's own.
+        self.views = views = self.model.data_preprocessor(self.data, True)
+        self.model.data_preprocessor.forward = lambda data, training: views
+        self.config = config
+        self.optimizer = build_optim_wrapper(self.model, config.optim_wrapper)
+
+    def step(self) -> None:
+        """Make a whole step, the update of the target included."""
+        self.model.train_step(self.data, self.optimizer)
+        self.model.update_target(0.996)
         synchronize()
 
-    def bare() -> None:
-        for view in views.values():
+    def bare(self) -> None:
+        """Make the bare trunk's passes: two forward and backward, and two forward without gradient."""
+        trunk = self.model.online_encoder
+        for view in self.views.values():
             trunk(view).sum().backward()
             with torch.no_grad():
                 trunk(view)
         trunk.zero_grad(set_to_none=True)
         synchronize()
 
-    return step, bare
+    def lightly(self) -> Callable[[], None]:
+        """Give the step of lightly's BYOL around trunks and with an optimizer like these."""
+        width = self.config.model.projector.in_channels
+        trunks = copy.deepcopy(self.model.online_encoder), copy.deepcopy(self.model.target_encoder)
+        byol = LightlyBYOL(*trunks, width).to('cuda' if on_gpu() else 'cpu').train()
+        optimizer = build_optim_wrapper(byol, self.config.optim_wrapper).optimizer
+
+        def step() -> None:
+            byol.step(self.views, optimizer)
+            synchronize()
+
+        return step
 
 
 def synchronize() -> None:
@@ -75,49 +104,112 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def peak(config_name: str, folder: str, batch: int, side: int) -> float:
-    """Give the peak memory, in MB, of two steps (side 0) or of the bare passes (side 1), beyond what was there before.
+def peak(config_name: str, folder: str, batch: int, side: str) -> float:
+    """Give the peak memory, in MB, of two runs of `Pretraining.step` or `.bare`, beyond what was there before.
 
     Call it in a process of its own: the peak of a process cannot be set back.
     """
-    function = make_step(config_name, Path(folder), batch)[side]
-    if torch.cuda.is_available():
+    init_default_scope('mmdet3d')  # in a new process the registries are empty still
+    function = getattr(Pretraining(config_name, Path(folder), batch), side)
+    if on_gpu():
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         function(), function()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path('/proc/self/clear_refs').write_text('5')  # sets the peak back to what there is
+    before = resident_peak()
     function(), function()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
+    return resident_peak() - before
+
+
+def resident_peak() -> float:
+    """Give this process's peak of resident memory in MB; unlike getrusage's, it is not that of who started it."""
+    lines = Path('/proc/self/status').read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith('VmHWM')) / 2**10
 
 
 def step_rows(root: Path, repeats: int) -> list[Row]:
-    """Time a step of each kind, and take its peak memory."""
+    """Time a step of each kind, and take its peak memory; on a GPU at several batches, and by its share and rate."""
     rows = []
     for name, (config, folder, batch) in KINDS.items():
-        what = f'training step, {name}, batch {batch}'
-        step, bare = make_step(config, root / folder, batch)
-        rows += compare(what, step, {"limit: the trunk's passes alone": bare}, repeats, most=1.03)
-        del step, bare
-        sides = []
-        for side in (0, 1):
-            with multiprocessing.get_context('spawn').Pool(1) as pool:
-                sides.append(pool.apply(_peak, (config, str(root / folder), batch, side)))
-        model = MODELS.build(Config.fromfile(CONFIGS / f'{config}.py').model)
-        # The heads' and the trunk's gradients, and the optimizer's momentum, are made by the first step.
-        parameters = 2 * sum(p.nbytes for p in model.parameters() if p.requires_grad) / 2**20
-        goal = '<= 1.1 x + gradients and momentum'
-        met = sides[0] <= 1.1 * sides[1] + parameters
-        rows.append(Row(f'{what}, peak memory', "limit: the trunk's passes alone", *sides, 'MB', goal, met))
+        if not on_gpu():
+            rows += rows_of_batch(name, config, root / folder, batch, repeats)
+            sizes = f'{GPU_BATCHES[0]}-{GPU_BATCHES[-1]}'
+            rows.append(not_run(f'training step on a GPU, {name}, batch {sizes}', BARE, 'no GPU'))
+            continue
+        for size in GPU_BATCHES:
+            try:
+                rows += rows_of_batch(name, config, root / folder, size, 4 * repeats)
+            except torch.cuda.OutOfMemoryError:
+                rows.append(not_run(f'training step, {name}, batch {size}', BARE, 'more memory than the GPU has'))
+            torch.cuda.empty_cache()
     return rows
 
 
-def _peak(*arguments: object) -> float:
-    """`peak` in a new process, where the registries are empty still."""
-    from mmengine.registry import init_default_scope
+def rows_of_batch(name: str, config: str, folder: Path, batch: int, repeats: int) -> list[Row]:
+    """Give the rows of one kind of pre-training at one batch."""
+    what = f'training step, {name}, batch {batch}'
+    made = Pretraining(config, folder, batch)
+    rows = compare(what, made.step, {BARE: made.bare}, repeats, most=1.03)
+    ours, bare = rows[0].ours, rows[0].theirs
+    rows.append(Row(f'{what}, outside the trunk', 'of the whole', ours - bare, ours))
+    rows.append(Row(f'{what}, time a pair', BARE, ours / batch, bare / batch))
+    try:
+        rows += compare(what, made.step, {"lightly's BYOL structure": made.lightly()}, repeats, most=1)
+    except ImportError as error:
+        rows.append(not_run(what, "lightly's BYOL structure", error))
+    sides = []
+    for side in ('step', 'bare'):
+        with multiprocessing.get_context('spawn').Pool(1) as pool:
+            sides.append(pool.apply(peak, (config, str(folder), batch, side)))
+    # The heads' and the trunk's gradients, and the optimizer's momentum, are made by the first step.
+    parameters = 2 * sum(p.nbytes for p in made.model.parameters() if p.requires_grad) / 2**20
+    met = sides[0] <= 1.1 * sides[1] + parameters
+    rows.append(Row(f'{what}, peak memory', BARE, *sides, 'MB', f'<= 1.1 x + {parameters:.0f} MB', met))
+    return rows
 
-    init_default_scope('mmdet3d')
-    return peak(*arguments)  # type: ignore[arg-type]
+
+def profile(root: Path, out: Path) -> None:
+    """Write what torch's profiler shows of a step of each kind: a table of the ops, those that take longest first."""
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu() else [])]
+    for name, (config, folder, batch) in KINDS.items():
+        made = Pretraining(config, root / folder, GPU_BATCHES[0] if on_gpu() else batch)
+        made.step()
+        with torch.profiler.profile(activities=activities) as profiler:
+            made.step()
+        by = 'self_cuda_time_total' if on_gpu() else 'self_cpu_time_total'
+        out.mkdir(parents=True, exist_ok=True)
+        table = profiler.key_averages().table(sort_by=by, row_limit=25, max_name_column_width=60)
+        (out / f'{name.replace(" ", "_")}.txt').write_text(table)
+
+
+def option_rows(root: Path, repeats: int) -> list[Row]:
+    """Time the options that are off by default against the default. None is a goal: they are other mathematics."""
+    rows = []
+    for name, (config, folder, batch) in KINDS.items():
+        batch = 2 * batch if on_gpu() else batch
+        default = Pretraining(config, root / folder, batch)
+        what = f'step, {name}, batch {batch}'
+        joint = Pretraining(config, root / folder, batch, type='JointViewsSTRL')
+        rows += compare(f'both views in one batch: {what}', joint.step, {'default': default.step}, repeats)
+        last = Pretraining(config, root / folder, batch, channels_last=True)
+        rows += compare(f'channels last: {what}', last.step, {'default': default.step}, repeats)
+        half = Pretraining(config, root / folder, batch)
+
+        def half_step(half: Pretraining = half) -> None:
+            with torch.autocast('cuda' if on_gpu() else 'cpu', dtype=torch.bfloat16):
+                half.step()
+
+        try:
+            rows += compare(f'bf16: {what}', half_step, {'default': default.step}, repeats)
+        except (RuntimeError, TypeError) as error:
+            rows.append(not_run(f'bf16: {what}', 'default', str(error).splitlines()[0]))
+    config, folder, batch = KINDS['PointNet']
+    compiled, default = (Pretraining(config, root / folder, batch) for _ in range(2))
+    compiled.model.train_step = torch.compile(compiled.model.train_step)
+    what = f'compile=True: step, PointNet, batch {batch}'
+    rows += compare(what, compiled.step, {'default': default.step}, repeats)
+    return rows
 
 
 def target_rows(repeats: int) -> list[Row]:
@@ -139,8 +231,11 @@ def target_rows(repeats: int) -> list[Row]:
     rows += compare(
         what, ours, {'mmengine ExponentialMovingAverage': lambda: average.update_parameters(online)}, 20 * repeats, 1
     )
+    flat = [torch.cat([p.detach().flatten() for p in side.parameters()]) for side in (target, online)]
+    limit = {'limit: one average over as many numbers in one piece': lambda: flat[0].lerp_(flat[1], 0.004)}
+    rows += compare(what, ours, limit, 20 * repeats)
     try:
-        from lightly.models.utils import update_momentum
+        update_momentum = lightly_update_momentum()
     except ImportError as error:
         return [*rows, not_run(what, 'lightly update_momentum', error)]
     return rows + compare(
@@ -159,7 +254,7 @@ def optimizer_rows(repeats: int) -> list[Row]:
     ours = build_optim_wrapper(model, config.optim_wrapper).optimizer
     rows = []
     settings = dict(lr=0.2, momentum=0.9, weight_decay=1.5e-6)
-    for name, load in OTHER_LARS.items():
+    for name, load in LARS.items():
         try:
             other = load()(parameters, **settings)
         except (ImportError, TypeError) as error:
@@ -167,27 +262,3 @@ def optimizer_rows(repeats: int) -> list[Row]:
             continue
         rows += compare(what, ours.step, {name: other.step}, 10 * repeats, most=1)
     return rows
-
-
-def _pytorch_optimizer() -> type:
-    """Import it."""
-    from pytorch_optimizer import LARS
-
-    return LARS
-
-
-def _lightly() -> type:
-    """Import it."""
-    from lightly.utils.lars import LARS
-
-    return LARS
-
-
-def _mmpretrain() -> type:
-    """Import it."""
-    from mmpretrain.engine.optimizers import LARS
-
-    return LARS
-
-
-OTHER_LARS = {'pytorch-optimizer LARS': _pytorch_optimizer, 'lightly LARS': _lightly, 'mmpretrain LARS': _mmpretrain}
