@@ -1,7 +1,6 @@
 """What others have, imported where it is installed.
 
-`make bench` installs these packages without their dependencies, most of which are not needed here; what is missing for
-their import alone stands in for itself.
+`make bench` installs these packages without their dependencies, most of which are not needed here.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import nn
 from torch.profiler import ProfilerActivity
+from train import enable_amp
 
 from strl_mmdet3d.datasets import PairKey
 
@@ -48,18 +49,27 @@ class Pretraining:
         folder: The data.
         batch: Pairs in a batch.
         channels_last: Whether the model is made so.
+        amp: Whether it is trained as with `tools/train.py --amp`.
         **changes: Of the model's config.
     """
 
     def __init__(
-        self, config_name: str, folder: Path, batch: int, channels_last: bool = False, **changes: object
+        self,
+        config_name: str,
+        folder: Path,
+        batch: int,
+        channels_last: bool = False,
+        amp: bool = False,
+        **changes: object,
     ) -> None:
         config = Config.fromfile(CONFIGS / f'{config_name}.py')
+        if amp:
+            enable_amp(config)
         window = dict(window=2) if folder.name == 'lidar' else {}
         dataset = dataset_of(config_name, folder, **window)
         self.data = pseudo_collate([dataset[PairKey(0, epoch, 0)] for epoch in range(batch)])
-        device = 'cuda' if on_gpu() else 'cpu'
-        self.model = MODELS.build(dict(config.model, **changes)).to(device).train()
+        self.device = 'cuda' if on_gpu() else 'cpu'
+        self.model = MODELS.build(dict(config.model, **changes)).to(self.device).train()
         if channels_last:
             self.model.to(memory_format=torch.channels_last)
         # Both sides start behind the preprocessor, which is the detector's own.
@@ -88,7 +98,7 @@ class Pretraining:
         """Give the step of lightly's BYOL around trunks and with an optimizer like these."""
         width = self.config.model.projector.in_channels
         trunks = copy.deepcopy(self.model.online_encoder), copy.deepcopy(self.model.target_encoder)
-        byol = LightlyBYOL(*trunks, width).to('cuda' if on_gpu() else 'cpu').train()
+        byol = LightlyBYOL(*trunks, width).to(self.device).train()
         optimizer = build_optim_wrapper(byol, self.config.optim_wrapper).optimizer
 
         def step() -> None:
@@ -100,14 +110,14 @@ class Pretraining:
 
 def synchronize() -> None:
     """Wait for the GPU, if there is one."""
-    if torch.cuda.is_available():
+    if on_gpu():
         torch.cuda.synchronize()
 
 
 def peak(config_name: str, folder: str, batch: int, side: str) -> float:
     """Give the peak memory, in MB, of two runs of `Pretraining.step` or `.bare`, beyond what was there before.
 
-    Call it in a process of its own: the peak of a process cannot be set back.
+    Call it in a process of its own, where no memory of earlier runs is left to be used again.
     """
     init_default_scope('mmdet3d')  # in a new process the registries are empty still
     function = getattr(Pretraining(config_name, Path(folder), batch), side)
@@ -194,16 +204,8 @@ def option_rows(root: Path, repeats: int) -> list[Row]:
         rows += compare(f'both views in one batch: {what}', joint.step, {'default': default.step}, repeats)
         last = Pretraining(config, root / folder, batch, channels_last=True)
         rows += compare(f'channels last: {what}', last.step, {'default': default.step}, repeats)
-        half = Pretraining(config, root / folder, batch)
-
-        def half_step(half: Pretraining = half) -> None:
-            with torch.autocast('cuda' if on_gpu() else 'cpu', dtype=torch.bfloat16):
-                half.step()
-
-        try:
-            rows += compare(f'bf16: {what}', half_step, {'default': default.step}, repeats)
-        except (RuntimeError, TypeError) as error:
-            rows.append(not_run(f'bf16: {what}', 'default', str(error).splitlines()[0]))
+        half = Pretraining(config, root / folder, batch, amp=True)
+        rows += compare(f'--amp: {what}', half.step, {'default': default.step}, repeats)
     config, folder, batch = KINDS['PointNet']
     compiled, default = (Pretraining(config, root / folder, batch) for _ in range(2))
     compiled.model.train_step = torch.compile(compiled.model.train_step)
