@@ -118,7 +118,7 @@ def tiny_runner(
             num_workers=0,
             dataset=dict(type='RandomPairs', length=length),
             sampler=dict(type='DefaultSampler', shuffle=True),
-            collate_fn=dict(type='pseudo_collate'),
+            collate_fn=dict(type='collate_pairs'),
         ),
         train_cfg=dict(by_epoch=True, max_epochs=epochs),
         optim_wrapper=dict(

@@ -44,7 +44,7 @@ train_dataloader = dict(
     persistent_workers=True,
     drop_last=True,
     sampler=dict(type='PairSampler'),
-    collate_fn=dict(type='pseudo_collate'),
+    collate_fn=dict(type='collate_pairs'),
     dataset=dict(
         type='TemporalPairDataset',
         data_root='{{$KITTI_RAW_ROOT:data/kitti_sim/raw}}',

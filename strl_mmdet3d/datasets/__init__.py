@@ -1,6 +1,7 @@
 """From recordings to pairs of views: the sequence index, the choice of pairs, and the transforms of a view."""
 
 from . import transforms
+from .collate import collate_pairs
 from .pair_selection import draw_neighbour_pair, draw_window_pair, window_around
 from .sampler import PairKey, PairSampler
 from .sequence_index import FrameSequence, SequenceIndexError, read_sequence_index, write_sequence_index
@@ -25,6 +26,7 @@ __all__ = [
     'ShapeDataset',
     'TemporalPairDataset',
     'UnusablePairError',
+    'collate_pairs',
     'draw_neighbour_pair',
     'draw_window_pair',
     'read_sequence_index',

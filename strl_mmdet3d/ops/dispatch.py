@@ -12,6 +12,7 @@ import mmcv._ext
 import mmcv.ops
 import torch
 from mmcv.ops.furthest_point_sample import FurthestPointSampling
+from mmcv.ops.group_points import GroupingOperation
 from mmcv.ops.knn import KNN
 
 from . import ball_query, grouping, interpolate, knn, nms_rotated, points_in_boxes, rotate_iou, sampling, scatter
@@ -24,9 +25,7 @@ COMPILED_FUNCTIONS: dict[str, Callable[..., Any]] = {
     'stack_ball_query_forward': ball_query.stack_ball_query_forward,
     'gather_points_forward': grouping.gather_points_forward,
     'gather_points_backward': grouping.gather_points_backward,
-    'group_points_forward': grouping.group_points_forward,
     'group_points_backward': grouping.group_points_backward,
-    'stack_group_points_forward': grouping.stack_group_points_forward,
     'stack_group_points_backward': grouping.stack_group_points_backward,
     'three_nn_forward': interpolate.three_nn_forward,
     'three_interpolate_forward': interpolate.three_interpolate_forward,
@@ -38,10 +37,11 @@ COMPILED_FUNCTIONS: dict[str, Callable[..., Any]] = {
     'nms_rotated': nms_rotated.nms_rotated,
 }
 
-# Forward methods of mmcv's autograd functions that ask for a CUDA device in Python.
+# Forward methods of mmcv's autograd functions that ask for a CUDA device in Python, or do twice what is needed once.
 FORWARD_METHODS: dict[type[torch.autograd.Function], Callable[..., Any]] = {
     FurthestPointSampling: sampling.furthest_point_sample,
     KNN: knn.knn,
+    GroupingOperation: grouping.group,
 }
 
 # Plain functions of ``mmcv.ops`` that do the same.

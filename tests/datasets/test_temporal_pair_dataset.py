@@ -235,6 +235,7 @@ class TestDeterminism:
                 'batch_size': 2,
                 'num_workers': num_workers,
                 'persistent_workers': num_workers > 0,
+                'collate_fn': {'type': 'collate_pairs'},
             },
             seed=11,
         )

@@ -13,15 +13,15 @@ import numpy as np
 from mmdet3d.registry import DATASETS
 from mmdet3d.structures import DepthPoints, LiDARInstance3DBoxes
 from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import Compose
 from mmengine.hub import get_config
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch.utils.data import DataLoader
 
-from strl_mmdet3d.datasets import FrameSequence, PairKey, PairSampler, write_sequence_index
+from strl_mmdet3d.datasets import FrameSequence, PairKey, PairSampler, collate_pairs, write_sequence_index
 
-from .timing import Row, compare, not_run, threads
+from .timing import Row, compare, judged, not_run, threads
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'strl'
 STOCK = 'mmdet3d::pv_rcnn/pv_rcnn_8xb2-80e_kitti-3d-3class.py'
@@ -175,7 +175,7 @@ def scaling_rows(root: Path, repeats: int) -> list[Row]:
 
     def milliseconds(workers: int) -> float:
         loader = DataLoader(
-            dataset, batch, sampler=PairSampler(dataset, seed=0), num_workers=workers, collate_fn=pseudo_collate
+            dataset, batch, sampler=PairSampler(dataset, seed=0), num_workers=workers, collate_fn=collate_pairs
         )
         batches = iter(loader)
         for _ in range(2 * workers):  # those that were made ahead
@@ -188,5 +188,4 @@ def scaling_rows(root: Path, repeats: int) -> list[Row]:
     milliseconds(cores)
     times = [(milliseconds(cores), milliseconds(1)) for _ in range(repeats)]
     ours, theirs = (float(value) for value in np.median(times, axis=0))
-    goal = f'<= {1 / MIN_SCALING:.2f} x'
-    return [Row(what, 'one worker', ours, theirs, goal=goal, met=ours <= theirs / MIN_SCALING)]
+    return [judged(what, 'one worker', ours, theirs, most=1 / MIN_SCALING)]

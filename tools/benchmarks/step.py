@@ -20,18 +20,18 @@ from train import enable_amp
 
 from strl_mmdet3d.datasets import PairKey
 
-from .data import CONFIGS, dataset_of
+from .data import CONFIGS, dataset_of, pairs_of
 from .peers import LARS, LightlyBYOL, lightly_update_momentum
-from .timing import Row, compare, not_run
+from .timing import Row, compare, interleaved, judged, not_run, threads
 
 BARE = "limit: the trunk's passes alone"
 
 KINDS = {
-    'PointNet': ('pointnet_shapenet_pretrain', 'shapes', 16),
+    'PointNet': ('pointnet_shapenet_pretrain', 'shapes', 48),
     'VoteNet': ('votenet_scannet_pretrain', 'depth', 4),
     'PV-RCNN 3D backbone': ('pvrcnn_kitti_pretrain', 'lidar', 2),
 }
-"""What is pre-trained -> its config, the folder of its data, the batch on a CPU."""
+"""What is pre-trained -> its config, the folder of its data, the batch on a CPU (PointNet's is the config's own)."""
 
 GPU_BATCHES = (32, 64, 128, 256)
 
@@ -159,23 +159,27 @@ def step_rows(root: Path, repeats: int) -> list[Row]:
 def rows_of_batch(name: str, config: str, folder: Path, batch: int, repeats: int) -> list[Row]:
     """Give the rows of one kind of pre-training at one batch."""
     what = f'training step, {name}, batch {batch}'
-    made = Pretraining(config, folder, batch)
-    rows = compare(what, made.step, {BARE: made.bare}, repeats, most=1.03)
-    ours, bare = rows[0].ours, rows[0].theirs
+    made, lightly = Pretraining(config, folder, batch), "lightly's BYOL structure"
+    sides, missing = {'ours': made.step, BARE: made.bare}, []
+    try:
+        sides[lightly] = made.lightly()
+    except ImportError as error:
+        missing = [not_run(what, lightly, error)]
+    # All in turn: a step may take ten seconds, and a machine become slower meanwhile.
+    times = interleaved(sides, repeats)
+    ours, bare = times.pop('ours'), times[BARE]
+    rows = [judged(what, name, ours, theirs, most=1.03 if name == BARE else 1) for name, theirs in times.items()]
+    rows += missing
     rows.append(Row(f'{what}, outside the trunk', 'of the whole', ours - bare, ours))
     rows.append(Row(f'{what}, time a pair', BARE, ours / batch, bare / batch))
-    try:
-        rows += compare(what, made.step, {"lightly's BYOL structure": made.lightly()}, repeats, most=1)
-    except ImportError as error:
-        rows.append(not_run(what, "lightly's BYOL structure", error))
-    sides = []
+    peaks = []
     for side in ('step', 'bare'):
         with multiprocessing.get_context('spawn').Pool(1) as pool:
-            sides.append(pool.apply(peak, (config, str(folder), batch, side)))
+            peaks.append(pool.apply(peak, (config, str(folder), batch, side)))
     # The heads' and the trunk's gradients, and the optimizer's momentum, are made by the first step.
     parameters = 2 * sum(p.nbytes for p in made.model.parameters() if p.requires_grad) / 2**20
-    met = sides[0] <= 1.1 * sides[1] + parameters
-    rows.append(Row(f'{what}, peak memory', BARE, *sides, 'MB', f'<= 1.1 x + {parameters:.0f} MB', met))
+    met = peaks[0] <= 1.1 * peaks[1] + parameters
+    rows.append(Row(f'{what}, peak memory', BARE, *peaks, 'MB', f'<= 1.1 x + {parameters:.0f} MB', met))
     return rows
 
 
@@ -198,20 +202,37 @@ def option_rows(root: Path, repeats: int) -> list[Row]:
     rows = []
     for name, (config, folder, batch) in KINDS.items():
         batch = 2 * batch if on_gpu() else batch
-        default = Pretraining(config, root / folder, batch)
-        what = f'step, {name}, batch {batch}'
-        joint = Pretraining(config, root / folder, batch, type='JointViewsSTRL')
-        rows += compare(f'both views in one batch: {what}', joint.step, {'default': default.step}, repeats)
-        last = Pretraining(config, root / folder, batch, channels_last=True)
-        rows += compare(f'channels last: {what}', last.step, {'default': default.step}, repeats)
-        half = Pretraining(config, root / folder, batch, amp=True)
-        rows += compare(f'--amp: {what}', half.step, {'default': default.step}, repeats)
-    config, folder, batch = KINDS['PointNet']
-    compiled, default = (Pretraining(config, root / folder, batch) for _ in range(2))
-    compiled.model.train_step = torch.compile(compiled.model.train_step)
-    what = f'compile=True: step, PointNet, batch {batch}'
-    rows += compare(what, compiled.step, {'default': default.step}, repeats)
-    return rows
+        made = {
+            option: Pretraining(config, root / folder, batch, **changes)
+            for option, changes in {
+                'default': {},
+                'both views in one batch': dict(type='JointViewsSTRL'),
+                'channels last': dict(channels_last=True),
+                '--amp': dict(amp=True),
+            }.items()
+        }
+        if name == 'PointNet':  # the trunks of detectors are compiled in parts, or not at all: docs/performance.md
+            made['compile=True'] = compiled = Pretraining(config, root / folder, batch)
+            compiled.model.train_step = torch.compile(compiled.model.train_step)
+        times = interleaved({option: each.step for option, each in made.items()}, repeats)
+        default = times.pop('default')
+        rows += [
+            Row(f'{option}: step, {name}, batch {batch}', 'default', time, default) for option, time in times.items()
+        ]
+    return rows + cache_rows(root, repeats)
+
+
+def cache_rows(root: Path, repeats: int) -> list[Row]:
+    """Time the RGB-D pair of frames that are in the cache of decoded ones."""
+    folder = root / 'depth'
+    pipeline = Config.fromfile(CONFIGS / 'votenet_scannet_pretrain.py').train_dataloader.dataset.pipeline
+    pipeline[0].load[0].cache_dir = str(root / 'decoded')
+    with threads(1):
+        cached = pairs_of('votenet_scannet_pretrain', folder, pipeline=pipeline)
+        for _ in range(8):
+            cached()
+        default = pairs_of('votenet_scannet_pretrain', folder)
+        return compare('decoded frames kept: RGB-D pair', cached, {'default': default}, 8 * repeats)
 
 
 def target_rows(repeats: int) -> list[Row]:

@@ -89,18 +89,20 @@ def compare(
         A row for each peer.
     """
     medians = interleaved({'ours': ours, **peers}, repeats)
-    rows = []
-    for name in peers:
-        row = Row(what, name, medians['ours'], medians[name])
-        goals = []
-        if most is not None:
-            goals.append((f'<= {most:g} x', row.ours <= most * row.theirs))
-        if most_ms is not None:
-            goals.append((f'<= {most_ms:g} ms', row.ours <= most_ms))
-        row.goal = ' and '.join(goal for goal, _ in goals)
-        row.met = all(met for _, met in goals) if goals else None
-        rows.append(row)
-    return rows
+    return [judged(what, name, medians['ours'], medians[name], most, most_ms) for name in peers]
+
+
+def judged(
+    what: str, peer: str, ours: float, theirs: float, most: float | None = None, most_ms: float | None = None
+) -> Row:
+    """Make a row of two times, and say whether it meets its goals; see `compare`."""
+    goals = []
+    if most is not None:
+        goals.append((f'<= {most:.3g} x', ours <= most * theirs))
+    if most_ms is not None:
+        goals.append((f'<= {most_ms:g} ms', ours <= most_ms))
+    met = all(reached for _, reached in goals) if goals else None
+    return Row(what, peer, ours, theirs, goal=' and '.join(goal for goal, _ in goals), met=met)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ train_dataloader = dict(
     persistent_workers=True,
     drop_last=True,
     sampler=dict(type='PairSampler'),
-    collate_fn=dict(type='pseudo_collate'),
+    collate_fn=dict(type='collate_pairs'),
     dataset=dict(
         type='TemporalPairDataset',
         data_root='{{$SHAPENET_ROOT:data/shapes_sim}}',

@@ -112,7 +112,6 @@ class MultiView(BaseTransform):
             raise
         for one in packed.values():
             one['data_samples'].set_metainfo(provenance)
-            own_memory(one['inputs'])
         return packed
 
     def _run_stages(self, name: str, local_names: list[str], view: dict, augment: bool) -> dict[str, dict]:
@@ -148,13 +147,6 @@ class MultiView(BaseTransform):
             f'{type(self).__name__}(load={self.load}, augment={self.augment}, pack={self.pack}, '
             f'num_local={self.num_local}, local={self.local})'
         )
-
-
-def own_memory(inputs: dict) -> None:
-    """Copy points that are a small part of their memory, all of which a worker would send to the training process."""
-    points = inputs['points']
-    if points.untyped_storage().nbytes() > 2 * points.nbytes:
-        inputs['points'] = points.clone()
 
 
 def _path(view: dict) -> str:

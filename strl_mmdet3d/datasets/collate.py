@@ -1,0 +1,67 @@
+"""From the pairs of a batch to one dict of lists, which a worker hands over in few pieces of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import FUNCTIONS
+from torch import Tensor
+from torch.utils.data import get_worker_info
+
+
+@FUNCTIONS.register_module()
+def collate_pairs(pairs: Sequence[dict]) -> dict[str, Any]:
+    """Make a batch of pairs, as mmengine's ``pseudo_collate`` does.
+
+    A worker hands over each tensor by a file descriptor of its own, which costs the training process about a quarter of
+    a millisecond (measured). So it puts the clouds of each view into one shared tensor first. What the training process
+    gets is the same: lists of clouds.
+
+    Args:
+        pairs: B of what `MultiView` makes.
+
+    Returns:
+        ``{'view_1': packed, 'view_2': packed}`` and the local views, if any, where packed is
+        ``{'inputs': {'points': B x (N_i, C)}, 'data_samples': B x Det3DDataSample}``.
+    """
+    batch = pseudo_collate(pairs)
+    if get_worker_info() is not None:
+        for view in batch.values():
+            view['inputs']['points'] = CloudsToSend(view['inputs']['points'])
+    return batch
+
+
+class CloudsToSend:
+    """Clouds in one piece of shared memory. Once sent, they are a list again.
+
+    Args:
+        clouds: B x (N_i, C), of one dtype.
+    """
+
+    def __init__(self, clouds: Sequence[Tensor]) -> None:
+        self.sizes = [len(cloud) for cloud in clouds]
+        first = clouds[0]
+        # As torch's own default_collate does: sharing an existing tensor would copy it once more.
+        storage = first._typed_storage()._new_shared(sum(cloud.numel() for cloud in clouds), device=first.device)
+        out = first.new(storage).resize_(sum(self.sizes), *first.shape[1:])
+        self.joint = torch.cat(list(clouds), out=out)
+
+    def __reduce__(self) -> tuple:
+        """Send one tensor, and have it split where it arrives."""
+        return split_clouds, (self.joint, self.sizes)
+
+
+def split_clouds(joint: Tensor, sizes: list[int]) -> list[Tensor]:
+    """Give back the clouds that were put into one tensor.
+
+    Args:
+        joint: (N_1 + ... + N_B, C).
+        sizes: N_1 to N_B.
+
+    Returns:
+        B x (N_i, C), which share the memory of `joint`.
+    """
+    return list(joint.split(sizes))
