@@ -21,6 +21,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')  # as tools/train.py does
+
 import torch
 from benchmarks.data import pair_rows, scaling_rows
 from benchmarks.index import index_rows

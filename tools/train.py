@@ -14,6 +14,10 @@ import pickle
 import sys
 from pathlib import Path
 
+# Before torch is imported, which reads it then: its large tensors on a CPU in pages of 2 MB, where Linux offers them. A
+# step of VoteNet takes two thirds of the time (measured, docs/performance.md), since less is lost to page faults.
+os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
+
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner, find_latest_checkpoint

@@ -18,8 +18,9 @@ def _gather(start: int, stop: int, features: np.ndarray, idx: np.ndarray, out: n
     num_channels = features.shape[1]
     for row in range(start, stop):
         b, c = row // num_channels, row % num_channels
-        for s in range(idx.shape[1]):
-            out[b, c, s] = features[b, c, idx[b, s]]
+        source, places, target = features[b, c], idx[b], out[b, c]
+        for s in range(places.shape[0]):
+            target[s] = source[places[s]]
 
 
 @njit(nogil=True, cache=True)
@@ -28,8 +29,9 @@ def _scatter_add(start: int, stop: int, grad_out: np.ndarray, idx: np.ndarray, g
     num_channels = grad_features.shape[1]
     for row in range(start, stop):
         b, c = row // num_channels, row % num_channels
-        for s in range(idx.shape[1]):
-            grad_features[b, c, idx[b, s]] += grad_out[b, c, s]
+        source, places, target = grad_out[b, c], idx[b], grad_features[b, c]
+        for s in range(places.shape[0]):
+            target[places[s]] += source[s]
 
 
 @njit(nogil=True, cache=True)
@@ -72,23 +74,27 @@ def _stack_scatter_add(
                     grad_features[first[m] + idx[m, s], c] += grad_out[m, c, s]
 
 
+def _places(idx_tensor: Tensor) -> np.ndarray:
+    """Indices (B, ...) as unsigned ones (B, S), which numba does not look at for negative ones: twice as fast."""
+    idx = read_array(idx_tensor)
+    return idx.view(f'u{idx.itemsize}').reshape(len(idx), -1)
+
+
 def _group(features_tensor: Tensor, idx_tensor: Tensor, out_tensor: Tensor) -> None:
     """Gather features (B, C, N) by indices (B, ...) into (B, C, ...)."""
     batch_size, num_channels, num_points = features_tensor.shape
     check_indices(idx_tensor, num_points)
-    idx = read_array(idx_tensor).reshape(batch_size, -1)
     with write_array(out_tensor) as out:
         flat = out.reshape(batch_size, num_channels, -1)
-        run_over_rows(_gather, batch_size * num_channels, read_array(features_tensor), idx, flat)
+        run_over_rows(_gather, batch_size * num_channels, read_array(features_tensor), _places(idx_tensor), flat)
 
 
 def _group_backward(grad_out_tensor: Tensor, idx_tensor: Tensor, grad_features_tensor: Tensor) -> None:
     """Add gradients (B, C, ...) to the features (B, C, N) that they came from."""
     batch_size, num_channels, _ = grad_features_tensor.shape
-    idx = read_array(idx_tensor).reshape(batch_size, -1)
     grad_out = read_array(grad_out_tensor).reshape(batch_size, num_channels, -1)
     with write_array(grad_features_tensor) as grad_features:
-        run_over_rows(_scatter_add, batch_size * num_channels, grad_out, idx, grad_features)
+        run_over_rows(_scatter_add, batch_size * num_channels, grad_out, _places(idx_tensor), grad_features)
 
 
 def gather_points_forward(

@@ -19,6 +19,7 @@ from torch.profiler import ProfilerActivity
 from train import enable_amp
 
 from strl_mmdet3d.datasets import PairKey
+from strl_mmdet3d.models.strl import byol_loss
 
 from .data import CONFIGS, dataset_of, pairs_of
 from .peers import LARS, LightlyBYOL, lightly_update_momentum
@@ -92,6 +93,17 @@ class Pretraining:
             with torch.no_grad():
                 trunk(view)
         trunk.zero_grad(set_to_none=True)
+        synchronize()
+
+    def heads(self) -> None:
+        """Make the heads' passes, which the method adds to the trunk's: the loss and its gradient, of vectors."""
+        clouds, width = len(self.views['view_1']['points']), self.config.model.projector.in_channels
+        for _ in self.views:
+            vectors = torch.randn(clouds, width, device=self.device, requires_grad=True)
+            with torch.no_grad():
+                projections = self.model.target_projector(vectors)
+            byol_loss(self.model.predictor(self.model.online_projector(vectors)), projections).backward()
+        self.model.zero_grad(set_to_none=True)
         synchronize()
 
     def lightly(self) -> Callable[[], None]:
@@ -171,6 +183,9 @@ def rows_of_batch(name: str, config: str, folder: Path, batch: int, repeats: int
     rows = [judged(what, name, ours, theirs, most=1.03 if name == BARE else 1) for name, theirs in times.items()]
     rows += missing
     rows.append(Row(f'{what}, outside the trunk', 'of the whole', ours - bare, ours))
+    rows.append(
+        Row(f'{what}, passes of the heads', 'of the whole', interleaved(dict(heads=made.heads), 5)['heads'], ours)
+    )
     rows.append(Row(f'{what}, time a pair', BARE, ours / batch, bare / batch))
     peaks = []
     for side in ('step', 'bare'):
