@@ -67,7 +67,8 @@ class _LinearMax(Function):
         where = torch.empty(best.shape, dtype=torch.int32)
         for start in range(0, len(points), CLOUDS_AT_A_TIME):
             some = slice(start, start + CLOUDS_AT_A_TIME)
-            values = points[some] @ weight.T
+            with torch.autocast('cpu', enabled=False):
+                values = points[some] @ weight.T
             run_over_rows(_max_over_points, len(values), values.numpy(), best[some].numpy(), where[some].numpy())
         ctx.save_for_backward(points, weight, where)
         return best

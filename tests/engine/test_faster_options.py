@@ -9,6 +9,7 @@ from mmengine.registry import OPTIM_WRAPPERS
 from tiny import pair_batch, tiny_runner, tiny_strl
 
 from strl_mmdet3d.engine.hooks import ChannelsLastHook
+from strl_mmdet3d.engine.hooks.channels_last_hook import put_channels_last
 
 
 @pytest.fixture
@@ -54,6 +55,24 @@ def shape_batch(size, points):
     }
 
 
+@pytest.mark.parametrize(
+    'backbone',
+    [dict(type='PointNet', channels=(8, 16)), dict(type='DGCNN', channels=(8, 8), out_channels=8, k=5)],
+    ids=lambda backbone: backbone['type'],
+)
+def test_shapes_train_in_bfloat16(backbone):
+    config = tiny_pointnet_strl()
+    config['encoder']['detector']['backbone'] = backbone
+    model, views = MODELS.build(config), shape_batch(8, points=64)
+    model.init_weights()
+    (loss, gradient), (half_loss, half_gradient) = (
+        one_step(model.train(), views, wrapper) for wrapper in ('OptimWrapper', 'BFloat16OptimWrapper')
+    )
+    assert half_loss == pytest.approx(loss, rel=0.05)
+    assert half_loss != loss
+    assert torch.cosine_similarity(half_gradient, gradient, dim=0) > 0.8
+
+
 def test_bfloat16_changes_the_loss_by_its_rounding(model):
     """With the wrapper of `--amp` on a CPU."""
     loss, gradient = one_step(model)
@@ -74,6 +93,32 @@ def test_channels_last_changes_nothing_but_rounding(model, tmp_path):
     last_loss, last_gradient = one_step(model)
     assert last_loss == pytest.approx(loss, rel=1e-5)
     torch.testing.assert_close(last_gradient, gradient, rtol=1e-3, atol=1e-5)
+
+
+def test_convolutions_of_single_points_keep_their_order():
+    """mmcv's three_interpolate takes the features of PointNet++ in their usual order only."""
+    model = MODELS.build(
+        dict(
+            type='PointNet2SASSG',
+            in_channels=3,
+            num_points=(8, 4),
+            radius=(0.5, 1.0),
+            num_samples=(4, 4),
+            sa_channels=((8, 8), (8, 16)),
+            fp_channels=((16, 16),),
+        )
+    )
+    points = torch.rand(2, 32, 3)
+    before = model.eval()(points)['fp_features'][-1]
+    assert put_channels_last(model) == 0
+    assert torch.equal(model(points)['fp_features'][-1], before)
+
+
+def test_a_model_without_images_is_refused(tmp_path):
+    runner = tiny_runner(tmp_path)
+    runner.model = MODELS.build(tiny_pointnet_strl())
+    with pytest.raises(ValueError, match='no convolutions over images'):
+        ChannelsLastHook().before_train(runner)
 
 
 def test_a_runner_trains_with_channels_last(tmp_path):

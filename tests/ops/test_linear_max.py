@@ -69,6 +69,14 @@ def test_bfloat16_is_computed_in_float32_and_gets_its_gradient_in_bfloat16():
     assert (narrow.grad.dtype, weight.grad.dtype) == (torch.bfloat16, torch.float32)
 
 
+def test_autocast_does_not_reach_it():
+    features, weight, _ = inputs(2, 5, 4, 6)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        inside = linear_max(features, weight)
+    assert inside.dtype == torch.float32
+    torch.testing.assert_close(inside, linear_max(features, weight))
+
+
 def test_there_is_no_second_derivative():
     features, weight, _ = inputs(2, 5, 4, 6)
     (grad,) = torch.autograd.grad(linear_max(features, weight).square().sum(), features, create_graph=True)

@@ -19,6 +19,7 @@ from torch.profiler import ProfilerActivity
 from train import enable_amp
 
 from strl_mmdet3d.datasets import PairKey
+from strl_mmdet3d.engine.hooks.channels_last_hook import put_channels_last
 from strl_mmdet3d.models.strl import byol_loss
 
 from .data import CONFIGS, dataset_of, pairs_of
@@ -72,7 +73,7 @@ class Pretraining:
         self.device = 'cuda' if on_gpu() else 'cpu'
         self.model = MODELS.build(dict(config.model, **changes)).to(self.device).train()
         if channels_last:
-            self.model.to(memory_format=torch.channels_last)
+            put_channels_last(self.model)
         # Both sides start behind the preprocessor, which is the detector's own.
         self.views = views = self.model.data_preprocessor(self.data, True)
         self.model.data_preprocessor.forward = lambda data, training: views
@@ -222,7 +223,6 @@ def option_rows(root: Path, repeats: int) -> list[Row]:
             for option, changes in {
                 'default': {},
                 'both views in one batch': dict(type='JointViewsSTRL'),
-                'channels last': dict(channels_last=True),
                 '--amp': dict(amp=True),
             }.items()
         }
@@ -234,7 +234,15 @@ def option_rows(root: Path, repeats: int) -> list[Row]:
         rows += [
             Row(f'{option}: step, {name}, batch {batch}', 'default', time, default) for option, time in times.items()
         ]
-    return rows + cache_rows(root, repeats)
+    return rows + channels_last_rows(root, repeats) + cache_rows(root, repeats)
+
+
+def channels_last_rows(root: Path, repeats: int) -> list[Row]:
+    """Time a step of PointPillars, which has images of its pillars, with and without their channels last."""
+    config, batch = 'pointpillars_kitti_pretrain', 2
+    default, last = (Pretraining(config, root / 'lidar', batch, channels_last=each) for each in (False, True))
+    what = f'channels last: step, PointPillars, batch {batch}'
+    return compare(what, last.step, {'default': default.step}, repeats)
 
 
 def cache_rows(root: Path, repeats: int) -> list[Row]:
