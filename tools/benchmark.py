@@ -18,6 +18,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from benchmarks.data import pair_rows, scaling_rows
 from benchmarks.index import index_rows
 from benchmarks.kernels import kernel_rows
 from benchmarks.step import on_gpu, optimizer_rows, option_rows, profile, step_rows, target_rows
-from benchmarks.timing import Row
+from benchmarks.timing import Row, kept_memory
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from rich.console import Console
@@ -48,6 +49,8 @@ PARTS: dict[str, Callable[[Path, int], list[Row]]] = {
 }
 NEEDS_PAIRS = {'workers', 'steps', 'options'}
 """Parts that use the data which 'pairs' writes."""
+KEEP_MEMORY = {'steps', 'options', 'target', 'optimizer', 'kernels'}
+"""Parts of large tensors, whose paging in would blur what is compared."""
 
 
 def machine() -> dict[str, str | int]:
@@ -99,7 +102,8 @@ def main(argv: list[str] | None = None) -> list[Row]:
             parts = ['pairs', *parts]
         for part in sorted(parts, key=list(PARTS).index):
             print(f'{part} ...', file=sys.stderr)
-            rows += PARTS[part](Path(folder), args.repeats)
+            with kept_memory() if part in KEEP_MEMORY else nullcontext():
+                rows += PARTS[part](Path(folder), args.repeats)
             if args.out:  # what there is, should a later part be stopped
                 write(rows, args.out)
         if args.profile:
