@@ -87,12 +87,13 @@ class Pretraining:
         synchronize()
 
     def bare(self) -> None:
-        """Make the bare trunk's passes: two forward and backward, and two forward without gradient."""
+        """Make the bare trunk's passes in a step's order: two forward without gradient, two forward and backward."""
         trunk = self.model.online_encoder
+        with torch.no_grad():
+            for view in self.views.values():
+                self.model.target_encoder(view)
         for view in self.views.values():
             trunk(view).sum().backward()
-            with torch.no_grad():
-                trunk(view)
         trunk.zero_grad(set_to_none=True)
         synchronize()
 

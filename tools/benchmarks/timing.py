@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ def not_run(what: str, peer: str, why: object) -> Row:
 
 
 def interleaved(functions: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Time functions in turn, after one warm-up of each.
+    """Time functions in turn, another one first each time, after one warm-up of each.
 
     Args:
         functions: By their names.
@@ -62,11 +63,13 @@ def interleaved(functions: Mapping[str, Callable[[], object]], repeats: int) -> 
     for function in functions.values():
         function()
     times: dict[str, list[float]] = {name: [] for name in functions}
+    names = deque(functions)
     for _ in range(repeats):
-        for name, function in functions.items():
+        for name in names:
             start = time.perf_counter()
-            function()
+            functions[name]()
             times[name].append(1e3 * (time.perf_counter() - start))
+        names.rotate()
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -123,8 +126,8 @@ def threads(number: int) -> Iterator[None]:
 def kept_memory() -> Iterator[None]:
     """Have glibc keep what is freed, so that large tensors are not paged in anew each time.
 
-    Paging in takes a third of a step on a virtual machine, and up to twice that from one step to the next: more than what
-    is compared differs by. Elsewhere than with glibc nothing is changed. Processes that are started inside do without.
+    Paging in takes a third of a step on a virtual machine, and up to twice that from one step to the next: more than
+    what is compared differs by. Elsewhere than with glibc nothing is changed. Processes started inside do without.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
