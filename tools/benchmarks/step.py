@@ -185,9 +185,8 @@ def rows_of_batch(name: str, config: str, folder: Path, batch: int, repeats: int
     rows = [judged(what, name, ours, theirs, most=1.03 if name == BARE else 1) for name, theirs in times.items()]
     rows += missing
     rows.append(Row(f'{what}, outside the trunk', 'of the whole', ours - bare, ours))
-    rows.append(
-        Row(f'{what}, passes of the heads', 'of the whole', interleaved(dict(heads=made.heads), 5)['heads'], ours)
-    )
+    heads = interleaved(dict(heads=made.heads), repeats)['heads']
+    rows.append(Row(f'{what}, passes of the heads', 'of the whole', heads, ours))
     rows.append(Row(f'{what}, time a pair', BARE, ours / batch, bare / batch))
     peaks = []
     for side in ('step', 'bare'):
