@@ -15,7 +15,7 @@ from mmengine.hub import get_config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 
 from strl_mmdet3d.datasets import FrameSequence, write_sequence_index
-from strl_mmdet3d.engine.export import export_encoder, save_exported, verify_export
+from strl_mmdet3d.export import export_encoder, save_exported, verify_export
 
 PRETRAINING = sorted(Path('configs/strl').glob('*.py'))
 DOWNSTREAM = sorted(Path('configs/downstream').glob('*.py'))

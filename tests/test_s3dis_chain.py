@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.runner import Runner
 
-from strl_mmdet3d.engine.export import ExportError, export_encoder, save_exported
+from strl_mmdet3d.export import ExportError, export_encoder, save_exported
 
 SCRATCH, FROM_STRL = 'configs/downstream/dgcnn_s3dis_scratch.py', 'configs/downstream/dgcnn_s3dis_from_strl.py'
 

@@ -13,8 +13,8 @@ import sys
 
 from mmengine.hub import get_config
 
-from strl_mmdet3d.engine.authors_checkpoint import ENCODERS, convert_authors_checkpoint, read_authors_checkpoint
-from strl_mmdet3d.engine.export import ExportError, save_exported, verify_export
+from strl_mmdet3d.export import ExportError, save_exported, verify_export
+from strl_mmdet3d.export.authors_checkpoint import ENCODERS, convert_authors_checkpoint, read_authors_checkpoint
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mmengine.hub import get_config
 
-from strl_mmdet3d.engine.export import ExportError, export_encoder, read_checkpoint, save_exported, verify_export
+from strl_mmdet3d.export import ExportError, export_encoder, read_checkpoint, save_exported, verify_export
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

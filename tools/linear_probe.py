@@ -35,13 +35,13 @@ from rich.console import Console
 from rich.table import Table
 
 from strl_mmdet3d.datasets import SequenceIndexError, UnusablePairError
-from strl_mmdet3d.engine.export import ExportError
 from strl_mmdet3d.evaluation.calibration import calibrate_batchnorm
 from strl_mmdet3d.evaluation.features import LabelledClouds, collect_features, read_clouds, shuffled_batches_of
 from strl_mmdet3d.evaluation.handcrafted import handcrafted_features
 from strl_mmdet3d.evaluation.linear_probe import fit_standardised_svm
 from strl_mmdet3d.evaluation.probe_suite import Part, Scores, large_classes, run_probes
 from strl_mmdet3d.evaluation.probed_encoders import pretrained_encoder, random_encoder
+from strl_mmdet3d.export import ExportError
 from strl_mmdet3d.models.encoder import DetectorEncoder
 
 CALIBRATED, UNCALIBRATED, HANDCRAFTED = 'random, calibrated BN', 'random, as initialised', 'hand-crafted'

@@ -17,16 +17,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import track
-
-from strl_mmdet3d.datasets.preparation.sunrgbd import (
+from dataset_converters.sunrgbd import (
     SPLITS,
     SunRgbdError,
     convert_scenes,
     read_scenes,
     written_whole,
 )
+from rich.console import Console
+from rich.progress import track
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

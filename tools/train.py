@@ -26,10 +26,10 @@ from strl_mmdet3d.datasets import SequenceIndexError, UnusablePairError
 
 # Importing the package checks the versions; and --resume needs its allow-list, whatever the config imports.
 from strl_mmdet3d.engine.distributed import leave_ranks, use_ranks_without_gpu
-from strl_mmdet3d.engine.export import ExportError
 from strl_mmdet3d.engine.hooks import CollapseError, UnusableFramesError
 from strl_mmdet3d.engine.pretrain_loop import ResumeError
 from strl_mmdet3d.engine.work_dir import WorkDirError, prepare_work_dir
+from strl_mmdet3d.export import ExportError
 
 # Errors whose message says all: what is wrong with which file, and what to do.
 TOLD = (

@@ -2,14 +2,16 @@
 
 from . import transforms
 from .collate import collate_pairs
+from .pair_key import PairKey
 from .pair_selection import draw_neighbour_pair, draw_window_pair, window_around
-from .sampler import PairKey, PairSampler
+from .readers.frame_file import CorruptFrameError, UnusablePairError
+from .sampler import PairSampler
 from .sequence_index import FrameSequence, SequenceIndexError, read_sequence_index, write_sequence_index
 from .shape_dataset import ShapeDataset
 from .temporal_pair_dataset import TemporalPairDataset
 from .transforms.load_depth import LoadDepthFrame
+from .transforms.load_frame import LoadFrame
 from .transforms.load_shape import LoadShape
-from .transforms.loading import CorruptFrameError, LoadFrame, UnusablePairError
 from .transforms.views import EmptyViewError, MultiView
 
 __all__ = [

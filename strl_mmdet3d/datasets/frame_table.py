@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from .npy_header import read_npy_header
+from ..atomic_write import written_whole
+from .readers.npy_header import read_npy_header
 from .sequence_index import (
     FrameSequence,
     SequenceIndexError,
     check_metainfo,
     leaves_root,
     read_sequence_index,
-    written_in_one_piece,
 )
 
 MIN_FRAMES_FOR_FILE = 200_000  # of fewer the JSON is parsed in a quarter of a second
@@ -125,7 +125,7 @@ def write_frame_table(index: str | Path, metainfo: dict[str, Any], sequences: li
         path.unlink(missing_ok=True)  # of a larger index before
         return
     about = np.frombuffer(json.dumps(metainfo).encode(), np.uint8)
-    with written_in_one_piece(path) as file:
+    with written_whole(path) as part, part.open('wb') as file:
         np.savez(file, made_for=_identity(index), metainfo=about, **as_arrays(sequences))
 
 

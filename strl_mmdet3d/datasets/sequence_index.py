@@ -16,15 +16,16 @@ only shapes have it. Nothing in it names the machine it was made on.
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
+
+from ..atomic_write import written_whole
+from ..errors import StrlError
 
 FORMAT_VERSION = 1
 RIGID_TOLERANCE = 1e-3  # of the entries of R R^T; published poses are given to six digits or so
@@ -38,7 +39,7 @@ MAX_PIXELS = 1e5  # of a focal length or an image's centre: no depth camera has 
 MAX_TRANSLATION = 1e8  # metres, of a pose: coordinates that count from the centre of the earth are below 1e7
 
 
-class SequenceIndexError(ValueError):
+class SequenceIndexError(StrlError, ValueError):
     """A sequence index, or the data it is made from, that cannot be used. The message names the file and the remedy."""
 
 
@@ -259,35 +260,11 @@ def write_sequence_index(path: str | Path, metainfo: dict[str, Any], sequences: 
         'num_sequences_with_poses': sum(sequence.poses is not None for sequence in sequences),
     }
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_in_one_piece(path) as file:
+    with written_whole(path) as part, part.open('wb') as file:
         file.write(f'{{"metainfo": {json.dumps(metainfo)},\n"data_list": [\n'.encode())
         for i, sequence in enumerate(sequences):
             file.write(((',\n' if i else '') + sequence.to_json()).encode())
         file.write(b'\n]}\n')
-
-
-@contextmanager
-def written_in_one_piece(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to write, which takes the place of the one of its name when all is on the disk, or not at all.
-
-    Args:
-        path: The file.
-
-    Yields:
-        What to write into.
-    """
-    # In the same folder, since a replacement is atomic only within a file system.
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        with temporary.open('wb') as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_sequence_index(path: str | Path) -> tuple[dict[str, Any], list[FrameSequence]]:

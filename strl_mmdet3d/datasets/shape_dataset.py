@@ -9,8 +9,8 @@ from mmdet3d.registry import DATASETS
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import join_path
 
+from .readers.shape_archive import read_archives
 from .sequence_index import SequenceIndexError, read_sequence_index
-from .transforms.load_shape import read_archives
 
 
 @DATASETS.register_module()

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
 from mmdet3d.registry import DATASETS
-from mmengine.dataset import Compose
+from mmengine.dataset import BaseDataset, Compose
 from mmengine.fileio import exists, join_path
 from mmengine.logging import print_log
-from mmengine.utils import is_abs
 from torch.utils.data import Dataset
 
 from ..generators import seeded
-from .frame_table import read_frame_table
+from .frame_table import FrameTable, read_frame_table
+from .pair_key import PairKey, wrapped_datasets
 from .pair_selection import draw_neighbour_pair, draw_window_pair
-from .sampler import PairKey
+from .range_of_filters import with_range
+from .readers.frame_file import UnusablePairError
+from .readers.shape_archive import read_archives, split_shape_path
 from .sequence_index import SequenceIndexError
-from .transforms.load_shape import read_archives, split_shape_path
-from .transforms.loading import UnusablePairError
 from .transforms.views import VIEWS
 
 NUM_PROBED_FRAMES = 3
@@ -31,18 +32,18 @@ CAMERA_TO_DEPTH = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 
 
 
 @DATASETS.register_module()
-class TemporalPairDataset(Dataset):
+class TemporalPairDataset(BaseDataset):
     """Pairs of frames from the sequences of a sequence index, one item per key frame.
 
     Item i draws two different frames of the sliding window of key frames around key frame i, as in the STRL paper, and
-    runs the pipeline on the pair. Each key frame of the index is an item, so an epoch is as long whatever the window.
-    The ``mode`` takes the method's two parts, time and space, apart:
+    runs the pipeline on the pair. Each key frame of the index is an item, so an epoch has the same length whatever the
+    window. The ``mode`` separates the two parts of the method, time and space:
 
     ==========  =====================================  ==============================
     mode        frames                                 ``augment`` of the pipeline
     ==========  =====================================  ==============================
     'both'      two frames, by ``selection``           runs on each view
-    'temporal'  two frames, by ``selection``           is left out
+    'temporal'  two frames, by ``selection``           is skipped
     'spatial'   key frame i twice                      runs on each view
     ==========  =====================================  ==============================
 
@@ -50,6 +51,10 @@ class TemporalPairDataset(Dataset):
     transforms draw from, are seeded by these for each pair and put back afterwards. So a run does not depend on the
     number of workers. Train with ``sampler=dict(type='PairSampler')``, which gives the three as a :class:`PairKey`. A
     plain index stands for ``PairKey(seed=0, epoch=0, index)``.
+
+    It is an mmengine data set: mmengine's and torch's ``ConcatDataset``, ``RepeatDataset``, ``Subset`` and
+    ``get_subset`` take it. The randomness of an item there comes from seed, epoch and its place in the whole, so a
+    repeated item is another pair.
 
     A pair whose data cannot be used (a frame that is missing or damaged, a view left without points) is replaced by the
     pair of another key frame, drawn by the same generators. Each replacement is logged as a warning with the file and
@@ -60,42 +65,57 @@ class TemporalPairDataset(Dataset):
         ann_file (str): The sequence index, made by ``tools/create_sequence_index.py``; relative to ``data_root``,
             unless absolute.
         data_root (str): The folder that the index was made for (its ``--root``).
-        pipeline (Sequence[dict | Callable]): Transforms of a pair, in general one :class:`MultiView`. They get
-            ``augment`` (bool), and ``view_1`` and ``view_2`` with ``sample_idx``, ``sequence_id``, ``frame_path``
-            (relative to the root), ``frame_index`` (in its sequence), ``num_redraws`` and ``skipped``. Of lidar scans
-            and shapes a view has ``lidar_points`` (dict with ``lidar_path``), ``lidar_path`` and, with ``align_poses``,
-            ``lidar2view_1``; of depth images, those of an index with intrinsics, ``depth_frame`` (dict with
-            ``depth_path``, ``intrinsics`` and ``camera2view``).
+        pipeline (dict | Sequence[dict | Callable]): Transforms of a pair, in general one :class:`MultiView`; a dict is
+            the only transform, and a child config can change parts of it. They get ``augment`` (bool), and ``view_1``
+            and ``view_2`` with ``sample_idx``, ``sequence_id``, ``frame_path`` (relative to the root), ``frame_index``
+            (in its sequence), ``num_redraws`` and ``skipped``. A view of lidar scans or shapes has ``lidar_points``
+            (dict with ``lidar_path``), ``lidar_path`` and, with ``align_poses``, ``lidar2view_1``; a view of depth
+            images, those of an index with intrinsics, has ``depth_frame`` (dict with ``depth_path``, ``intrinsics`` and
+            ``camera2view``).
         mode (str): 'both', 'temporal' or 'spatial'. Defaults to 'both'.
         selection (str): How two frames are chosen. 'window': two different ones of the sliding window, as in the paper.
             'neighbour': key frame i, and the one before it, the one after it, or itself, as in the released code.
             Defaults to 'window'.
-        window (int): Length of the sliding window in key frames, at least 2. A shorter sequence is one window, but
-            one sequence at least must be as long. Defaults to 5, since the paper gives no number.
+        window (int): Length of the sliding window in key frames, at least 2. A shorter sequence is one window, but one
+            sequence at least must be as long. Defaults to 5, since the paper gives no number.
         align_poses (bool): Whether to put both frames into the same axes, by the poses of the index: lidar scans into
             the lidar axes of view 1's frame; depth frames, as in the paper, into the world's axes with the camera's
-            centre of view 1's frame as the origin. Without it each frame is in axes of its own: those of its lidar, or
-            x to the right of its camera, y forward and z up. Defaults to False.
+            centre of view 1's frame as the origin. Without it each frame has its own axes: its lidar's, or x to the
+            right of its camera, y forward and z up. Defaults to False.
         max_refetch (int): How many pairs in a row may be replaced before the last one's error is raised. Defaults
             to 10.
+        point_cloud_range (Sequence[float], optional): (x_min, y_min, z_min, x_max, y_max, z_max) in metres, in the axes
+            of the points: the range of every ``PointsRangeFilter`` in the pipeline. `PretrainLoop` compares it with the
+            detector's. Defaults to None.
+        **kwargs (dict): ``metainfo``, ``indices``, ``test_mode`` and ``lazy_init`` of mmengine's ``BaseDataset``.
+
+    Attributes:
+        index_metainfo (dict): The metainfo of the sequence index.
 
     Raises:
         SequenceIndexError: If the index cannot be used, its frames are not below ``data_root``, a pose is missing, some
             sequences have intrinsics and others have none, or no sequence is long enough.
         CorruptFrameError: If the index is one of shapes, and an archive cannot be read.
+        ConfigError: If a range filter has no range, or another one than ``point_cloud_range``.
         ValueError: If an argument is out of its range.
     """
+
+    index_metainfo: dict[str, Any]
 
     def __init__(
         self,
         ann_file: str,
         data_root: str = '',
-        pipeline: Sequence[dict | Callable] = (),
+        pipeline: dict | Sequence[dict | Callable] = (),
         mode: Literal['both', 'temporal', 'spatial'] = 'both',
         selection: Literal['window', 'neighbour'] = 'window',
         window: int = 5,
         align_poses: bool = False,
         max_refetch: int = 10,
+        point_cloud_range: Sequence[float] | None = None,
+        indices: int | Sequence[int] | None = None,
+        lazy_init: bool = False,
+        **kwargs: Any,
     ) -> None:
         if mode not in ('both', 'temporal', 'spatial'):
             raise ValueError(f"mode must be 'both', 'temporal' or 'spatial', got {mode!r}")
@@ -107,26 +127,50 @@ class TemporalPairDataset(Dataset):
             )
         if max_refetch < 0:
             raise ValueError(f'max_refetch must not be negative, got {max_refetch}')
-        # As in mmengine's BaseDataset.
-        self.ann_file = ann_file if is_abs(ann_file) or not data_root else join_path(data_root, ann_file)
-        self.data_root = data_root
+        super().__init__(
+            ann_file=ann_file,
+            data_root=data_root,
+            data_prefix={},
+            max_refetch=max_refetch,
+            lazy_init=True,
+            **kwargs,
+        )
         self.mode = mode
         self.selection = selection
         self.window = window
         self.align_poses = align_poses
-        self.max_refetch = max_refetch
-        self.pipeline = Compose(pipeline)
+        self.point_cloud_range = point_cloud_range
+        transforms = [pipeline] if isinstance(pipeline, dict) else pipeline
+        self.pipeline = Compose(with_range(transforms, point_cloud_range))
+        self._table: FrameTable | None = None
+        self._subset: np.ndarray | None = None
+        self._asked_for = indices
         self._warned_of_plain_index = False
+        if not lazy_init:
+            self.full_init()
 
-        self.metainfo, self._table = read_frame_table(self.ann_file)
+    def full_init(self) -> None:
+        """Open the index, unless it is open already."""
+        if self._table is not None:
+            return
+        self.index_metainfo, self._table = read_frame_table(self.ann_file)
         self._choose_sequences()
         self._check_columns()
         self._check_root()
-        read_archives((self._table.frame(sequence, 0) for sequence in self._sequences.tolist()), data_root)
+        read_archives((self._table.frame(sequence, 0) for sequence in self._sequences.tolist()), self.data_root)
+        if self._asked_for is not None:
+            self.get_subset_(self._asked_for)
+
+    @property
+    def table(self) -> FrameTable:
+        """The frames of the index."""
+        self.full_init()
+        assert self._table is not None
+        return self._table
 
     def _choose_sequences(self) -> None:
         """Leave out the sequences that hold no two frames, where two are needed, and say how many there are."""
-        lengths = np.diff(self._table.starts)
+        lengths = np.diff(self.table.starts)
         self._sequences = np.flatnonzero(lengths > (self.mode != 'spatial'))
         # Item i is of sequence _sequences[s], where i lies from _items[s] up to _items[s + 1].
         self._items = np.concatenate([[0], np.cumsum(lengths[self._sequences])])
@@ -134,7 +178,7 @@ class TemporalPairDataset(Dataset):
             return
         if not len(self._sequences):
             raise SequenceIndexError(
-                f'{self.ann_file}: every sequence has one key frame only, {self._table.sequence_id(0)!r} the first, '
+                f'{self.ann_file}: every sequence has one key frame only, {self.table.sequence_id(0)!r} the first, '
                 f'and mode={self.mode!r} pairs two. Make the index with a smaller --key-frame-every, or set '
                 "mode='spatial'"
             )
@@ -150,7 +194,7 @@ class TemporalPairDataset(Dataset):
             num_short = int((lengths < self.window).sum())
             if num_short == len(lengths):
                 longest = int(lengths.argmax())
-                name = self._table.sequence_id(int(self._sequences[longest]))
+                name = self.table.sequence_id(int(self._sequences[longest]))
                 raise SequenceIndexError(
                     f'{self.ann_file}: no sequence is as long as the window of {self.window} key frames; the longest, '
                     f'{name!r}, has {lengths[longest]}. Set window={lengths[longest]} or less, or make the index with '
@@ -166,18 +210,18 @@ class TemporalPairDataset(Dataset):
 
     def _check_columns(self) -> None:
         """Check that the sequences have what pairs are made of."""
-        firsts = self._table.starts[self._sequences]
+        firsts = self.table.starts[self._sequences]
         if self.align_poses:
-            poses = self._table.poses
+            poses = self.table.poses
             missing = np.full(len(firsts), True) if poses is None else np.isnan(poses[firsts, 0, 0])
             if missing.any():
-                name = self._table.sequence_id(int(self._sequences[missing.argmax()]))
+                name = self.table.sequence_id(int(self._sequences[missing.argmax()]))
                 raise SequenceIndexError(
                     f'{self.ann_file}: sequence {name!r} has no poses, and align_poses=True needs '
                     'them. Add the pose files and make the index anew, or set align_poses=False'
                 )
-        if self._table.intrinsics is not None:
-            missing = np.isnan(self._table.intrinsics[self._sequences, 0, 0])
+        if self.table.intrinsics is not None:
+            missing = np.isnan(self.table.intrinsics[self._sequences, 0, 0])
             if missing.any():
                 raise SequenceIndexError(
                     f'{self.ann_file}: {(~missing).sum()} of {len(missing)} sequences have intrinsics, so some are '
@@ -202,23 +246,50 @@ class TemporalPairDataset(Dataset):
 
     def _locate(self, item: int) -> tuple[int, int]:
         """Give the sequence of an item, and the number of its key frame there."""
+        if self._subset is not None:
+            item = int(self._subset[item])
         place = int(np.searchsorted(self._items, item, side='right')) - 1
         return int(self._sequences[place]), item - int(self._items[place])
 
     def _path(self, sequence: int, frame: int) -> str:
         """Give the full path of a frame of a sequence."""
-        return join_path(self.data_root, self._table.frame(sequence, frame))
+        return join_path(self.data_root, self.table.frame(sequence, frame))
 
     def __len__(self) -> int:
         """Give the number of key frames."""
-        return int(self._items[-1])
+        self.full_init()
+        return int(self._items[-1]) if self._subset is None else len(self._subset)
 
-    def __getitem__(self, key: PairKey | int) -> Any:
+    def get_data_info(self, idx: int) -> dict:
+        """Give ``sample_idx``, ``sequence_id``, ``frame_path`` and ``frame_index`` of a key frame."""
+        index = range(len(self))[idx]
+        sequence, frame = self._locate(index)
+        return self._provenance(index, sequence, frame)
+
+    def get_subset_(self, indices: int | Sequence[int]) -> None:
+        """Keep a part of the items, in place: the first n (of a negative number, the last), or those listed."""
+        items = np.arange(len(self)) if self._subset is None else self._subset
+        if isinstance(indices, int):
+            self._subset = items[:indices] if indices >= 0 else items[indices:]
+        else:
+            self._subset = items[np.asarray(indices, dtype=np.int64)]
+
+    def get_subset(self, indices: int | Sequence[int]) -> TemporalPairDataset:
+        """Make a data set of a part of the items, see `get_subset_`. Both share the index in memory."""
+        self.full_init()
+        part = copy.copy(self)
+        part.get_subset_(indices)
+        return part
+
+    def prepare_data(self, idx: int) -> Any:
+        """Make the pair of an item, as indexing does."""
+        return self[idx]
+
+    def __getitem__(self, idx: PairKey | int) -> Any:
         """Make a pair.
 
         Args:
-            key: The item, and the seed and epoch that its randomness is drawn from. A plain index stands for those of
-                seed 0 and epoch 0.
+            idx: The item, and what its randomness is drawn from. A plain index stands for seed 0 and epoch 0.
 
         Returns:
             What the pipeline makes of the pair; with :class:`MultiView`, ``{'view_1': packed, 'view_2': packed}``.
@@ -227,20 +298,20 @@ class TemporalPairDataset(Dataset):
             IndexError: If the index is not in [0, len(self)).
             UnusablePairError: If ``max_refetch`` + 1 pairs in a row cannot be used.
         """
-        if not isinstance(key, PairKey):
+        if not isinstance(idx, PairKey):
             self._warn_of_plain_index()
-            key = PairKey(seed=0, epoch=0, index=int(key))
-        if not 0 <= key.index < len(self):
-            raise IndexError(f'index {key.index} of {len(self)} key frames')
+            idx = PairKey(seed=0, epoch=0, index=int(idx))
+        if not 0 <= idx.index < len(self):
+            raise IndexError(f'index {idx.index} of {len(self)} key frames')
         skipped: list[dict] = []
         for attempt in range(self.max_refetch + 1):
             try:
-                return self._make_pair(key, skipped)
+                return self._make_pair(idx, skipped)
             except UnusablePairError as error:
                 failure = error
-                skipped.append(dict(frame_path=error.frame_path, reason=str(error), epoch=key.epoch, item=key.index))
+                skipped.append(dict(frame_path=error.frame_path, reason=str(error), epoch=idx.epoch, item=idx.index))
                 print_log(
-                    f'item {key.index} of epoch {key.epoch}, attempt {attempt + 1}: {error}',
+                    f'item {idx.index} of epoch {idx.epoch}, attempt {attempt + 1}: {error}',
                     logger='current',
                     level=logging.WARNING,
                 )
@@ -249,7 +320,7 @@ class TemporalPairDataset(Dataset):
         ) from failure
 
     def _warn_of_plain_index(self) -> None:
-        """Say once that without the epoch an item is the same pair for ever."""
+        """Say once that without the epoch an item is the same pair forever."""
         if not self._warned_of_plain_index:
             self._warned_of_plain_index = True
             print_log(
@@ -262,7 +333,7 @@ class TemporalPairDataset(Dataset):
     def _make_pair(self, key: PairKey, skipped: list[dict]) -> Any:
         """Make the pair of a key: at the first attempt that of its own key frame, later that of a random one."""
         attempt = len(skipped)
-        pair_seed, view_seed = np.random.SeedSequence((key.seed, key.epoch, key.index, attempt)).spawn(2)
+        pair_seed, view_seed = np.random.SeedSequence((key.seed, key.epoch, key.place, attempt)).spawn(2)
         rng = np.random.default_rng(pair_seed)
         index = key.index if attempt == 0 else int(rng.integers(len(self)))
         with seeded(view_seed):
@@ -271,7 +342,7 @@ class TemporalPairDataset(Dataset):
     def _draw_pair(self, index: int, rng: np.random.Generator, skipped: list[dict]) -> dict:
         """Choose the two frames of a key frame's pair, and describe them for the pipeline."""
         sequence, key_frame = self._locate(index)
-        length = int(self._table.starts[sequence + 1] - self._table.starts[sequence])
+        length = int(self.table.starts[sequence + 1] - self.table.starts[sequence])
         if self.mode == 'spatial':
             frames = (key_frame, key_frame)
         elif self.selection == 'window':
@@ -281,35 +352,38 @@ class TemporalPairDataset(Dataset):
 
         pair: dict[str, Any] = {'augment': self.mode != 'temporal'}
         for view, frame in zip(VIEWS, frames, strict=True):
-            pair[view] = {
-                'sample_idx': index,
-                'sequence_id': self._table.sequence_id(sequence),
-                'frame_path': self._table.frame(sequence, frame),
-                'frame_index': frame,
-                'num_redraws': len(skipped),
-                'skipped': list(skipped),
-            }
-            if self._table.intrinsics is None:
+            pair[view] = self._provenance(index, sequence, frame)
+            pair[view].update(num_redraws=len(skipped), skipped=list(skipped))
+            if self.table.intrinsics is None:
                 pair[view].update(self._lidar_keys(sequence, frame, frames[0]))
             else:
                 pair[view]['depth_frame'] = {
                     'depth_path': self._path(sequence, frame),
-                    'intrinsics': self._table.intrinsics[sequence],
+                    'intrinsics': self.table.intrinsics[sequence],
                     'camera2view': self._camera_to_view(sequence, frame, frames[0]),
                 }
         return pair
 
+    def _provenance(self, index: int, sequence: int, frame: int) -> dict[str, Any]:
+        """Say where a frame comes from."""
+        return {
+            'sample_idx': index,
+            'sequence_id': self.table.sequence_id(sequence),
+            'frame_path': self.table.frame(sequence, frame),
+            'frame_index': frame,
+        }
+
     def _pose(self, sequence: int, frame: int) -> np.ndarray:
         """Give the pose (4, 4) of a frame of a sequence; with `align_poses` there is one."""
-        assert self._table.poses is not None
-        return self._table.poses[int(self._table.starts[sequence]) + frame]
+        assert self.table.poses is not None
+        return self.table.poses[int(self.table.starts[sequence]) + frame]
 
     def _lidar_keys(self, sequence: int, frame: int, view_1_frame: int) -> dict[str, Any]:
         """Describe a lidar scan for its loading and alignment."""
         path = self._path(sequence, frame)
         keys: dict[str, Any] = {'lidar_points': {'lidar_path': path}, 'lidar_path': path}
-        if 'load_dim' in self.metainfo:
-            keys['lidar_points']['num_pts_feats'] = self.metainfo['load_dim']
+        if 'load_dim' in self.index_metainfo:
+            keys['lidar_points']['num_pts_feats'] = self.index_metainfo['load_dim']
         if self.align_poses:
             keys['lidar2view_1'] = np.linalg.solve(self._pose(sequence, view_1_frame), self._pose(sequence, frame))
         return keys
@@ -327,5 +401,15 @@ class TemporalPairDataset(Dataset):
         return (
             f'{type(self).__name__}({PurePosixPath(self.ann_file).name}: {len(self)} key frames of '
             f'{len(self._sequences)} sequences, mode={self.mode!r}, selection={self.selection!r}, '
-            f'window={self.window}, align_poses={self.align_poses}, pipeline={self.pipeline})'
+            f'window={self.window}, align_poses={self.align_poses}, point_cloud_range={self.point_cloud_range}, '
+            f'pipeline={self.pipeline})'
         )
+
+
+def pair_datasets(dataset: Dataset) -> Iterator[TemporalPairDataset]:
+    """Yield the pair data sets that a data set is, or wraps at any depth."""
+    if isinstance(dataset, TemporalPairDataset):
+        yield dataset
+    else:
+        for inner in wrapped_datasets(dataset):
+            yield from pair_datasets(inner)

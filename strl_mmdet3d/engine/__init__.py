@@ -1,16 +1,5 @@
-"""What happens around the training step: loop, ranks, target update, optimizers, safe checkpoints, export, freezing."""
+"""What happens around the training step: the loop, ranks, optimizers, hooks."""
 
-from . import checkpoint_safety, distributed, hooks, optimizers, pickle_safety, pretrain_loop
-from .export import ExportError, export_encoder, verify_export
+from . import distributed, hooks, optimizers, pretrain_loop
 
-__all__ = [
-    'ExportError',
-    'checkpoint_safety',
-    'distributed',
-    'export_encoder',
-    'hooks',
-    'optimizers',
-    'pickle_safety',
-    'pretrain_loop',
-    'verify_export',
-]
+__all__ = ['distributed', 'hooks', 'optimizers', 'pretrain_loop']

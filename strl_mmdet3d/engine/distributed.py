@@ -14,21 +14,22 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import MODEL_WRAPPERS  # the Runner looks into the root registry, not into mmdet3d's
 from torch import Tensor, distributed, nn
 
+from ..models.strl import STRL
+
 ENVIRONMENT = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
 
 
 @MODEL_WRAPPERS.register_module()
 class STRLDistributedDataParallel(MMDistributedDataParallel):
-    """mmengine's distributed wrapper, which works without a GPU too.
+    """mmengine's distributed wrapper, which works without a GPU too, and leaves STRL's step to STRL.
 
-    The gradient of a step is the mean over the ranks, so the target, which follows the parameters by one rule, is the
-    same on all of them. Running statistics of BatchNorm are those of rank 0: ``broadcast_buffers`` is on, which is
-    torch's default, not mmengine's.
+    The gradient of a step is the mean over the ranks. The target follows the parameters by one rule, so it is the same
+    on all ranks. A checkpoint holds BatchNorm's running statistics of rank 0.
 
     Args:
         module: The model.
-        device_ids: The GPU of this rank, which the Runner gives whether there is one or not.
-        kwargs: What torch's ``DistributedDataParallel`` takes besides.
+        device_ids: The GPU of this rank; the Runner passes one whether it exists or not.
+        kwargs: Passed on to torch's ``DistributedDataParallel``.
     """
 
     def __init__(self, module: nn.Module, device_ids: Sequence[int] | None = None, **kwargs: Any) -> None:
@@ -36,10 +37,11 @@ class STRLDistributedDataParallel(MMDistributedDataParallel):
         super().__init__(module, device_ids=device_ids if on_gpu else None, **kwargs)
 
     def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
-        """Make the model's own step, with one view's graph at a time, and the mean gradient of all ranks."""
-        if self.module.has_loss_of_its_own or self.detect_anomalous_params:  # which looks for them in the whole loss
-            return super().train_step(data, optim_wrapper)
-        return self.module.train_step(data, optim_wrapper, ranks=self)
+        """Make the model's own step if it exchanges gradients by itself, as `STRL` does; otherwise mmengine's."""
+        # Anomalous parameters are looked for in the whole loss.
+        if isinstance(self.module, STRL) and not self.detect_anomalous_params:
+            return self.module.train_step(data, optim_wrapper)
+        return super().train_step(data, optim_wrapper)
 
 
 def use_ranks_without_gpu(config: Config) -> None:

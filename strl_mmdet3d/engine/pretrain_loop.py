@@ -5,32 +5,52 @@ from __future__ import annotations
 import numpy as np
 from mmdet3d.registry import LOOPS
 from mmengine.dist import get_rank
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from ..datasets.sampler import PairSampler
+from ..errors import ConfigError, StrlError
 from ..generators import seed_generators
+from .range_check import check_ranges
 
 ITERS_PER_EPOCH = 'iters_per_epoch'
 """The message hub's name for the length of an epoch, which a checkpoint keeps."""
 
 
-class ResumeError(RuntimeError):
-    """A checkpoint is of a run that differs too much from this one to be gone on with."""
+class ResumeError(StrlError, RuntimeError):
+    """The run differs too much from the run of the checkpoint to continue it."""
 
 
 @LOOPS.register_module()
 class PretrainLoop(EpochBasedTrainLoop):
-    """mmengine's loop over epochs, which a checkpoint of any iteration resumes exactly.
+    """mmengine's loop over epochs, which resumes a checkpoint of any iteration exactly.
 
-    mmengine's own begins the epoch anew when it resumes from a checkpoint in the middle of one. This one leaves out
-    what the epoch has seen, and before each iteration seeds the global generators (python, NumPy, torch) from (seed,
-    iteration, rank). What a model draws, such as dropout, is then a pure function of these three, as a pair is of its
-    key, and no rank has to save the state of its generators.
+    mmengine's own loop starts the epoch again when it resumes in the middle of one. This one skips what the epoch has
+    seen, and before each iteration seeds the global generators (python, NumPy, torch) from (seed, iteration, rank).
+    What a model draws, such as dropout, is then a pure function of these three, as a pair is of its key, and no rank
+    has to save the state of its generators.
 
-    The arguments are those of :class:`mmengine.runner.EpochBasedTrainLoop`; in a config
-    ``train_cfg=dict(type='PretrainLoop', max_epochs=100)``.
+    Args:
+        runner: The run.
+        dataloader: The data loader or its config.
+        max_epochs: Length of the run.
+        kwargs: As in :class:`mmengine.runner.EpochBasedTrainLoop`.
+
+    Raises:
+        ConfigError: If the data makes no batch, or a point cloud range does not fit the detector.
     """
+
+    def __init__(self, runner: Runner, dataloader: DataLoader | dict, max_epochs: int, **kwargs: int) -> None:
+        super().__init__(runner, dataloader, max_epochs, **kwargs)
+        self.done = 0  # iterations of the current epoch that an earlier session has made
+        if not len(self.dataloader):
+            size, pairs = self.dataloader.batch_size, len(self.dataloader.sampler)
+            raise ConfigError(
+                f'the training set has {pairs} pairs for this rank, fewer than one batch of {size}, so an epoch has no '
+                f'step: set train_dataloader.batch_size={max(pairs, 2)} or less, or add data'
+            )
+        check_ranges(runner.cfg, runner.model, self.dataloader.dataset)
 
     def run(self) -> nn.Module:
         """Train, from the first epoch or from where the checkpoint was saved.
@@ -39,11 +59,11 @@ class PretrainLoop(EpochBasedTrainLoop):
             The model.
 
         Raises:
-            ResumeError: If the checkpoint's epochs were of another length, or its iteration lies in the middle of an
-                epoch and the sampler is no `PairSampler`.
+            ResumeError: If the checkpoint's epochs had another length, or it was saved in the middle of an epoch and
+                the sampler is not a `PairSampler`.
         """
         before = self.runner.message_hub.runtime_info.get(ITERS_PER_EPOCH)
-        if self._iter and before not in (None, len(self.dataloader)):
+        if self.iter and before not in (None, len(self.dataloader)):
             raise ResumeError(
                 f'the checkpoint is of a run with {before} iterations an epoch, this one has {len(self.dataloader)}. '
                 'Resume with the same data, batch size and number of ranks; or start a new run from its weights: '
@@ -53,44 +73,37 @@ class PretrainLoop(EpochBasedTrainLoop):
         sampler = self.dataloader.sampler
         if isinstance(sampler, PairSampler):
             sampler.seed = self.runner.seed  # the checkpoint's, where the config gives none
-        elif self._done_in_epoch():
+        elif self.iter != self.epoch * len(self.dataloader):
             raise ResumeError(
-                f'the checkpoint was saved in the middle of an epoch, after {self._iter} iterations. To go on from '
+                f'the checkpoint was saved in the middle of an epoch, after {self.iter} iterations. To continue from '
                 "there, the data needs sampler=dict(type='PairSampler'); resume from a checkpoint of an epoch instead"
             )
         return super().run()
 
     def run_epoch(self) -> None:
-        """Iterate one epoch, or what is left of it."""
-        self.runner.call_hook('before_train_epoch')
-        self.runner.model.train()
-        done = self._done_in_epoch()
-        if done:
-            self.runner.logger.info(f'{done} of {len(self.dataloader)} iterations of epoch {self._epoch + 1} are done')
+        """Iterate one epoch, or the rest of it."""
+        self.done = self.iter - self.epoch * len(self.dataloader)
+        if self.done:
+            self.runner.logger.info(
+                f'{self.done} of {len(self.dataloader)} iterations of epoch {self.epoch + 1} are done'
+            )
         if isinstance(self.dataloader.sampler, PairSampler):
-            self.dataloader.sampler.start = done * self.dataloader.batch_size
-        for index, data_batch in enumerate(self.dataloader, start=done):
-            self.run_iter(index, data_batch)
-        self.runner.call_hook('after_train_epoch')
-        self._epoch += 1
+            self.dataloader.sampler.start = self.done * self.dataloader.batch_size
+        super().run_epoch()
 
     def run_iter(self, idx: int, data_batch: dict) -> None:
         """Iterate one batch.
 
         Args:
-            idx: Its number in the epoch, from 0.
-            data_batch: What the dataloader gives.
+            idx: Its number in this session's part of the epoch, from 0.
+            data_batch: What the data loader gives.
         """
-        seed_iteration(self.runner.seed, self._iter, get_rank())
-        super().run_iter(idx, data_batch)
-
-    def _done_in_epoch(self) -> int:
-        """Count the iterations of the current epoch that were made before."""
-        return self._iter - self._epoch * len(self.dataloader)
+        seed_iteration(self.runner.seed, self.iter, get_rank())
+        super().run_iter(self.done + idx, data_batch)
 
 
 def seed_iteration(seed: int, iteration: int, rank: int) -> None:
-    """Seed the global generators of python, NumPy and torch, those of GPUs too.
+    """Seed the global generators of python, NumPy and torch, GPUs included.
 
     Args:
         seed: The run's, at least 0.

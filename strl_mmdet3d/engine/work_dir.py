@@ -6,8 +6,10 @@ import os
 import tempfile
 from pathlib import Path
 
+from ..errors import StrlError
 
-class WorkDirError(OSError):
+
+class WorkDirError(StrlError, OSError):
     """The work directory cannot take what a run writes."""
 
 
@@ -28,21 +30,6 @@ def prepare_work_dir(work_dir: str | Path) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise WorkDirError(
-            f'the work directory {work_dir} cannot be written to ({error.strerror or error}): free space there, mend '
-            'its permissions, or name another by --work-dir'
+            f'the work directory {work_dir} cannot be written to ({error.strerror or error}): free space there, '
+            'correct its permissions, or name another one by --work-dir'
         ) from error
-
-
-def replace_file(path: str | Path, content: str) -> None:
-    """Write a text file so that whoever reads it finds the old text or the new one, whole.
-
-    Args:
-        path: The file.
-        content: Its new text.
-    """
-    part = Path(f'{path}.part')
-    with part.open('w') as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

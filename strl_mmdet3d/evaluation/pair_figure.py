@@ -17,7 +17,7 @@ from mmdet3d.structures import BasePoints, LiDARPoints
 from mmengine.config import Config
 
 from ..datasets import MultiView, PairKey, PairSampler, TemporalPairDataset
-from ..datasets.transforms.load_depth import read_depth
+from ..datasets.readers.depth_image import read_depth
 from ..datasets.transforms.views import VIEWS
 
 SHOWN_SHARE = 99.0  # per cent of the points that the picture's limits hold; far returns would shrink the rest

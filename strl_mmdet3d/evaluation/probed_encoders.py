@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from mmengine.runner.checkpoint import load_state_dict
 
-from ..engine.export import META_KEY, ExportError, compare_loaded, export_encoder, read_checkpoint
+from ..export import META_KEY, ExportError, compare_loaded, export_encoder, read_checkpoint
 from ..models.encoder import DetectorEncoder
 
 

@@ -13,6 +13,21 @@ ROUNDING = 1e-6
 
 
 @torch.no_grad()
+def spread(projections: Tensor) -> Tensor:
+    """Measure how far the projections of a batch are from having collapsed into one.
+
+    Args:
+        projections: (B, D).
+
+    Returns:
+        A scalar: the standard deviation over the batch of the normalised projections, averaged over the D channels and
+        times sqrt(D). About 1 where they are spread over the sphere, 0 where all are the same.
+    """
+    unit = F.normalize(projections.float(), dim=-1)
+    return unit.std(dim=0, unbiased=False).mean() * unit.shape[1] ** 0.5
+
+
+@torch.no_grad()
 def effective_rank(x: Tensor) -> Tensor:
     """In how many directions a batch varies (Roy & Vetterli 2007, of the covariance).
 

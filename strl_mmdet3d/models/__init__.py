@@ -3,7 +3,6 @@
 from .backbones import DGCNN, FeatureKNNDGCNN, PointNet
 from .data_preprocessor import PairDataPreprocessor
 from .encoder import DetectorEncoder
-from .joint_views import JointViewsSTRL
 from .mlp import ProjectionMLP
 from .shape_classifier import ShapeClassifier
 from .shape_head import ShapeClsHead
@@ -14,7 +13,6 @@ __all__ = [
     'STRL',
     'DetectorEncoder',
     'FeatureKNNDGCNN',
-    'JointViewsSTRL',
     'PairDataPreprocessor',
     'PointNet',
     'ProjectionMLP',

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from strl_mmdet3d.simulation.kitti_calibration import write_raw_calibration
 from strl_mmdet3d.simulation.kitti_object import make_folders, write_frame
 from strl_mmdet3d.simulation.kitti_raw import DATE, write_drive
+from strl_mmdet3d.simulation.kitti_sensors import write_raw_calibration
 from strl_mmdet3d.simulation.lidar import SpinningLidar
 from strl_mmdet3d.simulation.settings import Simulation
 

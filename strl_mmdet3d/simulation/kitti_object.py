@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from strl_mmdet3d.simulation import kitti_calibration as calibration
+from strl_mmdet3d.simulation import kitti_sensors as calibration
 from strl_mmdet3d.simulation.lidar import SENSOR_HEIGHT, Scan, SpinningLidar
 from strl_mmdet3d.simulation.picture import take_picture
 from strl_mmdet3d.simulation.ray_casting import RayCaster

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from strl_mmdet3d.simulation import kitti_calibration as calibration
+from strl_mmdet3d.simulation import kitti_sensors as calibration
 from strl_mmdet3d.simulation.lidar import SCAN_PERIOD, SENSOR_HEIGHT, SpinningLidar
 from strl_mmdet3d.simulation.ray_casting import RayCaster
 from strl_mmdet3d.simulation.scene import EgoPath, Scene

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from strl_mmdet3d.simulation import kitti_calibration as calibration
+from strl_mmdet3d.simulation import kitti_sensors as calibration
 from strl_mmdet3d.simulation.ray_casting import RayCaster
 from strl_mmdet3d.simulation.scene import Moment
 

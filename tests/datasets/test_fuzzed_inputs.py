@@ -27,7 +27,7 @@ from PIL import Image
 from tiny import tiny_detector, tiny_strl
 
 from strl_mmdet3d.datasets import FrameSequence, PairKey, SequenceIndexError, UnusablePairError, write_sequence_index
-from strl_mmdet3d.engine.export import ExportError, export_encoder, read_checkpoint, save_exported, verify_export
+from strl_mmdet3d.export import ExportError, export_encoder, read_checkpoint, save_exported, verify_export
 
 SEEDS = range(2)
 NUM_FRAMES, DAMAGED = 5, 2  # frames, and which of them is damaged

@@ -6,10 +6,10 @@ import pytest
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.registry import OPTIM_WRAPPERS
+from strl_mmdet3d.engine.hooks.channels_last_hook import put_channels_last
 from tiny import pair_batch, tiny_runner, tiny_strl
 
 from strl_mmdet3d.engine.hooks import ChannelsLastHook
-from strl_mmdet3d.engine.hooks.channels_last_hook import put_channels_last
 
 
 @pytest.fixture

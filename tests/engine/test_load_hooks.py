@@ -7,7 +7,7 @@ import torch
 from mmdet3d.registry import MODELS
 from tiny import tiny_runner
 
-from strl_mmdet3d.engine.export import ExportError, export_encoder, read_checkpoint, save_exported
+from strl_mmdet3d.export import ExportError, export_encoder, read_checkpoint, save_exported
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import torch
 from mmdet3d.registry import DATASETS, MODELS
 from tiny_shapes import tiny_dataset, tiny_model, tiny_shape_strl
 
-from strl_mmdet3d.engine.export import export_encoder, save_exported
 from strl_mmdet3d.evaluation.calibration import calibrate_batchnorm
 from strl_mmdet3d.evaluation.features import batches_of, collect_features, read_clouds, shuffled_batches_of
 from strl_mmdet3d.evaluation.probed_encoders import pretrained_encoder, random_encoder
+from strl_mmdet3d.export import export_encoder, save_exported
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import torch
 from mmdet3d.registry import MODELS
 from tiny_shapes import tiny_model, tiny_shape_strl
 
-from strl_mmdet3d.engine.export import ExportError, export_encoder, save_exported
 from strl_mmdet3d.evaluation.probed_encoders import pretrained_encoder, random_encoder
+from strl_mmdet3d.export import ExportError, export_encoder, save_exported
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from mmengine.config import Config
 from mmengine.runner import load_checkpoint
 from mmengine.structures import InstanceData
 
-from strl_mmdet3d.engine.export import export_encoder, save_exported, verify_export
 from strl_mmdet3d.evaluation.features import collect_features
+from strl_mmdet3d.export import export_encoder, save_exported, verify_export
 from strl_mmdet3d.models import DetectorEncoder
 
 SIZES = {'pointnet': 1024, 'dgcnn': 2048}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from strl_mmdet3d.simulation import kitti_calibration as calibration
+from strl_mmdet3d.simulation import kitti_sensors as calibration
 from strl_mmdet3d.simulation.kitti_object import Label, label_moment
 from strl_mmdet3d.simulation.lidar import SENSOR_HEIGHT, SpinningLidar
 from strl_mmdet3d.simulation.ray_casting import RayCaster

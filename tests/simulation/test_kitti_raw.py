@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from strl_mmdet3d.simulation import kitti_calibration as calibration
+from strl_mmdet3d.simulation import kitti_sensors as calibration
 from strl_mmdet3d.simulation.kitti_raw import DATE, write_drive
 from strl_mmdet3d.simulation.lidar import SpinningLidar
 from strl_mmdet3d.simulation.ray_casting import RayCaster

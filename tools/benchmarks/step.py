@@ -14,12 +14,12 @@ from mmengine.dataset import pseudo_collate
 from mmengine.model import ExponentialMovingAverage
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+from strl_mmdet3d.engine.hooks.channels_last_hook import put_channels_last
 from torch import nn
 from torch.profiler import ProfilerActivity
 from train import enable_amp
 
 from strl_mmdet3d.datasets import PairKey
-from strl_mmdet3d.engine.hooks.channels_last_hook import put_channels_last
 from strl_mmdet3d.models.strl import byol_loss
 
 from .data import CONFIGS, dataset_of, pairs_of

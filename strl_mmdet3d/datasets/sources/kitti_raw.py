@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ..readers.kitti_calibration import read_calibration, relative_to_first, rigid_motion
 from ..sequence_index import FrameSequence, SequenceIndexError
-from .kitti_calibration import read_calibration, relative_to_first, rigid_motion
 from .scans import ScanLister, natural_key, require_folder
 
 EARTH_RADIUS = 6378137.0  # metres; the equatorial radius that KITTI's own development kit uses

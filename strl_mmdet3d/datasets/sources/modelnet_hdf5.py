@@ -7,12 +7,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from ..readers.frame_file import CorruptFrameError
+from ..readers.shape_archive import shape_path
+from ..readers.shape_hdf5 import read_hdf5, read_hdf5_arrays
+from ..readers.text_list import read_list
 from ..sequence_index import SequenceIndexError
-from ..transforms.load_shape import shape_path
-from ..transforms.loading import CorruptFrameError
-from ..transforms.shape_hdf5 import read_hdf5, read_hdf5_arrays
 from .shape_table import ShapeTable
-from .text_list import read_list
 
 SPLITS = ('train', 'test')
 FILE_LIST = '_files.txt'  # after the split's name

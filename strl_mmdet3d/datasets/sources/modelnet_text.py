@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..readers.text_list import read_list
 from ..sequence_index import SequenceIndexError
 from .shape_table import ShapeTable
-from .text_list import read_list
 
 SHAPE_NAMES = 'modelnet40_shape_names.txt'
 

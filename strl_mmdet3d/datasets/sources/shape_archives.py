@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..readers.frame_file import CorruptFrameError
+from ..readers.shape_archive import shape_path
+from ..readers.shape_npz import find_shapes, read_array
 from ..sequence_index import SequenceIndexError
-from ..transforms.load_shape import shape_path
-from ..transforms.loading import CorruptFrameError
-from ..transforms.shape_npz import find_shapes, read_array
 from .scans import natural_key
 from .shape_table import ShapeTable
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ..transforms.shape_mesh import is_mesh
+from ..readers.shape_mesh import is_mesh
 from .scans import natural_key
 from .shape_table import ShapeTable
 

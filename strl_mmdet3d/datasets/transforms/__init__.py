@@ -6,17 +6,15 @@ from .downsample import DownSamplePoints
 from .dropout import RandomDropPoints
 from .jitter import RandomUniformJitterPoints
 from .load_depth import LoadDepthFrame
+from .load_frame import LoadFrame
 from .load_shape import LoadShape
-from .loading import LoadFrame
 from .normalize import NormalizePointsToUnitSphere
-from .range_filter import CompiledPointsRangeFilter
 from .rotate import RandomRotatePoints
 from .scale import RandomScalePoints
 from .translate import RandomTranslatePoints
 from .views import MultiView
 
 __all__ = [
-    'CompiledPointsRangeFilter',
     'DownSamplePoints',
     'LoadDepthFrame',
     'LoadFrame',

@@ -10,7 +10,7 @@ from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 from mmengine.dataset import Compose
 
-from .loading import UnusablePairError, check_distances
+from ..readers.frame_file import UnusablePairError, check_distances
 from .point_kernels import move
 
 VIEWS = ('view_1', 'view_2')

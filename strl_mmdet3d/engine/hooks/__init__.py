@@ -1,19 +1,18 @@
-"""Hooks: target update, checkpoints, monitor, probes, unusable frames, export, report, loads, freezing, memory."""
+"""Hooks say *when* something happens in a run; what happens is in the other rooms."""
 
-from .channels_last_hook import ChannelsLastHook
 from .checkpoint_hook import WholeCheckpointHook
 from .collapse_monitor_hook import CollapseError, CollapseMonitorHook
-from .export_hook import ExportEncoderHook
+from .export_encoder_hook import ExportEncoderHook
 from .freeze_hook import FreezeHook
 from .online_probe_hook import OnlineProbeHook
 from .report_hook import ReportHook
 from .retrieval_probe_hook import RetrievalProbeHook
+from .safe_loading_hook import SafeLoadingHook
 from .target_update_hook import TargetUpdateHook
 from .unusable_frames_hook import UnusableFramesError, UnusableFramesHook
 from .verify_load_hook import VerifyLoadHook
 
 __all__ = [
-    'ChannelsLastHook',
     'CollapseError',
     'CollapseMonitorHook',
     'ExportEncoderHook',
@@ -21,6 +20,7 @@ __all__ = [
     'OnlineProbeHook',
     'ReportHook',
     'RetrievalProbeHook',
+    'SafeLoadingHook',
     'TargetUpdateHook',
     'UnusableFramesError',
     'UnusableFramesHook',

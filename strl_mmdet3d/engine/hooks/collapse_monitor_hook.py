@@ -2,62 +2,57 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import torch
 from mmdet3d.registry import HOOKS
 from mmengine.dist import all_reduce_dict
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import Tensor, nn
 
-from ...evaluation.representation import alignment, effective_rank, relative_distance, uniformity
-from ...models.strl import STRL, projection_spread
+from ...errors import StrlError
+from ...evaluation.representation import alignment, effective_rank, relative_distance, spread, uniformity
+from ...models.strl import STRL
 from ..unwrapping import unwrapped_model
-
-ADVICE = (
-    'Lower the learning rate or warm it up for longer, raise tau_start of TargetUpdateHook, look whether the model has '
-    'a predictor and the target no gradient, or take larger batches'
-)
-
 
 RANK_ROOM = 15
 """The rank of a batch is judged where at least this many directions are possible: min(B - 1, D)."""
 
+ADVICE = (
+    'Lower the learning rate or warm it up for longer, raise tau_start of TargetUpdateHook, check that the model has a '
+    'predictor and that the target has no gradient, or take larger batches'
+)
 
-class CollapseError(RuntimeError):
-    """The projections have collapsed, and the run was asked to stop then. The last checkpoint stays."""
+
+class CollapseError(StrlError, RuntimeError):
+    """The projections have collapsed, and the run was set to stop then. The last checkpoint stays."""
 
 
 @HOOKS.register_module()
 class CollapseMonitorHook(Hook):
-    """Measure the online projections of a batch, log what is found, and tell when they have collapsed.
+    """Measure the model's latest `projections`, log the measures, and warn when the projections have collapsed.
 
-    Logged are (see :mod:`strl_mmdet3d.evaluation.representation`) ``effective_rank`` and ``uniformity``, each the mean
-    of the two views, ``alignment`` of the two, and ``target_distance``, that of all parameters of the target network
-    from the online ones. `STRL` itself logs ``spread`` in each iteration. Of several ranks each measures its own batch,
-    and the means are logged and judged, so that all ranks stop together.
+    It logs (see :mod:`strl_mmdet3d.evaluation.representation`) ``spread``, ``effective_rank`` and ``uniformity``, each
+    the mean of the two views, their ``alignment``, and ``target_distance``: the distance of all target parameters from
+    the online ones. Each rank measures its own batch; the means are logged and judged, so that all ranks stop together.
 
     A run counts as collapsed when for `patience` checks in a row
 
     - the spread was under `min_spread`: all clouds have nearly the same projection; or
-    - the effective rank was under `min_rank`: they differ, but in one direction only. So collapses a projector with
-      ``normalize=True``, which keeps the spread near 1. Judged on batches of 16 and more only, since a small batch has
-      a small rank whatever the model is; or
+    - the effective rank was under `min_rank`: they differ in one direction only. A projector with ``normalize=True``
+      collapses like this, because it keeps the spread near 1. The rank is judged from batches of 16 on, since a small
+      batch has a small rank whatever the model is; or
     - they were NaN.
 
-    It is told once; and once again if the projections have meanwhile recovered. A resumed run begins to count anew.
+    It warns once, and once again if the projections have recovered in between. A resumed run starts a new count.
 
-    The thresholds lie between what was measured in the first 80 to 200 iterations of runs with simulated data on a CPU:
+    The thresholds lie between values measured in the first 80 to 200 iterations of runs on simulated data on a CPU:
     PointNet on shapes, a small PointPillars on LiDAR drives, PointNet on depth frames of rooms, in batches of 8 and 16.
-    In ten healthy runs the spread was never under 0.74, nor the rank under 2.0 where it is judged. Without a predictor,
-    and with a target that has gradients, the spread fell under 0.3 within 20 to 60 iterations, and the rank of a
-    normalised projector under 1.4. Batches of 2 tell less, because BatchNorm keeps two clouds apart whatever they are:
-    a healthy run had a single spread of 0.26, and of three that collapsed one was told within 200 iterations.
+    In ten healthy runs the spread never fell under 0.74, nor the rank under 2.0 where it is judged. Without a
+    predictor, and with a target that has gradients, the spread fell under 0.3 within 20 to 60 iterations, and the rank
+    of a normalised projector under 1.4. Batches of 2 say less, because BatchNorm keeps two clouds apart whatever they
+    are: a healthy run had a single spread of 0.26, and one of three collapsed runs was noticed within 200 iterations.
 
     Args:
-        interval: In iterations, how often to check, at least 1. A check takes some milliseconds, and no forward
-            pass of its own.
+        interval: Iterations between checks, at least 1. A check takes some milliseconds, and no forward pass.
         min_spread: See above, in [0, 1].
         min_rank: See above, at least 0; 0 judges the spread alone.
         patience: See above, at least 1.
@@ -88,67 +83,37 @@ class CollapseMonitorHook(Hook):
         self.stop = stop
 
     def before_train(self, runner: Runner) -> None:
-        """Begin to count."""
-        self._num_low, self._told = 0, False
-
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """In an iteration that is due, listen to the projector."""
-        if self.every_n_train_iters(runner, self.interval):
-            # Local views are projected before the two views, so the last two outputs are those of the views.
-            self._projections: deque[Tensor] = deque(maxlen=2)
-            self._handle = unwrapped_model(runner).online_projector.register_forward_hook(self._keep)
-
-    def _keep(self, projector: nn.Module, inputs: tuple, output: Tensor) -> None:
-        """Keep an output of the projector."""
-        self._projections.append(output.detach())
+        """Start the count."""
+        self._num_low, self._warned = 0, False
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """In an iteration that is due, measure, log and judge.
+        """Measure, log and judge every `interval` iterations.
 
         Raises:
             CollapseError: If the projections have collapsed, and `stop` is set.
         """
         if not self.every_n_train_iters(runner, self.interval):
             return
-        self._handle.remove()
-        batch, width = self._projections[0].shape
-        measures = self._measure(unwrapped_model(runner))
-        spread = measures.pop('spread')
+        model = unwrapped_model(runner)
+        measures = measure(model)
         runner.message_hub.update_scalars({f'train/{name}': value for name, value in measures.items()})
-        healthy = spread >= self.min_spread  # NaN is not
+        healthy = measures['spread'] >= self.min_spread  # NaN is not
+        batch, width = model.projections['view_1'].shape
         if min(batch - 1, width) >= RANK_ROOM:
             healthy &= measures['effective_rank'] >= self.min_rank
-        self._judge(runner, healthy, spread, measures['effective_rank'])
-
-    @torch.no_grad()
-    def _measure(self, model: STRL) -> dict[str, float]:
-        """Give the measures by name, the means over the ranks."""
-        view_1, view_2 = self._projections
-        self._projections.clear()
-        measures = dict(
-            spread=(projection_spread(view_1) + projection_spread(view_2)) / 2,
-            effective_rank=(effective_rank(view_1) + effective_rank(view_2)) / 2,
-            alignment=alignment(view_1, view_2),
-            uniformity=(uniformity(view_1) + uniformity(view_2)) / 2,
-            target_distance=relative_distance(
-                [*model.online_encoder.parameters(), *model.online_projector.parameters()],
-                [*model.target_encoder.parameters(), *model.target_projector.parameters()],
-            ),
-        )
-        all_reduce_dict(measures, op='mean')
-        return {name: value.item() for name, value in measures.items()}
+        self._judge(runner, healthy, measures['spread'], measures['effective_rank'])
 
     def _judge(self, runner: Runner, healthy: bool, spread: float, rank: float) -> None:
-        """Count the checks in a row that were not healthy, and tell."""
+        """Count the unhealthy checks in a row, and warn or stop."""
         if healthy:
-            self._num_low, self._told = 0, False
+            self._num_low, self._warned = 0, False
             return
         self._num_low += 1
-        if self._num_low < self.patience or self._told:
+        if self._num_low < self.patience or self._warned:
             return
-        self._told = True
+        self._warned = True
         message = (
             f'iteration {runner.iter + 1}: the projections have collapsed. Their spread is {spread:.3f} (about 1 is '
             f'healthy, 0 the same projection for every cloud) and their effective rank {rank:.2f}; in {self._num_low} '
@@ -158,3 +123,28 @@ class CollapseMonitorHook(Hook):
         if self.stop:
             raise CollapseError(f'{message}. The last checkpoint is kept')
         runner.logger.warning(message)
+
+
+@torch.no_grad()
+def measure(model: STRL) -> dict[str, float]:
+    """Measure the projections of the latest batch.
+
+    Args:
+        model: The model, after a training step.
+
+    Returns:
+        The measures by name, averaged over the ranks.
+    """
+    view_1, view_2 = model.projections['view_1'], model.projections['view_2']
+    measures = dict(
+        spread=(spread(view_1) + spread(view_2)) / 2,
+        effective_rank=(effective_rank(view_1) + effective_rank(view_2)) / 2,
+        alignment=alignment(view_1, view_2),
+        uniformity=(uniformity(view_1) + uniformity(view_2)) / 2,
+        target_distance=relative_distance(
+            [*model.online_encoder.parameters(), *model.online_projector.parameters()],
+            [*model.target_encoder.parameters(), *model.target_projector.parameters()],
+        ),
+    )
+    all_reduce_dict(measures, op='mean')
+    return {name: value.item() for name, value in measures.items()}

@@ -10,9 +10,9 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ...atomic_write import write_text_whole
 from ...evaluation.online_encoding import training_untouched
 from ...evaluation.report import write_report
-from ..work_dir import replace_file
 
 SESSIONS_KEY = 'report_sessions'
 """The message hub's name for the run's log folders, which a checkpoint keeps."""
@@ -51,7 +51,7 @@ class ReportHook(Hook):
             # Building data sets writes into their configs.
             with training_untouched(runner.model):
                 page = write_report(sessions, copy.deepcopy(runner.cfg), f'Pre-training {runner.experiment_name}')
-            replace_file(path, page)
+            write_text_whole(path, page)
         except Exception as error:  # the training is done, and its results are not to be lost for a page
             runner.logger.warning(f'no report: {path} could not be written ({type(error).__name__}: {error})')
             return

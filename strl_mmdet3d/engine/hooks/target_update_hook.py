@@ -8,11 +8,12 @@ from mmdet3d.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ...mmengine_internals import accumulative_counts
 from ..unwrapping import unwrapped_model
 
 
 def tau_at(step: int, total_steps: int, tau_start: float) -> float:
-    """Raise tau from `tau_start` to 1: tau = 1 - (1 - tau_start) (cos(pi k / K) + 1) / 2 (BYOL, Sec. 3.2).
+    """Raise tau from `tau_start` to 1: tau = 1 - (1 - tau_start) (cos(pi k / K) + 1) / 2 (paper, Sec. 4).
 
     Args:
         step: k, the number of optimizer steps before this one, in [0, K].
@@ -54,7 +55,7 @@ class TargetUpdateHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """In the released code's order, update at the first micro-batch of each step."""
         if self.when == 'before_step':
-            done, each = runner.iter, runner.optim_wrapper._accumulative_counts
+            done, each = runner.iter, accumulative_counts(runner.optim_wrapper)
             if done % each == 0:
                 self._update(runner, step=done // each)
 
@@ -64,12 +65,12 @@ class TargetUpdateHook(Hook):
         """In the paper's order, update when the optimizer has just stepped."""
         # runner.iter is advanced only after this call. should_update() is what update_params() has just asked.
         if self.when == 'after_step' and runner.optim_wrapper.should_update():
-            self._update(runner, step=runner.iter // runner.optim_wrapper._accumulative_counts)
+            self._update(runner, step=runner.iter // accumulative_counts(runner.optim_wrapper))
 
     def _update(self, runner: Runner, step: int) -> None:
         """Update the target for the k-th step, k = `step`, counted from 0."""
         # The last step of a run may hold fewer micro-batches than the others.
-        total_steps = math.ceil(runner.max_iters / runner.optim_wrapper._accumulative_counts)
+        total_steps = math.ceil(runner.max_iters / accumulative_counts(runner.optim_wrapper))
         tau = tau_at(step, total_steps, self.tau_start)
         model = unwrapped_model(runner)
         model.update_target(tau, self.buffers)

@@ -12,6 +12,9 @@ from mmengine.dist import all_gather_object, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ...errors import StrlError
+from ...mmengine_internals import is_resumed
+
 FILE_NAME = 'unusable_frames.jsonl'
 """The list in the work directory, a JSON object a line."""
 
@@ -22,7 +25,7 @@ SYNC_INTERVAL = 10
 """Of several ranks: in iterations, how often they add their counts up."""
 
 
-class UnusableFramesError(RuntimeError):
+class UnusableFramesError(StrlError, RuntimeError):
     """Too many pairs had to be replaced. The message names the list of the frames and the remedy."""
 
 
@@ -63,7 +66,7 @@ class UnusableFramesHook(Hook):
         self._path = Path(runner.work_dir) / FILE_NAME
         self._listed: set[str] = set()
         if is_main_process():
-            if runner._resume:
+            if is_resumed(runner):
                 self._listed = read_listed(self._path)
             else:
                 self._path.unlink(missing_ok=True)

@@ -6,7 +6,8 @@ from mmdet3d.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ..export import META_KEY, ExportError, compare_loaded
+from ...export import META_KEY, ExportError, compare_loaded
+from ...mmengine_internals import is_resumed, loaded_from
 from ..unwrapping import unwrapped_model
 
 
@@ -31,15 +32,15 @@ class VerifyLoadHook(Hook):
         """Count.
 
         Raises:
-            ExportError: If ``load_from`` is no exported encoder, or one of its tensors is not in the model.
+            ExportError: If ``load_from`` is not an exported encoder, or one of its tensors is not in the model.
         """
-        if runner._resume:  # a resumed run loads its own checkpoint, strictly
+        if is_resumed(runner):  # a resumed run loads its own checkpoint, strictly
             return
         if self.checkpoint is None:
             raise ExportError('nothing was loaded: set load_from to an encoder exported by tools/export_encoder.py')
         if META_KEY not in self.checkpoint.get('meta', {}):
-            raise ExportError(f'load_from={runner._load_from} is no encoder exported by tools/export_encoder.py')
+            raise ExportError(f'load_from={loaded_from(runner)} is not an encoder exported by tools/export_encoder.py')
         model = unwrapped_model(runner)
-        report = compare_loaded(self.checkpoint, model, str(runner._load_from))
+        report = compare_loaded(self.checkpoint, model, str(loaded_from(runner)))
         runner.logger.info(f'load_from: {report}')
         self.checkpoint = None

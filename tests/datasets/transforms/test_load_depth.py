@@ -13,8 +13,8 @@ from mmdet3d.structures import DepthPoints
 from PIL import Image
 from scipy import stats
 
+from strl_mmdet3d.datasets.readers.frame_file import CorruptFrameError
 from strl_mmdet3d.datasets.transforms.load_depth import LoadDepthFrame, back_project, pixel_rays
-from strl_mmdet3d.datasets.transforms.loading import CorruptFrameError
 
 
 def frame(path, depth, intrinsics=INTRINSICS, camera2view=None):

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import DepthPoints, LiDARPoints
 
-from strl_mmdet3d.datasets.transforms.load_shape import LoadShape, read_shapes, shape_path, split_shape_path
-from strl_mmdet3d.datasets.transforms.loading import CorruptFrameError
-from strl_mmdet3d.datasets.transforms.shape_npz import find_shapes, read_array
+from strl_mmdet3d.datasets.readers.frame_file import CorruptFrameError
+from strl_mmdet3d.datasets.readers.shape_archive import read_shapes, shape_path, split_shape_path
+from strl_mmdet3d.datasets.readers.shape_npz import find_shapes, read_array
+from strl_mmdet3d.datasets.transforms.load_shape import LoadShape
 
 
 def shapes(number=3, points=5, dtype=np.float32):

@@ -8,7 +8,7 @@ from mmdet3d.structures import Det3DDataSample, LiDARPoints
 from mmengine.dataset import pseudo_collate
 from scipy.spatial.transform import Rotation
 
-from strl_mmdet3d.datasets.transforms.loading import CorruptFrameError
+from strl_mmdet3d.datasets.readers.frame_file import CorruptFrameError
 from strl_mmdet3d.datasets.transforms.views import EmptyViewError, MultiView, align_points
 
 PACK = [{'type': 'Pack3DDetInputs', 'keys': ['points']}]

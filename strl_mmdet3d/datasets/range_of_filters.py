@@ -1,0 +1,42 @@
+"""The point cloud range, stated once for all filters of a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ConfigError
+
+FILTER = 'PointsRangeFilter'
+
+
+def with_range(transforms: Any, point_cloud_range: Sequence[float] | None) -> Any:
+    """Fill the range into every ``PointsRangeFilter`` of a pipeline's config.
+
+    Args:
+        transforms: Configs of transforms, nested in dicts and lists as `MultiView` has them. They are not changed.
+        point_cloud_range: (x_min, y_min, z_min, x_max, y_max, z_max) in metres, or None.
+
+    Returns:
+        The configs with the range filled in.
+
+    Raises:
+        ConfigError: If a filter states another range, or has none at all.
+    """
+    if isinstance(transforms, (list, tuple)):
+        return [with_range(transform, point_cloud_range) for transform in transforms]
+    if not isinstance(transforms, dict):
+        return transforms
+    config = {key: with_range(value, point_cloud_range) for key, value in transforms.items()}
+    if config.get('type') == FILTER:
+        stated = config.setdefault('point_cloud_range', point_cloud_range)
+        if stated is None:
+            raise ConfigError(f'{FILTER} has no range: set train_dataloader.dataset.point_cloud_range')
+        if point_cloud_range is not None and not np.array_equal(stated, point_cloud_range):
+            raise ConfigError(
+                f'a {FILTER} of the pipeline has the range {list(stated)}, the data set {list(point_cloud_range)}: '
+                'state it once, as train_dataloader.dataset.point_cloud_range'
+            )
+    return config

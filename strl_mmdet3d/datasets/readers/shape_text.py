@@ -1,0 +1,38 @@
+"""A shape in a text file of ``modelnet40_normal_resampled``: a point a line, ``x,y,z,nx,ny,nz``."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+from mmengine.fileio import get
+
+from .frame_file import CorruptFrameError, require_regular_file
+
+
+def read_text(path: str) -> np.ndarray:
+    """Read the coordinates of a text file; the normals are left.
+
+    A file that was cut off between two lines cannot be told from a whole one.
+
+    Args:
+        path: The file; mmengine's file backend for its prefix reads it.
+
+    Returns:
+        The points (P, 3) in float32, P > 0.
+
+    Raises:
+        CorruptFrameError: If the file cannot be read, a line is cut off or holds something else than numbers, or there
+            are no points.
+    """
+    require_regular_file(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', message='loadtxt: input contained no data')
+            values = np.loadtxt(io.BytesIO(get(path)), dtype=np.float32, delimiter=',', ndmin=2)
+    except (OSError, ValueError) as error:
+        raise CorruptFrameError(f'{path} cannot be read as lines of x,y,z,... ({error}). Restore the file') from error
+    if not values.size or values.shape[1] < 3:
+        raise CorruptFrameError(f'{path} holds no points: it has {values.shape[1]} numbers a line. Restore the file')
+    return np.ascontiguousarray(values[:, :3])

@@ -1,0 +1,61 @@
+"""The files that go in and out: checkpoints of a pre-training, and exported encoders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..atomic_write import written_whole
+from ..errors import StrlError
+from ..safe_loading import mmengine_checkpoints_allowed
+
+META_KEY = 'strl'
+"""Where in a checkpoint's ``meta`` the provenance of an exported encoder is."""
+
+
+class ExportError(StrlError, RuntimeError):
+    """A file is not an STRL pre-training, or an encoder does not fit the detector in full."""
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint with ``weights_only``.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content, on the CPU.
+
+    Raises:
+        ExportError: If it is missing, broken, refused as unsafe, or no checkpoint; the message names the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ExportError(f'no checkpoint at {path}')
+    try:
+        with mmengine_checkpoints_allowed():
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:
+        raise ExportError(f'{path} cannot be read as a checkpoint of tensors and plain values: {error}') from error
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get('state_dict'), dict):
+        raise ExportError(f'{path} holds no state_dict: it was not written by mmengine')
+    if not isinstance(checkpoint.setdefault('meta', {}), dict):
+        raise ExportError(f'{path} holds a meta of type {type(checkpoint["meta"]).__name__}: mmengine did not write it')
+    for name, tensor in checkpoint['state_dict'].items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
+            raise ExportError(f'{path}: {name!r} of its state_dict is no dense tensor with a name')
+    return checkpoint
+
+
+def save_exported(exported: dict[str, Any], path: str | Path) -> None:
+    """Write an exported encoder, so that a kill leaves either the old file or the new one.
+
+    Args:
+        exported: What `export_encoder` returns.
+        path: The file; its folder is created.
+    """
+    with written_whole(path) as part:
+        torch.save(exported, part)

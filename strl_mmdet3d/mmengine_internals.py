@@ -1,0 +1,60 @@
+"""mmengine's private members that the plug-in needs. No other file touches any.
+
+`PRIVATE_MEMBERS` names them all, and a test looks each of them up: so a new mmengine shows at once what it broke.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mmengine.hooks import CheckpointHook
+from mmengine.logging import HistoryBuffer
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+
+PRIVATE_MEMBERS: dict[type, tuple[str, ...]] = {
+    OptimWrapper: ('_accumulative_counts',),
+    Runner: ('_resume', '_load_from'),
+    HistoryBuffer: ('_statistics_methods',),
+    CheckpointHook: ('_save_checkpoint', '_save_checkpoint_with_step'),
+}
+"""Class -> its private members used below."""
+
+
+def accumulative_counts(optim_wrapper: OptimWrapper) -> int:
+    """Return how many micro-batches an optimizer step accumulates."""
+    return optim_wrapper._accumulative_counts
+
+
+def is_resumed(runner: Runner) -> bool:
+    """Tell whether the run continues a checkpoint."""
+    return runner._resume
+
+
+def loaded_from(runner: Runner) -> str | None:
+    """Return the checkpoint that the run starts from, if any."""
+    return runner._load_from
+
+
+def history_statistics() -> dict[str, Callable]:
+    """Return the statistics that checkpoints refer to by name: min, max, current, mean."""
+    return HistoryBuffer()._statistics_methods
+
+
+class CheckpointHookWithSteps(CheckpointHook):
+    """mmengine's checkpoint hook, with its two private steps under public names to override."""
+
+    def save_due_checkpoint(self, runner: Runner) -> None:
+        """Save a checkpoint that the interval asks for."""
+        super()._save_checkpoint(runner)
+
+    def write_checkpoint(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        """Write the checkpoint of an epoch or iteration, and remove the oldest one."""
+        super()._save_checkpoint_with_step(runner, step, meta)
+
+    def _save_checkpoint(self, runner: Runner) -> None:
+        self.save_due_checkpoint(runner)
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        self.write_checkpoint(runner, step, meta)

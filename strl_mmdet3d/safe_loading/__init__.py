@@ -1,0 +1,16 @@
+"""Reading checkpoints and info files without running what a pickle may ask for.
+
+`load_safely` switches both guards on for the whole process, other projects' loads by torch and mmengine included.
+Importing strl_mmdet3d does not: the tools call it, and `SafeLoadingHook` does so for a run by another ``train.py``.
+"""
+
+from .checkpoints import allow_mmengine_checkpoints, mmengine_checkpoints_allowed
+from .pickles import UnsafePickleError, refuse_unsafe_pickles
+
+__all__ = ['UnsafePickleError', 'load_safely', 'mmengine_checkpoints_allowed']
+
+
+def load_safely() -> None:
+    """Have ``torch.load`` keep ``weights_only`` and ``mmengine.load`` read plain pickles only. Twice changes nothing."""
+    allow_mmengine_checkpoints()
+    refuse_unsafe_pickles()
