@@ -79,7 +79,7 @@ def test_pretraining_learns_from_a_batch_and_its_export_lands(path, tmp_path):
     config.train_dataloader.dataset.update(data_root=str(tmp_path), ann_file='sequences.json', window=2)
     if 'dgcnn' in path.stem:
         # Its graphs of all points take half a minute on a CPU.
-        config.train_dataloader.dataset.pipeline[0].pack[0].num_points = 512
+        config.train_dataloader.dataset.pipeline.pack[0].num_points = 512
     dataset = DATASETS.build(config.train_dataloader.dataset)
     pairs = [dataset[0], dataset[1]]
     batch = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +13,7 @@ from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
 from strl_mmdet3d.datasets import PairKey
+from strl_mmdet3d.safe_loading import load_safely
 
 RANGE = [0.0, -8.0, -3.0, 16.0, 8.0, 1.0]
 
@@ -97,7 +97,8 @@ class RandomPairs(Dataset):
         return self.length
 
     def __getitem__(self, index: int | PairKey) -> dict:
-        rng = np.random.default_rng(astuple(index) if isinstance(index, PairKey) else index)
+        key = (index.seed, index.epoch, index.place) if isinstance(index, PairKey) else index
+        rng = np.random.default_rng(key)
         cloud = random_cloud(rng)
         other = cloud + torch.from_numpy(rng.normal(0, 1e-3, cloud.shape).astype(np.float32))
         return {'view_1': dict(inputs=dict(points=cloud)), 'view_2': dict(inputs=dict(points=other))}
@@ -106,7 +107,8 @@ class RandomPairs(Dataset):
 def tiny_runner(
     work_dir: Path, epochs: int = 2, accumulate: int = 1, length: int = 8, batch: int = 2, **changes
 ) -> Runner:
-    """A Runner that pre-trains the tiny detector, as a config would build it."""
+    """A Runner that pre-trains the tiny detector, as tools/train.py would build it."""
+    load_safely()
     config = dict(
         model=tiny_strl(),
         work_dir=str(work_dir),

@@ -8,9 +8,11 @@ data_root = '{{$KITTI_ROOT:data/kitti_sim/object}}/'
 
 # As in PV-RCNN's, the stock pipeline asks for plane files, which KITTI does not come with.
 train_pipeline = _base_.train_pipeline
-train_pipeline[2].use_ground_plane = False
-train_pipeline[2].db_sampler.data_root = data_root
-train_pipeline[2].db_sampler.info_path = data_root + 'kitti_dbinfos_train.pkl'
+for step in train_pipeline:
+    if step.type == 'ObjectSample':
+        step.update(use_ground_plane=False)
+        step.db_sampler.update(data_root=data_root, info_path=data_root + 'kitti_dbinfos_train.pkl')
+del step
 
 train_dataloader = dict(dataset=dict(dataset=dict(data_root=data_root, pipeline=train_pipeline)))
 val_dataloader = dict(dataset=dict(data_root=data_root))

@@ -1,4 +1,4 @@
-"""mmdet3d's own PV-RCNN on KITTI, from scratch, with the faults of the stock config mended.
+"""mmdet3d's own PV-RCNN on KITTI, from scratch, with the faults of the stock config corrected.
 
 Data: $KITTI_ROOT, prepared by mmdet3d's `create_data.py kitti`. Without it, the simulated frames of `make demo`.
 """
@@ -11,9 +11,11 @@ data_root = '{{$KITTI_ROOT:data/kitti_sim/object}}/'
 
 # The stock pipeline asks for plane files, which KITTI does not come with; mmdet3d's other KITTI configs do without.
 train_pipeline = _base_.train_pipeline
-train_pipeline[2].use_ground_plane = False
-train_pipeline[2].db_sampler.data_root = data_root
-train_pipeline[2].db_sampler.info_path = data_root + 'kitti_dbinfos_train.pkl'
+for step in train_pipeline:
+    if step.type == 'ObjectSample':
+        step.update(use_ground_plane=False)
+        step.db_sampler.update(data_root=data_root, info_path=data_root + 'kitti_dbinfos_train.pkl')
+del step
 
 # The stock config writes its metainfo under CLASSES, which nothing reads, and puts its validation pipeline under
 # eval_dataloader, which nothing reads either.

@@ -7,8 +7,10 @@ custom_imports = dict(imports=['strl_mmdet3d'], allow_failed_imports=False)
 data_root = '{{$KITTI_ROOT:data/kitti_sim/object}}/'
 
 train_pipeline = _base_.train_pipeline
-train_pipeline[2].db_sampler.data_root = data_root
-train_pipeline[2].db_sampler.info_path = data_root + 'kitti_dbinfos_train.pkl'
+for step in train_pipeline:
+    if step.type == 'ObjectSample':
+        step.db_sampler.update(data_root=data_root, info_path=data_root + 'kitti_dbinfos_train.pkl')
+del step
 
 train_dataloader = dict(dataset=dict(dataset=dict(data_root=data_root, pipeline=train_pipeline)))
 val_dataloader = dict(dataset=dict(data_root=data_root))

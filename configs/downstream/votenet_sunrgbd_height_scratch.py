@@ -1,7 +1,7 @@
 """mmdet3d's own VoteNet on SUN RGB-D, from scratch: points with their height above the floor, as in the stock config.
 
-Data: $SUNRGBD_ROOT, prepared by mmdet3d's converter or `tools/prepare_sunrgbd.py`. Without it, the simulated views of `tools/simulate_data.py
-scannet`.
+Data: $SUNRGBD_ROOT, prepared by mmdet3d's converter or `tools/prepare_sunrgbd.py`. Without it, the simulated views of
+`tools/simulate_data.py scannet`.
 """
 
 _base_ = ['mmdet3d::votenet/votenet_8xb16_sunrgbd-3d.py']

@@ -1,7 +1,5 @@
 """mmdet3d's DGCNN segmentation trunk pre-trained on the RGB-D walks of ScanNet, XYZ only (paper, Tab. 4).
 
-Data: $SCANNET_FRAMES_ROOT, as for `votenet_scannet_pretrain.py`.
-
 The trunk is mmdet3d's stock one, with neighbours in feature space as DGCNN has them: see `FeatureKNNDGCNN`, which has
 the stock trunk's parameters.
 """
@@ -16,25 +14,7 @@ model = dict(
     ),
     projector=dict(in_channels=1024),
 )
-
 # The rate of the released code, which is Adam's; LARS at this rate would not move.
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='Adam', lr=2e-4))
-
-load_frame = dict(type='LoadDepthFrame')
-augment = _base_.depth_augmentation
-
-train_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(
-                type='MultiView',
-                load=[load_frame],
-                augment=augment,
-                pack=[
-                    dict(type='DownSamplePoints', num_points=4096),
-                    dict(type='Pack3DDetInputs', keys=['points']),
-                ],
-            )
-        ],
-    ),
-)
+pack = [dict(type='DownSamplePoints', num_points=4096), dict(type='Pack3DDetInputs', keys=['points'])]
+train_dataloader = dict(dataset=dict(pipeline=dict(augment=_base_.depth_augmentation, pack=pack)))

@@ -2,30 +2,11 @@
 
 _base_ = [
     '../_base_/models/pointnet_shapes.py',
+    '../_base_/models/strl.py',
     '../_base_/datasets/shape_pairs.py',
     '../_base_/recipes/strl_paper.py',
-    '../_base_/pretrain_runtime.py',
 ]
 
-model = dict(
-    type='STRL',
-    encoder=dict(type='DetectorEncoder', detector=_base_.classifier),
-    projector=dict(type='ProjectionMLP', in_channels=1024),
-    predictor=dict(type='ProjectionMLP', in_channels=256),
-)
-
-train_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='MultiView', load=_base_.load_shape, augment=_base_.shape_augmentation, pack=_base_.pack_shape)
-        ],
-    ),
-)
-
-# The released length. Its rate of 1e-3 is Adam's, and not of LARS.
-max_epochs = 50
-train_cfg = dict(max_epochs=max_epochs)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, begin=0, end=10, by_epoch=True, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=0, begin=10, end=max_epochs, by_epoch=True, convert_to_iter_based=True),
-]
+model = dict(encoder=dict(detector=_base_.classifier), projector=dict(in_channels=1024))
+train_dataloader = dict(dataset=dict(pipeline=dict(augment=_base_.shape_augmentation)))
+train_cfg = dict(max_epochs=50)  # the released length; the released rate of 1e-3 is Adam's, and does not suit LARS

@@ -10,12 +10,4 @@ model = dict(
     ),
     projector=dict(in_channels=384),
 )
-
-# The stock config's range, which differs from PV-RCNN's.
-point_cloud_range = [0, -39.68, -3, 69.12, 39.68, 1]
-range_filter = dict(type='CompiledPointsRangeFilter', point_cloud_range=point_cloud_range)
-pair_views = _base_.train_dataloader.dataset.pipeline[0]
-pair_views.augment[0] = range_filter
-pair_views.augment[3] = range_filter
-pair_views.pack[0] = range_filter
-train_dataloader = dict(dataset=dict(pipeline=[pair_views]))
+train_dataloader = dict(dataset=dict(point_cloud_range=[0, -39.68, -3, 69.12, 39.68, 1]))

@@ -1,7 +1,7 @@
 """PV-RCNN's whole trunk pre-trained: 3D backbone, voxel set abstraction, BEV backbone and neck.
 
-Ours, not the paper's: the BEV plane (512 channels) and the fused key points (128) are pooled each, so that every part
-of the trunk is under the loss, and concatenated.
+Ours, not the paper's: the BEV plane (512 channels) and the fused key points (128) are each pooled and then concatenated,
+so that every part of the trunk is under the loss.
 """
 
 _base_ = './pvrcnn_kitti_pretrain.py'

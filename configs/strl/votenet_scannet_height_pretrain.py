@@ -4,10 +4,9 @@ _base_ = './votenet_scannet_pretrain.py'
 
 model = dict(encoder=dict(override={'backbone.in_channels': 4}))
 
-pair_views = _base_.train_dataloader.dataset.pipeline[0]
-pair_views.load[0].height = True
-for transform in pair_views.augment:
-    if transform.type == 'RandomScalePoints':
-        transform.shift_height = True
-del transform
-train_dataloader = dict(dataset=dict(pipeline=[pair_views]))
+load = [dict(type='LoadDepthFrame', height=True)]
+augment = [
+    dict(step, shift_height=True) if step['type'] == 'RandomScalePoints' else step
+    for step in [*_base_.view_transform, *_base_.spatial]
+]
+train_dataloader = dict(dataset=dict(pipeline=dict(load=load, augment=augment)))

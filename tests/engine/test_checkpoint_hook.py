@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from tiny import tiny_runner
 
 from strl_mmdet3d.engine.hooks import checkpoint_hook
-from strl_mmdet3d.engine.work_dir import WorkDirError, prepare_work_dir, replace_file
+from strl_mmdet3d.engine.work_dir import WorkDirError, prepare_work_dir
 
 Usage = namedtuple('Usage', 'total used free')
 
@@ -46,8 +47,9 @@ def test_nothing_is_removed_before_the_new_one_is_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, 'save_checkpoint', watched)
     runner.train()
     assert seen == [
-        ([f'epoch_{number - 1}.pth'] if number > 1 else [], f'epoch_{number}.pth.part', {f'epoch_{number}.pth.part'})
+        ([f'epoch_{number - 1}.pth'] if number > 1 else [], part, {part})
         for number in range(1, 5)
+        for part in [f'.epoch_{number}.pth.{os.getpid()}.part']
     ]
     assert checkpoints(tmp_path) == ['epoch_4.pth']
 
@@ -57,7 +59,7 @@ def test_a_full_disk_is_told_and_the_last_good_checkpoint_stays(tmp_path, monkey
     save = runner.save_checkpoint
 
     def full(out_dir, filename, **kwargs):
-        if filename.startswith('epoch_3'):
+        if filename.startswith('.epoch_3'):
             (Path(out_dir) / filename).write_bytes(b'half')
             raise OSError(28, 'No space left on device')
         save(out_dir, filename, **kwargs)
@@ -78,7 +80,7 @@ def test_too_little_space_is_told_before_the_training(tmp_path, monkeypatch):
 
 
 def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
-    (tmp_path / 'epoch_9.pth.part').write_bytes(b'half')
+    (tmp_path / '.epoch_9.pth.4711.part').write_bytes(b'half')
     (tmp_path / 'mine.part').write_bytes(b'not ours')
     runner_of(tmp_path).train()
     assert checkpoints(tmp_path) == ['epoch_3.pth', 'epoch_4.pth']
@@ -120,11 +122,3 @@ def test_a_full_disk_is_told_by_the_small_file(tmp_path, monkeypatch):
     monkeypatch.setattr('os.fsync', full)
     with pytest.raises(WorkDirError, match='No space left on device'):
         prepare_work_dir(tmp_path)
-
-
-def test_a_text_file_is_replaced_as_a_whole(tmp_path):
-    path = tmp_path / 'name'
-    for text in ('old', 'newer'):
-        replace_file(path, text)
-        assert path.read_text() == text
-    assert list(tmp_path.iterdir()) == [path]

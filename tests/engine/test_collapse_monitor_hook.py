@@ -13,21 +13,21 @@ from mmengine.runner import find_latest_checkpoint
 from tiny import tiny_runner, tiny_strl
 
 from strl_mmdet3d.engine.hooks.collapse_monitor_hook import CollapseError, CollapseMonitorHook
-from strl_mmdet3d.evaluation.representation import alignment, effective_rank, uniformity
-from strl_mmdet3d.models.strl import STRL, byol_loss, projection_spread
+from strl_mmdet3d.evaluation.representation import alignment, effective_rank, spread, uniformity
+from strl_mmdet3d.models.strl import STRL, byol_loss
 
-NAMES = ('effective_rank', 'alignment', 'uniformity', 'target_distance')
+NAMES = ('spread', 'effective_rank', 'alignment', 'uniformity', 'target_distance')
 
 
 @MODELS.register_module(force=True)
 class CollapsingSTRL(STRL):
     """No predictor, and a target that is not detached: all projections become one."""
 
-    def loss(self, view_1, view_2):
+    def terms(self, view_1, view_2):
         online_1 = self.online_projector(self.online_encoder(view_1))
         online_2 = self.online_projector(self.online_encoder(view_2))
-        spread = (projection_spread(online_1) + projection_spread(online_2)) / 2
-        return dict(loss=2 * byol_loss(online_1, online_2), spread=spread)
+        self.projections.update(view_1=online_1.detach(), view_2=online_2.detach())
+        yield 2 * byol_loss(online_1, online_2)
 
 
 class Recorder(Hook):
@@ -137,12 +137,13 @@ def test_the_monitor_logs_the_measures_of_the_two_views_and_changes_nothing(tmp_
     for index in (4, 9):
         view_1, view_2 = watched.projections[index]
         entry = watched.logged[index]
+        assert entry['spread'] == pytest.approx((spread(view_1) + spread(view_2)).item() / 2)
         assert entry['effective_rank'] == pytest.approx((effective_rank(view_1) + effective_rank(view_2)).item() / 2)
         assert entry['uniformity'] == pytest.approx((uniformity(view_1) + uniformity(view_2)).item() / 2)
         assert entry['alignment'] == pytest.approx(alignment(view_1, view_2).item())
         assert 0 < entry['target_distance'] < 1
         assert all(watched.logged[index + 1][name] == entry[name] for name in NAMES), 'it is measured when due only'
-    # The recorder's hook is the only one that is left.
+    # The recorder's hook is the only one: the monitor reads what the model keeps.
     assert len(runner.model.online_projector._forward_hooks) == 1
 
 
@@ -187,6 +188,9 @@ def test_what_counts_as_collapsed(tmp_path, monkeypatch, batch, width, make, ala
     noise = torch.randn(batch, width, generator=torch.Generator().manual_seed(0))
     parts = dict(online_encoder=torch.nn.Linear(2, 2), online_projector=torch.nn.Identity())
     parts |= dict(target_encoder=torch.nn.Linear(2, 2), target_projector=torch.nn.Identity())
+    parts['projections'] = dict(
+        local_1=torch.full((batch, width), math.nan), view_1=make(noise), view_2=make(noise)
+    )  # the rank of local views is not judged
     scalars, told = {}, []
     runner = SimpleNamespace(
         iter=0,
@@ -196,9 +200,6 @@ def test_what_counts_as_collapsed(tmp_path, monkeypatch, batch, width, make, ala
     )
     hook = CollapseMonitorHook(interval=1, patience=1)
     hook.before_train(runner)
-    hook.before_train_iter(runner, 0)
-    for view in (torch.full((batch, width), math.nan), make(noise), make(noise)):  # a local view comes first
-        parts['online_projector'](view)
     hook.after_train_iter(runner, 0)
     assert bool(told) == alarm
     assert set(scalars) == {f'train/{name}' for name in NAMES}

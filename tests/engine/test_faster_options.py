@@ -6,10 +6,8 @@ import pytest
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.registry import OPTIM_WRAPPERS
-from strl_mmdet3d.engine.hooks.channels_last_hook import put_channels_last
-from tiny import pair_batch, tiny_runner, tiny_strl
+from tiny import pair_batch, tiny_strl
 
-from strl_mmdet3d.engine.hooks import ChannelsLastHook
 
 
 @pytest.fixture
@@ -80,56 +78,6 @@ def test_bfloat16_changes_the_loss_by_its_rounding(model):
     assert half_loss == pytest.approx(loss, rel=0.02)
     assert half_loss != loss
     assert torch.cosine_similarity(half_gradient, gradient, dim=0) > 0.9  # measured: 0.94; some maxima are other points
-
-
-def test_channels_last_changes_nothing_but_rounding(model, tmp_path):
-    loss, gradient = one_step(model)
-    runner = tiny_runner(tmp_path)
-    runner.model = model
-    ChannelsLastHook().before_train(runner)
-    images = [p for p in model.parameters() if p.dim() == 4 and p.shape[1] > 1 and p.shape[2] > 1]
-    assert images
-    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in images)
-    last_loss, last_gradient = one_step(model)
-    assert last_loss == pytest.approx(loss, rel=1e-5)
-    torch.testing.assert_close(last_gradient, gradient, rtol=1e-3, atol=1e-5)
-
-
-def test_convolutions_of_single_points_keep_their_order():
-    """mmcv's three_interpolate takes the features of PointNet++ in their usual order only."""
-    model = MODELS.build(
-        dict(
-            type='PointNet2SASSG',
-            in_channels=3,
-            num_points=(8, 4),
-            radius=(0.5, 1.0),
-            num_samples=(4, 4),
-            sa_channels=((8, 8), (8, 16)),
-            fp_channels=((16, 16),),
-        )
-    )
-    points = torch.rand(2, 32, 3)
-    before = model.eval()(points)['fp_features'][-1]
-    assert put_channels_last(model) == 0
-    assert torch.equal(model(points)['fp_features'][-1], before)
-
-
-def test_a_model_without_images_is_refused(tmp_path):
-    runner = tiny_runner(tmp_path)
-    runner.model = MODELS.build(tiny_pointnet_strl())
-    with pytest.raises(ValueError, match='no convolutions over images'):
-        ChannelsLastHook().before_train(runner)
-
-
-def test_a_runner_trains_with_channels_last(tmp_path):
-    losses = {}
-    for name, hooks in (('plain', []), ('last', [dict(type='ChannelsLastHook')])):
-        runner = tiny_runner(
-            tmp_path / name, epochs=1, custom_hooks=[dict(type='TargetUpdateHook', tau_start=0.9), *hooks]
-        )
-        runner.train()
-        losses[name] = runner.message_hub.get_scalar('train/loss').current()
-    assert losses['last'] == pytest.approx(losses['plain'], rel=1e-3)
 
 
 def test_a_compiled_step_is_the_step():

@@ -9,11 +9,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strl_mmdet3d.evaluation.representation import alignment, effective_rank, relative_distance, uniformity
+from strl_mmdet3d.evaluation.representation import alignment, effective_rank, relative_distance, spread, uniformity
 
 
 def orthogonal(size: int, seed: int = 0) -> torch.Tensor:
     return torch.linalg.qr(torch.randn(size, size, generator=torch.Generator().manual_seed(seed)))[0]
+
+
+def test_spread_is_zero_where_all_are_the_same_and_about_one_on_the_sphere():
+    one = torch.randn(1, 256)
+    assert spread(one.repeat(64, 1)).item() == pytest.approx(0, abs=1e-5)
+    assert spread(torch.randn(4096, 256)).item() == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize('spectrum', [[1.0], [1.0, 1.0], [3.0, 1.0], [2.0, 1.0, 1.0, 0.5], [5.0] * 7])

@@ -1,18 +1,8 @@
 """The views of the STRL paper (Huang et al., ICCV 2021), with its numbers.
 
-A pre-training config takes the list for its data, and puts the down-sampling to its encoder's input size behind it, or
-before the packing:
-
-    _base_ = ['../_base_/augmentations/strl_paper.py']
-    augment = [*_base_.shape_augmentation, dict(type='DownSamplePoints', num_points=2048)]
-
-`shape_augmentation` is for synthetic shapes, `depth_augmentation` for depth frames. LiDAR scans take the two halves, with
-the range filter of the detector before each:
-
-    augment = [range_filter, *_base_.view_transform, range_filter, *_base_.spatial_augmentation]
-
-since translation, cropping and cutout count in parts of the cloud's extent, which a few stray returns multiply, and
-cropping must count the points that the detector will see. `strl_released.py` defines the same four lists.
+A pre-training config takes the list for its data: `shape_augmentation` for synthetic shapes, `depth_augmentation` for
+depth frames; LiDAR scans take `spatial_augmentation` behind the view transform in `kitti_pairs.py`. `strl_released.py`
+defines the same four lists.
 """
 
 view_transform = [
