@@ -1,4 +1,4 @@
-"""What importing the package checks."""
+"""The checks that importing the package runs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def test_what_is_missing_is_told_with_the_command():
 @pytest.mark.parametrize('bounds', [('99', '100'), ('0', '0.1')])
 def test_what_does_not_fit_is_told_with_what_is_there(bounds):
     found = metadata.version('numpy')
-    with pytest.raises(ImportError, match=f'numpy {found} is installed; it needs >={bounds[0]},<{bounds[1]}: mend it'):
-        check_versions({'numpy': (*bounds, 'mend it')})
+    with pytest.raises(ImportError, match=f'numpy {found} is installed; it needs >={bounds[0]},<{bounds[1]}: fix it'):
+        check_versions({'numpy': (*bounds, 'fix it')})
 
 
 def test_all_problems_are_told_at_once():

@@ -1,9 +1,9 @@
-"""All frames of a sequence index as a few arrays, which workers and ranks share, and a file that opens at once.
+"""The frames of a sequence index as a few arrays that workers and ranks share, and as a file that opens at once.
 
-An index of ten million frames is 700 MB of JSON: half a minute to parse, and gigabytes as Python objects, which would
-be copied into every worker as their reference counts are touched. As arrays, with what the paths of a sequence have in
-common kept once, it is some ten bytes a frame. Beside a large index lies the same as arrays (``INDEX.json.npz``), which
-are mapped, not read: all processes of a machine share the pages that they look at.
+An index of ten million frames is 700 MB of JSON. It takes half a minute to parse, and gigabytes as Python objects,
+which every worker would copy as it touches their reference counts. As arrays it takes about ten bytes per frame,
+because the common parts of a sequence's paths are stored once. A large index has the arrays in a file beside it
+(``INDEX.json.npz``). The file is mapped, not read: all processes of a machine share the pages that they access.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from .sequence_index import (
     read_sequence_index,
 )
 
-MIN_FRAMES_FOR_FILE = 200_000  # of fewer the JSON is parsed in a quarter of a second
+MIN_FRAMES_FOR_FILE = 200_000  # the JSON of fewer frames is parsed in a quarter of a second
 SUFFIX = '.npz'
-LOCAL_HEADER = 30  # bytes of a zip member's header ahead of its name
+LOCAL_HEADER = 30  # bytes of a zip member's header before its name
 
 
 class FrameTable:
     """The frames of all sequences, one after the other.
 
     Args:
-        arrays: What :func:`as_arrays` makes.
+        arrays: The arrays that :func:`as_arrays` returns.
 
     Attributes:
-        starts: Int64 (S + 1,). Sequence s holds the frames from ``starts[s]`` up to ``starts[s + 1]``.
-        poses: Float64 (N, 4, 4), rows of NaN in sequences that have none; None if none has any.
-        intrinsics: Float64 (S, 3, 3), NaN for sequences that have none; None if none has any.
+        starts: Int64 (S + 1,). Sequence s holds the frames from ``starts[s]`` up to, not including, ``starts[s + 1]``.
+        poses: Float64 (N, 4, 4), NaN in sequences without poses; None if no sequence has poses.
+        intrinsics: Float64 (S, 3, 3), NaN for sequences without intrinsics; None if no sequence has intrinsics.
     """
 
     def __init__(self, arrays: dict[str, np.ndarray]) -> None:
@@ -51,7 +51,7 @@ class FrameTable:
         self.intrinsics: np.ndarray | None = arrays.get('intrinsics')
 
     def __len__(self) -> int:
-        """Give the number N of frames."""
+        """Return the number N of frames."""
         return int(self.starts[-1])
 
     @property
@@ -60,25 +60,25 @@ class FrameTable:
         return len(self.starts) - 1
 
     def sequence_id(self, sequence: int) -> str:
-        """Give the name of a sequence."""
+        """Return the name of a sequence."""
         return self._arrays['sequence_ids'][sequence].decode()
 
     def frame(self, sequence: int, number: int) -> str:
-        """Give the path of a frame, relative to the data's root, by its number in its sequence."""
+        """Return the path of a frame, relative to the data's root, by its number in its sequence."""
         middle = self._arrays['middles'][self.starts[sequence] + number]
         return (self._arrays['prefixes'][sequence] + middle + self._arrays['suffixes'][sequence]).decode()
 
 
 def as_arrays(sequences: list[FrameSequence]) -> dict[str, np.ndarray]:
-    """Take sequences apart into arrays.
+    """Store sequences as arrays.
 
     Args:
         sequences: S sequences with N frames in all.
 
     Returns:
-        ``starts`` (S + 1,); ``sequence_ids``, ``prefixes`` and ``suffixes`` (S,), UTF-8 bytes: what the paths of a
-        sequence begin and end with; ``middles`` (N,): what is between; ``poses`` and ``intrinsics`` as
-        :class:`FrameTable` has them, if there are any.
+        ``starts`` (S + 1,); ``sequence_ids`` (S,); ``prefixes`` and ``suffixes`` (S,), the common beginning and end of
+        a sequence's paths; ``middles`` (N,), the rest of each path; ``poses`` and ``intrinsics`` as :class:`FrameTable`
+        describes them, if any sequence has them. Texts are UTF-8 bytes.
     """
     prefixes, middles, suffixes = [], [], []
     for sequence in sequences:
@@ -113,16 +113,16 @@ def as_arrays(sequences: list[FrameSequence]) -> dict[str, np.ndarray]:
 
 
 def write_frame_table(index: str | Path, metainfo: dict[str, Any], sequences: list[FrameSequence]) -> None:
-    """Write the arrays of a large index beside it, in one piece.
+    """Write the arrays of a large index to the file beside it, in one piece. A small index needs no such file.
 
     Args:
-        index: The index, written before.
+        index: The index, already written.
         metainfo: Its metainfo.
         sequences: Its sequences.
     """
     path = Path(f'{index}{SUFFIX}')
     if sum(len(sequence.frames) for sequence in sequences) < MIN_FRAMES_FOR_FILE:
-        path.unlink(missing_ok=True)  # of a larger index before
+        path.unlink(missing_ok=True)  # left by an earlier, larger index
         return
     about = np.frombuffer(json.dumps(metainfo).encode(), np.uint8)
     with written_whole(path) as part, part.open('wb') as file:
@@ -130,7 +130,7 @@ def write_frame_table(index: str | Path, metainfo: dict[str, Any], sequences: li
 
 
 def read_frame_table(index: str | Path) -> tuple[dict[str, Any], FrameTable]:
-    """Read an index, by the arrays beside it if they were made for just this file.
+    """Read an index, from the arrays beside it if they were made for exactly this file.
 
     Args:
         index: The file that ``tools/create_sequence_index.py`` wrote.
@@ -152,9 +152,9 @@ def read_frame_table(index: str | Path) -> tuple[dict[str, Any], FrameTable]:
                 return metainfo, FrameTable(arrays)
         except SequenceIndexError:
             raise
-        except Exception as error:  # on damaged archives zipfile and NumPy raise whatever they stumble over
+        except Exception as error:  # zipfile and NumPy raise errors of many types on damaged archives
             raise SequenceIndexError(
-                f'{path} cannot be used ({error!r}). Remove it, or make the index anew with '
+                f'{path} cannot be used ({error!r}). Remove it, or rebuild the sequence index with '
                 'tools/create_sequence_index.py'
             ) from error
     metainfo, sequences = read_sequence_index(index)
@@ -162,13 +162,13 @@ def read_frame_table(index: str | Path) -> tuple[dict[str, Any], FrameTable]:
 
 
 def _identity(index: str | Path) -> np.ndarray:
-    """Tell an index from an edited one: its size, and when it was written."""
+    """Return the size and the modification time of an index; an edit changes them."""
     status = Path(index).stat()
     return np.array([status.st_size, status.st_mtime_ns])
 
 
 def _map_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Map the arrays of an uncompressed ``.npz`` file; nothing is read before it is looked at, or ever unpickled."""
+    """Map the arrays of an uncompressed ``.npz`` file. Values are read when they are accessed, and never unpickled."""
     arrays: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(path) as members, path.open('rb') as file:
         for member in members.infolist():
@@ -180,7 +180,7 @@ def _map_arrays(path: Path) -> dict[str, np.ndarray]:
             file.seek(name + extra, os.SEEK_CUR)
             shape, fortran_order, dtype = read_npy_header(file)
             if dtype.hasobject or fortran_order:
-                raise ValueError(f'{member.filename} is no plain array')
+                raise ValueError(f'{member.filename} is not a plain array')
             key = member.filename.removesuffix('.npy')
             arrays[key] = np.memmap(path, dtype, mode='r', offset=file.tell(), shape=shape)
     return arrays
@@ -190,7 +190,7 @@ def _check(arrays: dict[str, np.ndarray]) -> None:
     """Check that arrays fit each other, and that no path leaves the root.
 
     Raises:
-        ValueError: If they do not, or one does.
+        ValueError: If arrays do not fit each other, or a path leaves the root.
     """
     starts = arrays['starts']
     num_sequences, num_frames = len(starts) - 1, len(arrays['middles'])
@@ -204,7 +204,7 @@ def _check(arrays: dict[str, np.ndarray]) -> None:
     if num_sequences < 1 or starts[0] != 0 or starts[-1] != num_frames or (np.diff(starts) < 1).any():
         raise ValueError('its sequences do not cover its frames')
     table = FrameTable(arrays)
-    # What is between is digits or nothing nearly always: then two paths of a sequence tell for all of them.
+    # The middles are nearly always digits or empty. Then two paths of a sequence are enough to check all of them.
     middles = arrays['middles'].view(np.uint8)
     plain = bool(((middles == 0) | ((middles >= ord('0')) & (middles <= ord('9')))).all())
     for sequence in range(num_sequences):

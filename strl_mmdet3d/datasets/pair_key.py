@@ -26,8 +26,11 @@ class PairKey(int):
     def __new__(cls, seed: int, epoch: int, index: int, place: int | None = None) -> PairKey:
         """Make a key; see the class."""
         key = super().__new__(cls, index)
-        key.seed, key.epoch, key.place = seed, epoch, int(index if place is None else place)
+        vars(key).update(seed=seed, epoch=epoch, place=int(index if place is None else place))
         return key
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f'a PairKey does not change: make another one for {name}={value}')
 
     @property
     def index(self) -> int:
@@ -48,6 +51,9 @@ class PairKey(int):
         if isinstance(other, PairKey):
             return self.__reduce__() == other.__reduce__()
         return int(self) == other
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     def __hash__(self) -> int:
         return hash(int(self))

@@ -6,10 +6,11 @@ import numpy as np
 
 
 def window_around(index: int, num_frames: int, window: int) -> range:
-    """Give the sliding window of key frames around one of them.
+    """Return the sliding window of key frames around one of them.
 
-    The window is centred on the key frame (of an even number, one more lies after it than before) and shifted inwards
-    at the sequence's ends, so that it always has its full length. A sequence shorter than the window is one window.
+    The window is centred on the key frame (if its length is even, one more frame lies after the key frame than before)
+    and shifted inwards at the sequence's ends, so that it always has its full length. A sequence that is shorter than
+    the window is one window.
 
     Args:
         index: The key frame, in [0, num_frames).
@@ -30,10 +31,10 @@ def draw_window_pair(index: int, num_frames: int, window: int, rng: np.random.Ge
     Every ordered pair of the window is equally likely.
 
     Args:
-        index: The key frame that the window lies around, in [0, num_frames).
+        index: The key frame at the centre of the window, in [0, num_frames).
         num_frames: Length of the sequence, at least 2.
         window: Length of the window in key frames, at least 2.
-        rng: Where the randomness comes from.
+        rng: The generator to draw from.
 
     Returns:
         The frames of view 1 and view 2.
@@ -51,7 +52,7 @@ def draw_neighbour_pair(index: int, num_frames: int, rng: np.random.Generator) -
     Args:
         index: The frame of view 1, in [0, num_frames).
         num_frames: Length of the sequence.
-        rng: Where the randomness comes from.
+        rng: The generator to draw from.
 
     Returns:
         The frames of view 1 and view 2.

@@ -1,4 +1,4 @@
-"""The point cloud range, stated once for all filters of a pipeline."""
+"""The point cloud range, stated once for all that cuts to it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 
 from ..errors import ConfigError
 
-FILTER = 'PointsRangeFilter'
+CUTTING = ('PointsRangeFilter', 'MultiView')
+"""The transforms that cut to a range. A filter cannot do without one."""
 
 
 def with_range(transforms: Any, point_cloud_range: Sequence[float] | None) -> Any:
-    """Fill the range into every ``PointsRangeFilter`` of a pipeline's config.
+    """Fill the range into every `MultiView` and ``PointsRangeFilter`` of a pipeline's config.
 
     Args:
         transforms: Configs of transforms, nested in dicts and lists as `MultiView` has them. They are not changed.
@@ -30,13 +31,14 @@ def with_range(transforms: Any, point_cloud_range: Sequence[float] | None) -> An
     if not isinstance(transforms, dict):
         return transforms
     config = {key: with_range(value, point_cloud_range) for key, value in transforms.items()}
-    if config.get('type') == FILTER:
+    kind = config.get('type')
+    if kind in CUTTING:
         stated = config.setdefault('point_cloud_range', point_cloud_range)
-        if stated is None:
-            raise ConfigError(f'{FILTER} has no range: set train_dataloader.dataset.point_cloud_range')
+        if stated is None and kind == 'PointsRangeFilter':
+            raise ConfigError(f'{kind} has no range: set train_dataloader.dataset.point_cloud_range')
         if point_cloud_range is not None and not np.array_equal(stated, point_cloud_range):
             raise ConfigError(
-                f'a {FILTER} of the pipeline has the range {list(stated)}, the data set {list(point_cloud_range)}: '
-                'state it once, as train_dataloader.dataset.point_cloud_range'
+                f'{kind} has the range {stated}, its data set {list(point_cloud_range)}: state it once, as '
+                'train_dataloader.dataset.point_cloud_range'
             )
     return config

@@ -1,6 +1,6 @@
 """The sequence index: which frames follow each other, where they lie below the data's root, and how the sensor moved.
 
-The file is JSON, one sequence a line::
+The file is JSON, one sequence per line::
 
     {"metainfo": {"format_version": 1, "source": "kitti-raw", "load_dim": 4, ...},
      "data_list": [
@@ -8,9 +8,9 @@ The file is JSON, one sequence a line::
      "poses": [[[1.0, 0.0, 0.0, 0.0], ...], ...], "timestamps": [0.0, 0.103, ...]},
     ...]}
 
-``poses``, ``timestamps`` and ``intrinsics`` are optional, sequence by sequence. ``intrinsics``, a 3x3 matrix, mark the
-frames as depth images. ``label``, the number of a class in the metainfo's ``classes``, is on all sequences or on none;
-only shapes have it. Nothing in it names the machine it was made on.
+``poses``, ``timestamps`` and ``intrinsics`` are optional for each sequence. The frames of a sequence with
+``intrinsics``, a 3x3 matrix, are depth images. ``label`` is the number of a class in the metainfo's ``classes``. Either
+all sequences have a label or none; only shapes are labelled. Nothing in the file names the machine that wrote it.
 """
 
 from __future__ import annotations
@@ -28,35 +28,37 @@ from ..atomic_write import written_whole
 from ..errors import StrlError
 
 FORMAT_VERSION = 1
-RIGID_TOLERANCE = 1e-3  # of the entries of R R^T; published poses are given to six digits or so
+RIGID_TOLERANCE = 1e-3  # for the entries of R R^T; published poses have about six digits
 
-# What would leave the root, on any system: '/x', '\x', 'C:x' or 's3:x' at the start, or a '..' part. '://', wherever it
-# stands, would make mmengine choose another file backend. NUL and half a surrogate pair are in no file's name.
+# A path leaves the root, on any system, if it starts with '/x', '\x', 'C:x' or 's3:x', or has a '..' part. '://' in any
+# place would make mmengine choose another file backend. No file name has a NUL or half a surrogate pair in it.
 _HALF_PAIR = re.compile(r'[\ud800-\udfff]')
 _LEAVES_ROOT = re.compile(r'^[/\\]|^\w+:|(?:^|[/\\])\.\.(?:[/\\]|$)|://|[\x00\ud800-\udfff]')
-MAX_PATH_LENGTH = 4096  # Linux opens no longer one; one that is longer would make the dataset's arrays of paths as wide
-MAX_PIXELS = 1e5  # of a focal length or an image's centre: no depth camera has as many in a row
-MAX_TRANSLATION = 1e8  # metres, of a pose: coordinates that count from the centre of the earth are below 1e7
+MAX_PATH_LENGTH = 4096  # Linux cannot open longer paths, and one would widen every row of the dataset's arrays of paths
+MAX_PIXELS = 1e5  # limit of a focal length and of an image's centre; no depth camera has that many pixels in a row
+MAX_TRANSLATION = 1e8  # metres, limit of a pose; coordinates from the centre of the earth are below 1e7
+
+_REBUILD = 'Rebuild the sequence index with tools/create_sequence_index.py'
 
 
 class SequenceIndexError(StrlError, ValueError):
-    """A sequence index, or the data it is made from, that cannot be used. The message names the file and the remedy."""
+    """A sequence index, or the data for one, cannot be used. The message names the file and the remedy."""
 
 
 @dataclass
 class FrameSequence:
-    """The key frames of one recording, in the order of time.
+    """The key frames of one recording, in time order.
 
     Attributes:
         sequence_id: Unique name within the index.
         frames: N >= 1 paths relative to the data's root, with '/' between the parts.
-        poses: Float64 array (N, 4, 4) or None. Each maps homogeneous coordinates in metres from the frame's own axes
-            (those of the lidar; of a depth camera, x right, y down, z forward) to the world; which world is the
-            source's choice, one a sequence.
+        poses: Float64 array (N, 4, 4) or None. Each maps homogeneous coordinates, in metres, from the frame's own axes
+            to the world. The frame's axes are the lidar's, or the depth camera's with x right, y down and z forward.
+            The source chooses the world, one per sequence.
         timestamps: Float64 array (N,) in seconds or None, relative to the sequence's own zero.
         intrinsics: Float64 array (3, 3) in pixels, ``[[fx, s, cx], [0, fy, cy], [0, 0, 1]]``, of the depth camera that
-            took all of the frames; None if they are no depth images.
-        label: Class of what the frames show, counted from 0 in the index's ``classes``, or None.
+            took all frames; None if the frames are not depth images.
+        label: Number of the frames' class in the index's ``classes``, counted from 0, or None.
     """
 
     sequence_id: str
@@ -67,12 +69,12 @@ class FrameSequence:
     label: int | None = None
 
     def check(self) -> None:
-        """Raise a SequenceIndexError, naming the sequence, unless the sequence is what the class promises."""
+        """Raise a SequenceIndexError that names the sequence if an attribute is not as described."""
         name = f'sequence {self.sequence_id!r}'
         if not isinstance(self.sequence_id, str) or not self.sequence_id or len(self.sequence_id) > MAX_PATH_LENGTH:
             raise SequenceIndexError(f'{name[:60]} needs a string of 1 to {MAX_PATH_LENGTH} characters as sequence_id')
         if _HALF_PAIR.search(self.sequence_id):
-            raise SequenceIndexError(f'{name} is no text: its sequence_id has half a surrogate pair')
+            raise SequenceIndexError(f'{name} is not text: its sequence_id has half a surrogate pair')
         if not isinstance(self.frames, list) or not self.frames:
             raise SequenceIndexError(f'{name} has no frames')
         for frame in self.frames:
@@ -80,14 +82,14 @@ class FrameSequence:
                 raise SequenceIndexError(f'{name} has {frame!r} where a path is expected')
             if len(frame) > MAX_PATH_LENGTH:
                 raise SequenceIndexError(f'{name} has a frame of {len(frame)} characters, {frame[:60]!r} and so on')
-        # The expression takes seconds for a million frames, most of which have no sign of what it looks for.
+        # The regular expression takes seconds for a million frames, and hardly any path has one of its characters.
         lines = '\n' + '\n'.join(self.frames)
         if any(sign in lines for sign in ('\n/', '\\', ':', '..', '\0')) or not lines.isascii():
             leaving = next(filter(leaves_root, self.frames), None)
             if leaving is not None:
                 raise SequenceIndexError(
                     f'{name} has the frame {leaving!r}, which leaves the root of the data. '
-                    "A frame's path must be relative to the root and have no '..' and no '://' in it"
+                    "A frame's path must be relative to the root, without '..' and '://' in it"
                 )
         for column, values, shape in (
             ('poses', self.poses, (len(self.frames), 4, 4)),
@@ -102,19 +104,19 @@ class FrameSequence:
                 raise SequenceIndexError(f'{name} has {column} with NaN or Inf')
         if self.poses is not None and not are_rigid(self.poses):
             raise SequenceIndexError(
-                f'{name} has poses that are no rotation and translation (4x4, last row 0 0 0 1, at most '
+                f'{name} has poses that are not a rotation and a translation (4x4, last row 0 0 0 1, at most '
                 f'{MAX_TRANSLATION:g} m from the origin)'
             )
         if self.intrinsics is not None and not are_intrinsics(self.intrinsics):
             raise SequenceIndexError(
-                f'{name} has intrinsics that are no [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx and fy above 0'
+                f'{name} has intrinsics that are not [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx and fy above 0'
             )
-        # JSON's true is an int in Python.
+        # JSON's true becomes a bool, which is an int in Python.
         if self.label is not None and (isinstance(self.label, bool) or not isinstance(self.label, int)):
-            raise SequenceIndexError(f'{name} has the label {self.label!r} where the number of a class is expected')
+            raise SequenceIndexError(f'{name} has the label {self.label!r} where a class number is expected')
 
     def to_json(self) -> str:
-        """Give the sequence's line in the index."""
+        """Return the sequence's line in the index."""
         columns: dict[str, Any] = {'sequence_id': self.sequence_id, 'frames': self.frames}
         if self.poses is not None:
             columns['poses'] = self.poses.tolist()
@@ -128,7 +130,7 @@ class FrameSequence:
 
     @classmethod
     def from_columns(cls, columns: dict[str, Any]) -> FrameSequence:
-        """Take a sequence from the index's ``data_list``; columns of other names are left unread."""
+        """Build a sequence from an entry of the index's ``data_list``. Other columns are ignored."""
         if not isinstance(columns, dict):
             raise SequenceIndexError(f'data_list holds {columns!r} where a sequence is expected')
         try:
@@ -146,7 +148,7 @@ class FrameSequence:
 
 
 def are_rigid(poses: np.ndarray) -> bool:
-    """Tell whether poses (N, 4, 4) are rigid motions on earth, to the precision of a text file."""
+    """Return whether poses (N, 4, 4) are rigid motions on earth, to the precision of a text file."""
     rotations = poses[:, :3, :3]
     return (
         bool((np.abs(rotations) < 2).all())  # larger ones could overflow below
@@ -158,9 +160,9 @@ def are_rigid(poses: np.ndarray) -> bool:
 
 
 def are_intrinsics(matrix: np.ndarray) -> bool:
-    """Tell whether a matrix (3, 3) is that of a pinhole camera: upper triangular, invertible, of a possible size."""
+    """Return whether a matrix (3, 3) can be a pinhole camera's: upper triangular, invertible, entries not too large."""
     return (
-        bool((np.abs(matrix) <= MAX_PIXELS).all())  # so finite, too
+        bool((np.abs(matrix) <= MAX_PIXELS).all())  # NaN and Inf are not
         and bool((np.tril(matrix, -1) == 0).all())
         and matrix[2, 2] == 1
         and bool((matrix.diagonal() > 0).all())
@@ -168,30 +170,30 @@ def are_intrinsics(matrix: np.ndarray) -> bool:
 
 
 def leaves_root(path: str) -> bool:
-    """Tell whether a path could name something outside of the root that it is relative to, on any system."""
+    """Return whether a path could name something outside of its root, on any system."""
     return _LEAVES_ROOT.search(path) is not None
 
 
 def check_metainfo(path: str | Path, metainfo: Any) -> None:
-    """Check what holds for a whole index.
+    """Check the metainfo of an index.
 
     Args:
         path: The index, for the message.
-        metainfo: Its metainfo.
+        metainfo: The parsed metainfo.
 
     Raises:
-        SequenceIndexError: If it is no dict, or of a later format, or its ``load_dim`` is no number from 3 on.
+        SequenceIndexError: If the metainfo is not a dict, has a later format, or has a ``load_dim`` that is not an
+            integer of at least 3.
     """
     if not isinstance(metainfo, dict):
-        raise SequenceIndexError(f'{path} has no metainfo. Make it anew with tools/create_sequence_index.py')
+        raise SequenceIndexError(f'{path} has no metainfo. {_REBUILD}')
     if metainfo.get('format_version', FORMAT_VERSION) != FORMAT_VERSION:
         raise SequenceIndexError(
-            f'{path} has the format {metainfo["format_version"]}, this version reads {FORMAT_VERSION}. '
-            'Make it anew with tools/create_sequence_index.py'
+            f'{path} has the format {metainfo["format_version"]}, but this version reads {FORMAT_VERSION}. {_REBUILD}'
         )
     load_dim = metainfo.get('load_dim', 3)
     if not isinstance(load_dim, int) or load_dim < 3:
-        raise SequenceIndexError(f'{path} has the load_dim {load_dim!r}, expected is a number from 3 (x, y, z) on')
+        raise SequenceIndexError(f'{path} has the load_dim {load_dim!r}, expected an integer of at least 3 (x, y, z)')
 
 
 def check_labels(classes: Any, sequences: list[FrameSequence]) -> None:
@@ -199,11 +201,11 @@ def check_labels(classes: Any, sequences: list[FrameSequence]) -> None:
 
     Args:
         classes: The metainfo's ``classes``, or None if it has none.
-        sequences: The sequences of the index, each valid by itself.
+        sequences: The sequences of the index, each valid on its own.
 
     Raises:
-        SequenceIndexError: If the classes are no list of different words, or some sequences have a label and others
-            have none, or a label is not in [0, len(classes)).
+        SequenceIndexError: If the classes are not a list of different words, if some sequences have a label and others
+            do not, or if a label is not in [0, len(classes)).
     """
     if classes is not None:
         if not isinstance(classes, list) or not classes or not all(isinstance(word, str) and word for word in classes):
@@ -215,11 +217,11 @@ def check_labels(classes: Any, sequences: list[FrameSequence]) -> None:
         return
     if unlabelled:
         raise SequenceIndexError(
-            f'{len(unlabelled)} of {len(sequences)} sequences have no label, {unlabelled[0].sequence_id!r} the first, '
-            'and the others have one. Label all of them or none'
+            f'{len(unlabelled)} of {len(sequences)} sequences have no label (the first is '
+            f'{unlabelled[0].sequence_id!r}), but the others do. Label all of them or none'
         )
     if classes is None:
-        raise SequenceIndexError('the sequences have labels, but the metainfo has no classes that they could count')
+        raise SequenceIndexError('the sequences have labels, but the metainfo has no classes')
     for sequence in sequences:
         assert sequence.label is not None
         if not 0 <= sequence.label < len(classes):
@@ -233,14 +235,14 @@ def write_sequence_index(path: str | Path, metainfo: dict[str, Any], sequences: 
     """Write an index in one piece: a reader sees the old file or the whole new one, never a part.
 
     Args:
-        path: The file to write; its folder is made where it is missing.
-        metainfo: What holds for the whole index. ``format_version`` and the numbers of sequences, frames and sequences
-            with poses are added. ``classes``, where the sequences have labels, names what these count.
-        sequences: The sequences, each of its own ``sequence_id``.
+        path: The file to write; its folder is made if it is missing.
+        metainfo: Facts about the whole index. ``format_version`` and the numbers of sequences, frames and sequences
+            with poses are added. If the sequences have labels, ``classes`` lists the names of their classes.
+        sequences: The sequences, each with a different ``sequence_id``.
 
     Raises:
-        SequenceIndexError: If there is no sequence, two have one name, one is not valid, or labels do not fit the
-            classes.
+        SequenceIndexError: If there are no sequences, two have the same name, one is not valid, or labels do not fit
+            the classes.
     """
     sequences = list(sequences)
     if not sequences:
@@ -277,27 +279,25 @@ def read_sequence_index(path: str | Path) -> tuple[dict[str, Any], list[FrameSeq
         The metainfo, and the sequences.
 
     Raises:
-        SequenceIndexError: If the file is missing, no index, of a later format, or empty; if a path in it leaves the
-            data's root; or if a column does not fit its frames, or labels do not fit the classes.
+        SequenceIndexError: If the file is missing, is not an index, has a later format or lists nothing; if a path in
+            it leaves the data's root; if a column does not fit its frames; or if labels do not fit the classes.
     """
     try:
         if Path(path).exists() and not Path(path).is_file():
-            raise OSError('it is no regular file')  # a pipe would be waited for
+            raise OSError('it is not a regular file')  # reading a pipe might never end
         index = json.loads(Path(path).read_text(encoding='utf-8'))
     except FileNotFoundError:
         raise SequenceIndexError(
             f'no sequence index at {path}. Make it with tools/create_sequence_index.py, or correct ann_file'
         ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise SequenceIndexError(
-            f'{path} is no readable sequence index ({error}). Make it anew with tools/create_sequence_index.py'
-        ) from error
+        raise SequenceIndexError(f'{path} is not a readable sequence index ({error}). {_REBUILD}') from error
     if not isinstance(index, dict) or not isinstance(index.get('data_list'), list):
-        raise SequenceIndexError(f'{path} has no data_list. Make it anew with tools/create_sequence_index.py')
+        raise SequenceIndexError(f'{path} has no data_list. {_REBUILD}')
     metainfo = index.get('metainfo') or {}
     check_metainfo(path, metainfo)
     if not index['data_list']:
-        raise SequenceIndexError(f'{path} lists no sequence. Make it anew with tools/create_sequence_index.py')
+        raise SequenceIndexError(f'{path} lists no sequence. {_REBUILD}')
     try:
         sequences = [FrameSequence.from_columns(columns) for columns in index['data_list']]
         check_labels(metainfo.get('classes'), sequences)

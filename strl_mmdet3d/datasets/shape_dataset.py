@@ -17,44 +17,52 @@ from .sequence_index import SequenceIndexError, read_sequence_index
 class ShapeDataset(BaseDataset):
     """Shapes with one label each.
 
-    A part of the labels is a shorter index: ``tools/select_labels.py`` draws one.
+    To use a part of the labels, draw a shorter index with ``tools/select_labels.py``.
 
     The pipeline gets ``lidar_points`` (dict with ``lidar_path``, as `LoadShape` takes it), ``sample_idx`` (int) and
-    ``gt_labels_3d`` (int64 (1,)). A shape that cannot be read raises: labelled data is not replaced in silence.
+    ``gt_labels_3d`` (int64 (1,)). A shape that cannot be read raises an error: labelled data is not silently replaced.
 
     Args:
-        ann_file: The index with the column ``label``, made by ``tools/create_sequence_index.py shapes`` of labelled
-            data; relative to ``data_root``, unless absolute.
+        ann_file: The index with the column ``label``, which ``tools/create_sequence_index.py shapes`` makes from
+            labelled data; relative to ``data_root``, unless absolute.
         data_root: The folder that the index was made for.
-        kwargs: mmengine's ``BaseDataset``: ``pipeline``, ``test_mode``, ``indices``, ``lazy_init`` and so on.
+        kwargs: Arguments of mmengine's ``BaseDataset``: ``pipeline``, ``test_mode``, ``indices``, ``lazy_init`` and so
+            on.
 
     Raises:
         SequenceIndexError: If the index cannot be used, has no labels, or a sequence has several frames.
         CorruptFrameError: If an archive of shapes cannot be read.
     """
 
+    classes: tuple[str, ...] = ()
+
     def __init__(self, ann_file: str = '', data_root: str = '', **kwargs: Any) -> None:
         super().__init__(ann_file=ann_file, data_root=data_root, **{'data_prefix': {}, **kwargs})
 
+    @property
+    def metainfo(self) -> dict:
+        """The metainfo that mmengine keeps, and the ``classes`` of the index once it is read."""
+        return dict(super().metainfo, classes=self.classes)
+
     def load_data_list(self) -> list[dict]:
-        """Read the index, and each archive once, so that workers forked later share it.
+        """Read the index, and each archive once, so that workers forked later share the shapes.
 
         Returns:
             ``lidar_points``, ``gt_labels_3d`` and ``sample_idx`` of each shape, in the order of the index.
         """
         metainfo, sequences = read_sequence_index(self.ann_file)
-        self._metainfo['classes'] = tuple(metainfo.get('classes') or ())
+        self.classes = tuple(metainfo.get('classes') or ())
         data_list = []
         for number, sequence in enumerate(sequences):
             if sequence.label is None:
                 raise SequenceIndexError(
-                    f'{self.ann_file} has no labels. Make it anew with `tools/create_sequence_index.py shapes` from '
-                    "data that has them, such as an .npz with an array 'label'"
+                    f'{self.ann_file} has no labels. Rebuild the sequence index with '
+                    "`tools/create_sequence_index.py shapes` from labelled data, such as an .npz with an array 'label'"
                 )
             if len(sequence.frames) > 1:
                 raise SequenceIndexError(
-                    f'{self.ann_file}: sequence {sequence.sequence_id!r} has {len(sequence.frames)} frames, and a '
-                    'labelled shape is one. Make a sequence of each'
+                    f'{self.ann_file}: sequence {sequence.sequence_id!r} has {len(sequence.frames)} frames, but a '
+                    'labelled shape has one. Make a sequence for each frame'
                 )
             path = join_path(self.data_root, sequence.frames[0])
             label = np.array([sequence.label], np.int64)

@@ -16,8 +16,8 @@ NUM_POINTS = 40
 def make_sequences(tmp_path):
     """Write sequences of the given lengths; the reflectance of every point is the number of its frame."""
 
-    def make(*lengths, with_poses=False, **metainfo):
-        root = tmp_path / 'data'
+    def make(*lengths, with_poses=False, folder='data', **metainfo):
+        root = tmp_path / folder
         sequences, rng, number = [], np.random.default_rng(0), 0
         for s, length in enumerate(lengths):
             (root / f's{s}').mkdir(parents=True)
@@ -30,7 +30,7 @@ def make_sequences(tmp_path):
             poses = np.tile(np.eye(4), (length, 1, 1))
             poses[:, 0, 3] = 2.0 * np.arange(length)  # two metres forward a frame
             sequences.append(FrameSequence(f's{s}', frames, poses if with_poses else None))
-        index = tmp_path / 'index.json'
+        index = tmp_path / ('index.json' if folder == 'data' else f'{folder}.json')
         write_sequence_index(index, {'load_dim': 4, **metainfo}, sequences)
         return SimpleNamespace(root=root, index=index, sequences=sequences)
 

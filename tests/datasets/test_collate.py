@@ -14,14 +14,14 @@ from strl_mmdet3d.datasets.collate import CloudsToSend, collate_pairs
 
 
 class Pairs(Dataset):
-    """Pairs of which the views have 5 + index and 1 + index points, and a third of the clouds' memory is not theirs."""
+    """Pairs whose views have 5 + index and 1 + index points. Each cloud is the middle third of a larger tensor."""
 
     def __len__(self):
         return 6
 
     def __getitem__(self, index):
         def view(length):
-            cloud = torch.arange(12.0 * length).reshape(3 * length, 4)[length : 2 * length] + index
+            cloud = (torch.arange(12.0 * length) + index).reshape(3 * length, 4)[length : 2 * length]
             return {'inputs': {'points': cloud}, 'data_samples': f'sample {index}'}
 
         return {'view_1': view(5 + index), 'view_2': view(1 + index)}

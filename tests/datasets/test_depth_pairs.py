@@ -156,7 +156,7 @@ def test_alignment_needs_poses_and_an_index_is_of_one_kind(make_scenes):
 
 @pytest.fixture
 def real_walk(real_data, tmp_path):
-    """The 120 real frames: their root, the sequence, and a function that gives the points of a frame."""
+    """The 120 real frames: their root, their index and their sequence."""
     root = real_data / 'scannet_frames'
     lister = DepthFrameLister()
     (sequence,) = scannet_sequences(root, lister)
@@ -168,11 +168,11 @@ def real_walk(real_data, tmp_path):
 @pytest.mark.real
 @pytest.mark.parametrize(('gap', 'least', 'least_in_sight'), [(10, 0.90, 0.98), (30, 0.70, 0.95)])
 def test_real_frames_overlap(real_walk, gap, least, least_in_sight):
-    """Frames ``gap`` apart in the source, of which every fifth is here, agree to 5 cm where both cameras look.
+    """Frames that are ``gap`` apart in the source agree to 5 cm where both cameras look. Every fifth frame is here.
 
-    Measured over all pairs of this walk: 95 % of the points of one frame are within 5 cm of a point of the other at 10
-    frames apart, 79 % at 30; the rest is what the camera has turned away from, by up to 20 degrees. Of the points in
-    sight of both, 99 and 98 %.
+    Measured over all pairs of this walk: 95 % of the points of one frame are within 5 cm of a point of the other one if
+    they are 10 frames apart, and 79 % if they are 30 apart. The camera, which turns by up to 20 degrees, no longer sees
+    the rest. Of the points that both cameras see, 99 and 98 % are within 5 cm.
     """
     files_apart = gap // 5
     dataset = build(real_walk.root, ann_file=real_walk.index)

@@ -1,4 +1,4 @@
-"""Frames as arrays: every path comes back as it was, from memory and from the file, and no file is trusted."""
+"""Frames as arrays: every path comes back unchanged, from memory and from the file, and no file is trusted."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def beside(path):
 
 
 def without_parsing(monkeypatch):
-    """Fail where the JSON would be parsed."""
+    """Fail if the JSON is parsed."""
     monkeypatch.setattr(module, 'read_sequence_index', lambda path: pytest.fail('the JSON was parsed'))
 
 
@@ -102,7 +102,7 @@ def test_an_index_that_was_changed_by_hand_is_parsed(large):
 
 
 def rewrite(path, **changes):
-    """Exchange arrays of the file beside an index."""
+    """Replace arrays in the file beside an index."""
     with np.load(beside(path)) as arrays:
         np.savez(beside(path), **{**arrays, **changes})
 

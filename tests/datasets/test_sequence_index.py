@@ -132,19 +132,19 @@ def test_an_accepted_path_stays_below_the_root(path):
         ({'timestamps': [0.0, float('nan')]}, 'NaN'),
         ({'poses': [np.eye(4).tolist()]}, r'shape \(1, 4, 4\)'),
         ({'intrinsics': [500, 500, 320, 240]}, r'shape \(4,\)'),
-        ({'intrinsics': [[0, 0, 320], [0, 500, 240], [0, 0, 1]]}, 'no .*fx and fy above 0'),  # singular
+        ({'intrinsics': [[0, 0, 320], [0, 500, 240], [0, 0, 1]]}, 'not .*fx and fy above 0'),  # singular
         ({'intrinsics': [[500, 0, float('inf')], [0, 500, 240], [0, 0, 1]]}, 'Inf'),
-        ({'intrinsics': [[500, 0, 0], [0, 500, 0], [320, 240, 1]]}, 'no .*fx and fy above 0'),  # transposed
-        ({'intrinsics': [[1e30, 0, 320], [0, 500, 240], [0, 0, 1]]}, 'no .*fx and fy above 0'),
-        ({'intrinsics': [[500, 0, 320], [0, 500, 240], [0, 0, 2]]}, 'no .*fx and fy above 0'),
+        ({'intrinsics': [[500, 0, 0], [0, 500, 0], [320, 240, 1]]}, 'not .*fx and fy above 0'),  # transposed
+        ({'intrinsics': [[1e30, 0, 320], [0, 500, 240], [0, 0, 1]]}, 'not .*fx and fy above 0'),
+        ({'intrinsics': [[500, 0, 320], [0, 500, 240], [0, 0, 2]]}, 'not .*fx and fy above 0'),
         ({'poses': [[1, 2], [3]]}, 'ragged'),
         ({'poses': 'abc'}, 'ragged'),
-        ({'timestamps': [0, 10**400]}, 'ragged'),  # an integer that is no float64
-        ({'poses': np.full((2, 4, 4), 1e300).tolist()}, 'no rotation'),
+        ({'timestamps': [0, 10**400]}, 'ragged'),  # an integer beyond float64
+        ({'poses': np.full((2, 4, 4), 1e300).tolist()}, 'not a rotation'),
         ({'poses': (np.eye(4) + np.outer([1e9, 0, 0, 0], [0, 0, 0, 1]) * np.ones((2, 1, 1))).tolist()}, r'1e\+08 m'),
-        ({'poses': (2 * np.eye(4) * np.ones((2, 1, 1))).tolist()}, 'no rotation'),
-        ({'poses': (np.diag([1, 1, -1, 1]) * np.ones((2, 1, 1))).tolist()}, 'no rotation'),  # a mirror
-        ({'poses': (np.diag([1, 1, 1, 2]) * np.ones((2, 1, 1))).tolist()}, 'no rotation'),
+        ({'poses': (2 * np.eye(4) * np.ones((2, 1, 1))).tolist()}, 'not a rotation'),
+        ({'poses': (np.diag([1, 1, -1, 1]) * np.ones((2, 1, 1))).tolist()}, 'not a rotation'),  # a mirror
+        ({'poses': (np.diag([1, 1, 1, 2]) * np.ones((2, 1, 1))).tolist()}, 'not a rotation'),
     ],
 )
 def test_a_column_that_does_not_fit_is_named(tmp_path, columns, message):
@@ -156,13 +156,13 @@ def test_a_column_that_does_not_fit_is_named(tmp_path, columns, message):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('{"data_list": [', 'no readable'),
+        ('{"data_list": [', 'not a readable'),
         ('[]', 'no data_list'),
         ('{"metainfo": {}}', 'no data_list'),
         ('{"metainfo": {}, "data_list": []}', 'lists no sequence'),
         ('{"metainfo": {"format_version": 99}, "data_list": []}', 'format 99'),
         ('{"metainfo": [1], "data_list": [3]}', 'no metainfo'),
-        ('[' * 10**5, 'no readable'),
+        ('[' * 10**5, 'not a readable'),
         ('{"metainfo": {"load_dim": "4"}, "data_list": [3]}', "load_dim '4'"),
         ('{"data_list": [3]}', 'sequence is expected'),
         ('{"data_list": [{"frames": ["a"]}]}', 'missing'),
@@ -184,7 +184,7 @@ def test_a_missing_index_names_the_tool(tmp_path):
 def test_a_pickle_is_not_read(tmp_path):
     path = tmp_path / 'index.pkl'
     path.write_bytes(pickle.dumps({'metainfo': {}, 'data_list': [{'sequence_id': 's', 'frames': ['a']}]}))
-    with pytest.raises(SequenceIndexError, match='no readable'):
+    with pytest.raises(SequenceIndexError, match='not a readable'):
         read_sequence_index(path)
 
 
@@ -215,7 +215,7 @@ def test_labels_are_kept_with_their_classes(tmp_path):
     [
         (['a', 'b'], [0, 2], r"'1' has the label 2, but there are 2 classes"),
         (['a', 'b'], [-1], 'has the label -1'),
-        (['a', 'b'], [0, None, None], r"2 of 3 sequences have no label, '1' the first"),
+        (['a', 'b'], [0, None, None], r"2 of 3 sequences have no label \(the first is '1'\)"),
         (None, [0], 'no classes'),
         (['a', 'a'], [0], 'same name'),
         ('ab', [0], 'list of words'),

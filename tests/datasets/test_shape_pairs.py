@@ -124,5 +124,5 @@ def test_real_shapes_as_the_config_has_them(real_data, tmp_path):
             assert points.shape == (2048, 3)
             # Radius 1; moved by up to a tenth of an extent of at most 2, scaled by up to 1.25, jittered by up to 0.05.
             assert points.norm(dim=1).max() <= 1.25 * (1 + 0.2 * 3**0.5) + 0.05 * 3**0.5
-            assert len(points.unique(dim=0)) > 0.3 * 1024 - 1  # of the crop's least number, what drop-out leaves
+            assert len(points.unique(dim=0)) > 0.3 * 1024 - 1  # the crop leaves 1024 points, and drop-out 30 % of them
             assert pair[view]['data_samples'].num_redraws == 0

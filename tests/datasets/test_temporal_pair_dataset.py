@@ -454,10 +454,10 @@ class TestWhatIsCheckedAtInit:
         with pytest.raises(ValueError, match='Set load_dim=5'):
             build(make_sequences(3, load_dim=5))[PairKey(0, 0, 0)]
 
-    def test_metainfo_is_that_of_the_index(self, make_sequences):
+    def test_the_metainfo_of_the_index_is_there(self, make_sequences):
         dataset = build(make_sequences(3, source='folder'))
         assert isinstance(dataset, TemporalPairDataset)
-        assert dataset.metainfo['source'] == 'folder'
+        assert dataset.index_metainfo['source'] == 'folder'
         assert '3 key frames of 1 sequences' in repr(dataset)
 
 

@@ -9,7 +9,6 @@ from mmengine.registry import OPTIM_WRAPPERS
 from tiny import pair_batch, tiny_strl
 
 
-
 @pytest.fixture
 def model():
     built = MODELS.build(tiny_strl())

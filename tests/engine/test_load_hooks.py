@@ -1,4 +1,4 @@
-"""What fine-tuning relies on: checked loads, and frozen parts that stay frozen."""
+"""The hooks of fine-tuning: checked loads, and frozen parts that stay frozen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from strl_mmdet3d.export import ExportError, export_encoder, read_checkpoint, sa
 
 @pytest.fixture
 def encoder(tmp_path):
-    """A file that fits a further pre-training of the same model: the names are STRL's own, so nothing is stripped."""
+    """The exported encoder of a finished run."""
     runner = tiny_runner(tmp_path / 'first', epochs=1)
     runner.train()
     exported = export_encoder(read_checkpoint(tmp_path / 'first' / 'epoch_1.pth'), 'first')
@@ -21,8 +21,8 @@ def encoder(tmp_path):
     return path
 
 
-def prefixed(path, prefix, drop=0):
-    """The same encoder under STRL's names, without `drop` of its metadata."""
+def prefixed(path, prefix):
+    """Put the encoder's tensors under other names, so that a further pre-training of the same model loads them."""
     content = torch.load(path)
     metadata = content['state_dict']._metadata
     content['state_dict'] = type(content['state_dict'])((prefix + k, v) for k, v in content['state_dict'].items())
@@ -53,7 +53,7 @@ def test_no_load_and_a_load_of_something_else_are_errors(tmp_path, encoder):
     with pytest.raises(ExportError, match='nothing was loaded'):
         tiny_runner(tmp_path / 'a', epochs=1, custom_hooks=hooks).train()
     checkpoint = str(tmp_path / 'first' / 'epoch_1.pth')
-    with pytest.raises(ExportError, match='no encoder exported'):
+    with pytest.raises(ExportError, match='not an encoder exported'):
         tiny_runner(tmp_path / 'b', epochs=1, custom_hooks=hooks, load_from=checkpoint).train()
 
 

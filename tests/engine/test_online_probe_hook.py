@@ -1,4 +1,4 @@
-"""The online probe in short runs: what it measures, when, and that the training does not notice."""
+"""The online probe in short runs: its values, their times, and no effect on the training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRAIN, TEST = tiny_dataset([8, 8, 8], seed=0), tiny_dataset([5, 5, 5], seed=1)
 
 @DATASETS.register_module(force=True)
 class ShapePairs(Dataset):
-    """The tiny shapes in pairs. Each draws from the global generators, as stock transforms do."""
+    """Pairs of the tiny shapes, which draw from the global generators as stock transforms do."""
 
     def __init__(self):
         self.shapes, self.metainfo = DATASETS.build(TRAIN), {}

@@ -1,17 +1,23 @@
-"""The report at the end of whole short runs, and of runs that went on."""
+"""The report at the end of whole short runs, and of resumed runs."""
 
 from __future__ import annotations
 
 import pytest
 from tiny import tiny_runner
 
-from strl_mmdet3d.engine.hooks import report_hook as module
 from strl_mmdet3d.engine.hooks.report_hook import SESSIONS_KEY
+
+WRITE_REPORT = 'strl_mmdet3d.evaluation.report.write_report'
+WRITE_FILE = 'strl_mmdet3d.engine.hooks.report_hook.write_text_whole'
 
 
 def run(work_dir, epochs=1, resume=False, **changes):
     options = dict(
-        custom_hooks=[dict(type='TargetUpdateHook'), dict(type='ReportHook')],
+        custom_hooks=[
+            dict(type='TargetUpdateHook'),
+            dict(type='CollapseMonitorHook', interval=1),
+            dict(type='ReportHook'),
+        ],
         visualizer=dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]),
     )
     if resume:
@@ -27,7 +33,7 @@ def test_a_run_is_reported(tmp_path):
     for name in ('loss', 'spread', 'tau', 'lr', 'TargetUpdateHook', runner.experiment_name):
         assert name in html
     assert html.count('data:image/png;base64,') == 1
-    # Random pairs are no TemporalPairDataset; that is the one part that cannot be made.
+    # Random pairs are not a TemporalPairDataset, so the sample pairs cannot be drawn.
     assert html.count('This part could not be made') == 1
     assert 'TemporalPairDataset' in html
     assert not list(tmp_path.glob('*.part'))
@@ -35,7 +41,7 @@ def test_a_run_is_reported(tmp_path):
 
 def test_a_resumed_run_reports_its_sessions_and_a_new_one_its_own_only(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(module, 'write_report', lambda sessions, *args: seen.append([s.name for s in sessions]) or '')
+    monkeypatch.setattr(WRITE_REPORT, lambda sessions, *args: seen.append([s.name for s in sessions]) or '')
     monkeypatch.setattr('mmengine.runner.runner.time.strftime', lambda *args: f'2026_{len(seen)}')
     first = run(tmp_path)
     run(tmp_path, epochs=2, resume=True)
@@ -48,18 +54,18 @@ def test_a_moved_work_directory_is_found(tmp_path, monkeypatch):
     run(tmp_path / 'old')
     (tmp_path / 'old').rename(tmp_path / 'new')
     seen = []
-    monkeypatch.setattr(module, 'write_report', lambda sessions, *args: seen.extend(sessions) or '')
+    monkeypatch.setattr(WRITE_REPORT, lambda sessions, *args: seen.extend(sessions) or '')
     run(tmp_path / 'new', epochs=2, resume=True)
     assert len(seen) == 2
     assert all(session.is_dir() for session in seen)
 
 
-@pytest.mark.parametrize('failing', ['write_report', 'replace_file'])
+@pytest.mark.parametrize('failing', [WRITE_REPORT, WRITE_FILE])
 def test_a_report_that_fails_does_not_fail_the_training(tmp_path, monkeypatch, failing):
     def fail(*args):
         raise OSError('no space left on device')
 
-    monkeypatch.setattr(module, failing, fail)
+    monkeypatch.setattr(failing, fail)
     runner = run(tmp_path)
     assert runner.iter == 4
     assert not (tmp_path / 'report.html').exists()

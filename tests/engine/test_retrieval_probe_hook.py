@@ -1,4 +1,4 @@
-"""The retrieval probe in short runs on sequences: its frames, its value, and that the training does not notice."""
+"""The retrieval probe in short runs on sequences: its frames, its value, and no effect on the training."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from mmengine.hooks import Hook
 from tiny import random_cloud, tiny_runner
 
 from strl_mmdet3d.datasets import FrameSequence, write_sequence_index
-from strl_mmdet3d.engine.hooks.retrieval_probe_hook import BY_CHANCE, FOUND, RetrievalProbeHook, runs_of_neighbours
+from strl_mmdet3d.engine.hooks.retrieval_probe_hook import BY_CHANCE, FOUND, RetrievalProbeHook
 from strl_mmdet3d.evaluation.online_encoding import encode_online, training_untouched
 from strl_mmdet3d.evaluation.temporal_retrieval import temporal_retrieval
 
@@ -23,7 +21,7 @@ LENGTHS = [6, 5, 4]
 
 @pytest.fixture
 def data(tmp_path):
-    """Drives whose every frame is the one before it with some points changed."""
+    """Drives in which each frame is the frame before it with some points changed."""
     root, rng, sequences = tmp_path / 'data', np.random.default_rng(0), []
     root.mkdir()
     for drive, length in enumerate(LENGTHS):
@@ -102,10 +100,10 @@ def test_the_value_is_that_of_all_frames_without_augmentation(data, tmp_path):
     clouds = [torch.from_numpy(np.fromfile(path, np.float32).reshape(-1, 4)) for path in paths]
     with training_untouched(runner.model):
         features = encode_online(runner.model, clouds, 4)
-    # A window of three key frames holds frames that are two apart.
+    # In a window of three key frames, frames are at most two apart.
     expected = temporal_retrieval(features, *zip(*origins, strict=True), reach=2)
     assert expected.num_queries == sum(LENGTHS)
-    # Shuffling the points changes which ones a full voxel takes, so the features agree nearly only.
+    # Shuffling the points changes which ones a full voxel takes, so the features agree only nearly.
     assert found[6] == pytest.approx(expected.found, abs=100 / sum(LENGTHS) + 1e-6)
     assert logged(runner, BY_CHANCE)[6] == pytest.approx(expected.by_chance)
     assert found[6] > 2 * expected.by_chance
@@ -117,13 +115,13 @@ def test_all_probes_look_at_the_same_frames(data, tmp_path):
     runner.train()
     hook = next(hook for hook in runner.hooks if isinstance(hook, RetrievalProbeHook))
     first, second, again = [], [], []
-    clouds, others = list(hook._read(hook._dataset, first)), list(hook._read(hook._dataset, second))
+    clouds, others = list(hook._frames.read(first)), list(hook._frames.read(second))
     assert first == second == [(f'drive{drive}', i) for drive, length in enumerate(LENGTHS) for i in range(length)]
     assert all(torch.equal(*pair) for pair in zip(clouds, others, strict=True))
     assert {len(cloud) for cloud in clouds} == {300}, 'no augmentation'
-    # A damaged frame is replaced by another one, which is not taken twice.
+    # A damaged frame is replaced by another one, which is not read twice.
     (data / '1_2.bin').write_bytes(b'truncated')
-    list(hook._read(hook._dataset, again))
+    list(hook._frames.read(again))
     assert len(set(again)) == len(again)
     assert set(again) == set(first) - {('drive1', 2)}
 
@@ -151,24 +149,6 @@ def test_another_kind_of_data_is_refused(tmp_path):
     runner = tiny_runner(tmp_path, custom_hooks=[dict(type='RetrievalProbeHook')])
     with pytest.raises(ValueError, match='RandomPairs'):
         runner.train()
-
-
-@given(num_items=st.integers(1, 300), num_frames=st.integers(1, 300), run=st.integers(1, 20))
-def test_runs_are_whole_and_spread_evenly(num_items, num_frames, run):
-    items = runs_of_neighbours(num_items, num_frames, run)
-    assert items == sorted(set(items))
-    assert all(0 <= item < num_items for item in items)
-    assert items[0] == 0
-    assert len(items) <= min(num_items, num_frames)
-    if num_items >= 2 * num_frames:
-        assert len(items) == num_frames
-        pieces = np.split(np.array(items), np.flatnonzero(np.diff(items) > 1) + 1)
-        assert all(len(piece) % run == 0 for piece in pieces[:-1])
-
-
-def test_few_items_are_all_taken():
-    assert runs_of_neighbours(10, 128, 3) == list(range(10))
-    assert runs_of_neighbours(100, 6, 3) == [0, 1, 2, 50, 51, 52]
 
 
 @pytest.mark.parametrize('wrong', [dict(interval=0), dict(batch_size=0), dict(num_frames=1), dict(window=1)])

@@ -46,9 +46,11 @@ class Recorder(Hook):
         self.online.append(self.flat(runner.model.online_encoder))
         self.target.append(self.flat(runner.model.target_encoder))
         self.logged.append(
-            {name: runner.message_hub.get_scalar(f'train/{name}').current() for name in ('tau', 'lr', 'loss', 'spread')}
-            if 'train/tau' in runner.message_hub.log_scalars
-            else None
+            {
+                name: runner.message_hub.get_scalar(f'train/{name}').current()
+                for name in ('tau', 'lr', 'loss', 'spread')
+                if f'train/{name}' in runner.message_hub.log_scalars
+            }
         )
 
 
@@ -107,9 +109,11 @@ def test_learning_rate_warms_up_and_follows_the_cosine(tmp_path):
 
 def test_the_run_logs_what_one_watches(tmp_path):
     recorder = Recorder()
-    runner = tiny_runner(tmp_path, epochs=1)
+    hooks = [dict(type='TargetUpdateHook'), dict(type='CollapseMonitorHook', interval=1)]
+    runner = tiny_runner(tmp_path, epochs=1, custom_hooks=hooks)
     runner.register_hook(recorder)
     runner.train()
+    assert len(recorder.logged) == 4
     for entry in recorder.logged:
         assert 0 <= entry['loss'] <= 8
         assert 0 < entry['spread'] < 1.5

@@ -1,4 +1,4 @@
-"""Damaged frames in a run: what is counted and listed, when the run ends, and what a resumed run goes on with."""
+"""Damaged frames in a run: what is counted and listed, when the run ends, and what a resumed run continues."""
 
 from __future__ import annotations
 
@@ -16,20 +16,15 @@ from tiny import random_cloud, tiny_runner
 
 import strl_mmdet3d.engine.hooks.unusable_frames_hook as module
 from strl_mmdet3d.datasets import FrameSequence, PairKey, write_sequence_index
-from strl_mmdet3d.engine.hooks.unusable_frames_hook import (
-    COUNTS_KEY,
-    FILE_NAME,
-    UnusableFramesError,
-    UnusableFramesHook,
-    read_listed,
-)
+from strl_mmdet3d.datasets.unusable_frames import FILE_NAME, read_listed
+from strl_mmdet3d.engine.hooks.unusable_frames_hook import COUNTS_KEY, UnusableFramesError, UnusableFramesHook
 
 NUM_FRAMES = 12
 
 
 @pytest.fixture
 def data(tmp_path):
-    """A sequence of scans, of which two are damaged."""
+    """A sequence of scans with two damaged ones."""
 
     root, rng = tmp_path / 'data', np.random.default_rng(0)
     root.mkdir()
@@ -63,7 +58,7 @@ def make_runner(root, work_dir, epochs=2, resume=False, workers=0, **arguments):
 
 
 def expected_of(root, epochs):
-    """How many pairs of so many epochs are replaced, and which frame each attempt that fails is at."""
+    """The number of pairs that are replaced in the first epochs, and the records of the attempts that fail."""
 
     pairs = DATASETS.build(dataset(root))
     keys = [PairKey(0, epoch, item) for epoch in range(epochs) for item in range(NUM_FRAMES)]
@@ -168,7 +163,7 @@ def batch(*skipped):
 
 @pytest.mark.parametrize('rank', [0, 1])
 def test_ranks_add_up_and_the_first_one_writes(tmp_path, monkeypatch, rank):
-    """What the other rank counts arrives by `all_gather_object`; here it says the same each time."""
+    """The counts of the other rank arrive by `all_gather_object`; here they are the same each time."""
     hub = MessageHub.get_instance(f'two ranks, seen by {rank}')
     runner = SimpleNamespace(message_hub=hub, work_dir=str(tmp_path), _resume=False, iter=0)
     other = (20, [[dict(frame_path='b', reason='r', epoch=0, item=9)]])
@@ -192,7 +187,7 @@ def test_ranks_add_up_and_the_first_one_writes(tmp_path, monkeypatch, rank):
     if rank == 0:
         assert read_listed(path) == {'a', 'b'}
         assert len(path.read_text().splitlines()) == 2
-    # All ranks know the same, so all of them end in the same iteration.
+    # All ranks have the same counts, so all end in the same iteration.
     for runner.iter in range(20, 29):
         hook.before_train_iter(runner, 0, batch([], ['a'] if runner.iter == 20 else []))
     runner.iter = 29

@@ -1,4 +1,4 @@
-"""Clouds, batches and features, and that the projector gets what the probe gets."""
+"""Clouds, batches and features; and that the projector and the probe get the same tensor."""
 
 from __future__ import annotations
 
@@ -96,5 +96,5 @@ def test_clouds_of_different_sizes_and_several_labels_are_refused(dataset):
 
     with pytest.raises(ValueError, match='50 to 58 points: end their pipeline with DownSamplePoints'):
         read_clouds(Changed(shorten), 0)
-    with pytest.raises(ValueError, match='one label a cloud'):
+    with pytest.raises(ValueError, match='one label per cloud'):
         read_clouds(Changed(relabel), 0)

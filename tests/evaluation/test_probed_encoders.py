@@ -1,4 +1,4 @@
-"""The encoders of a probe: what is loaded is loaded in full."""
+"""The encoders of a probe: a checkpoint is loaded in full, or refused."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_an_encoder_in_parts_is_refused(checkpoint, tmp_path):
 def test_a_file_that_is_neither_is_refused(tmp_path):
     path = tmp_path / 'supervised.pth'
     torch.save(dict(meta={}, state_dict=MODELS.build(tiny_model()).state_dict()), path)
-    with pytest.raises(ExportError, match=r'supervised\.pth is no STRL pre-training'):
+    with pytest.raises(ExportError, match=r'supervised\.pth is not an STRL pre-training'):
         pretrained_encoder(tiny_model(), path)
 
 

@@ -1,4 +1,4 @@
-"""The converter of the authors' checkpoints, on files made up in their layout."""
+"""The converter of the authors' checkpoints, on synthetic files in their layout."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def lightning(encoder: str) -> dict:
 
 
 def downstream(encoder: str) -> dict:
-    """The model that the released encoder belongs into."""
+    """The model that takes the released encoder."""
     if encoder == 'votenet':
         return dict(detector='mmdet3d::votenet/votenet_8xb16_sunrgbd-3d.py', override={'backbone.in_channels': 3})
     if encoder == 'dgcnn_seg':
@@ -140,7 +140,7 @@ def released_graph(x: torch.Tensor, k: int) -> torch.Tensor:
 
 
 def released_features(encoder: str, tensors: dict, clouds: torch.Tensor, k: int = 20) -> torch.Tensor:
-    """What the released networks compute of clouds (B, N, 3), written down from their layers."""
+    """The features of clouds (B, N, 3) from the released networks, written down from their layers."""
     x, collected = clouds.transpose(1, 2), []
     if encoder == 'pointnet':
         for conv, norm, *_ in POINTNET:
@@ -160,7 +160,7 @@ def released_features(encoder: str, tensors: dict, clouds: torch.Tensor, k: int 
 
 @pytest.mark.parametrize('encoder', ['pointnet', 'dgcnn', 'dgcnn_seg'])
 def test_the_converted_encoder_computes_what_the_released_one_does(encoder):
-    """So the order of channels is theirs as well."""
+    """So the order of the channels is the same, too."""
     checkpoint = lightning(encoder)
     exported, _ = convert_authors_checkpoint(checkpoint, encoder, 'x.ckpt')
     wrapped = downstream(encoder)
@@ -184,7 +184,7 @@ def test_the_report_counts_and_says_why():
         '95 dropped: the target network',
         '7 dropped: the projector',
         '7 dropped: the predictor',
-        '22 dropped: behind the pooled feature',
+        '22 dropped: after the pooled feature',
         '30 dropped: a layer under its second name',
     ):
         assert line in told
@@ -256,7 +256,7 @@ def test_files_of_old_torch_have_no_counts_of_batches():
 
 @pytest.fixture
 def fake_lightning(monkeypatch):
-    """What Lightning pickles of itself: a class of hyper-parameters, and a callback's class."""
+    """The classes that Lightning pickles: hyper-parameters, and a callback."""
 
     class AttributeDict(dict):
         """As in Lightning."""
@@ -342,7 +342,7 @@ def test_the_tool_converts_verifies_and_tells(encoder, config, head, tmp_path, c
 def test_the_tool_refuses_with_a_message(tmp_path):
     path = tmp_path / 'released.ckpt'
     torch.save(lightning('votenet'), path)
-    with pytest.raises(SystemExit, match='not known of the released pointnet'):
+    with pytest.raises(SystemExit, match='do not belong to the released pointnet'):
         tool.main([str(path), str(tmp_path / 'out.pth'), '--encoder', 'pointnet'])
     assert not (tmp_path / 'out.pth').exists()
     stock_config = 'mmdet3d::votenet/votenet_8xb16_sunrgbd-3d.py'  # with the height channel

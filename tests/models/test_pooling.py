@@ -61,5 +61,5 @@ def test_the_gradient_goes_to_the_maximum_only():
 def test_other_things_are_refused():
     with pytest.raises(TypeError, match='feature="0"'):
         pool_clouds([torch.zeros(2, 3)], 2)
-    with pytest.raises(ValueError, match='of 3 clouds'):
+    with pytest.raises(ValueError, match='holds 3 clouds'):
         pool_clouds(torch.zeros(3, 4, 5), 2)

@@ -38,7 +38,7 @@ def draw(rng, num, lattice, spread):
     num_centers=st.integers(1, 30),
     num_samples=st.integers(1, 20),
     min_radius=st.sampled_from([0.0, 0.5, 1.0]),
-    # On the unit lattice these make points at exactly the radius, inside of it, and none at all.
+    # On the unit lattice these give points exactly at the radius, points inside it, and empty balls.
     width=st.sampled_from([0.25, 0.5, 1.0, 2.0, 100.0]),
     lattice=st.booleans(),
     spread=st.sampled_from([1.0, 1e-2, 1e3]),

@@ -1,4 +1,4 @@
-"""Stock models of mmdetection3d train and predict on the CPU: coarse voxels, few points, every op of the real thing."""
+"""Stock models of mmdetection3d train and predict on the CPU, with coarse voxels and few points but every op."""
 
 import pytest
 import torch

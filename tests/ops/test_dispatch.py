@@ -1,4 +1,4 @@
-"""What is replaced, and that only CPU tensors take the replacement."""
+"""The listed functions are replaced, and only CPU tensors take the replacement."""
 
 import importlib
 import sys

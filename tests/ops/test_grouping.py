@@ -61,7 +61,7 @@ def test_gradients():
 
 
 def test_ball_of_an_empty_cloud_is_zero():
-    # mmdet3d turns the -1 of an empty ball into 0, which no point of an empty cloud answers to.
+    # mmdet3d turns the -1 of an empty ball into 0, but an empty cloud does not have a point 0.
     features = torch.rand(4, 2, requires_grad=True)
     idx = torch.zeros(3, 2, dtype=torch.int32)
     counts = (torch.tensor([4, 0], dtype=torch.int32), torch.tensor([1, 2], dtype=torch.int32))

@@ -71,7 +71,7 @@ def test_points_are_their_own_centers_and_may_be_transposed():
 
 
 def test_more_channels_are_read_as_triples_from_the_front():
-    # What the CUDA kernel does with the features that mmdet3d's DGCNN passes: its pointers know three channels.
+    # The CUDA kernel does this with the features that mmdet3d's DGCNN passes: its pointers assume three channels.
     features = torch.rand(2, 20, 5)
     triples = features.flatten()[: 2 * 20 * 3].view(2, 20, 3)
     assert torch.equal(knn(6, features), knn(6, triples))

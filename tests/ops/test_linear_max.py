@@ -1,4 +1,4 @@
-"""The maximum over points of a linear layer, against the plain product and maximum."""
+"""A linear layer and the maximum over points in one, against the plain product and maximum."""
 
 from __future__ import annotations
 

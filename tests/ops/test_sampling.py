@@ -85,7 +85,7 @@ def test_identical_points_repeat_the_first():
 @given(seed=st.integers(0, 2**32 - 1), num_points=st.integers(1, 40), num_samples=st.integers(1, 45))
 def test_with_distances_given(seed, num_points, num_samples):
     rng = np.random.default_rng(seed)
-    # Any matrix will do, a symmetric one is not needed; few values make ties.
+    # The matrix need not be symmetric; few different values make ties.
     distances = rng.integers(0, 4, (2, num_points, num_points)).astype(np.float32)
     idx = furthest_point_sample_with_dist(torch.from_numpy(distances), num_samples)
     assert idx.tolist() == [reference(lambda i, d=d: d[i], num_points, num_samples) for d in distances]

@@ -63,7 +63,7 @@ def test_strided():
     dense = F.conv3d(to_dense(features, indices), dense_weight(conv), stride=2, padding=1)
     assert tuple(out.spatial_shape) == dense.shape[2:]
     assert_same(out.features, at_sites(dense, out.indices), (features, conv.weight))
-    # Nothing is lost beside the active sites.
+    # The active output sites hold every value that is not zero.
     torch.testing.assert_close(out.dense(), dense, rtol=1e-5, atol=1e-5)
 
 
@@ -98,7 +98,7 @@ def test_runs_in_float32_under_autocast(features_dtype):
     with torch.autocast('cpu', dtype=torch.bfloat16):
         out = conv(SparseConvTensor(features, indices, SHAPE, 2)).features
     expected = conv(SparseConvTensor(wide, indices, SHAPE, 2)).features
-    # Up to the last bit of the type that comes in: bfloat16 inside would be off by 1e-2.
+    # Equal up to the last bit of the input's type. Computing in bfloat16 would be off by 1e-2.
     tolerance = dict(rtol=torch.finfo(features_dtype).eps, atol=1e-6)
     torch.testing.assert_close(out, expected.to(features_dtype), **tolerance)
     grad_features, grad_weight = torch.autograd.grad(out.sum(), (features, conv.weight))
@@ -108,7 +108,7 @@ def test_runs_in_float32_under_autocast(features_dtype):
 
 
 def test_every_run_is_the_same():
-    # spconv's own scatter loses additions between its threads, now and then.
+    # spconv's own scatter sometimes loses additions between its threads.
     torch.manual_seed(0)
     indices = torch.unique(torch.randint(0, 40, (20000, 4)) % torch.tensor([1, 40, 40, 40]), dim=0).int()
     features = torch.rand(len(indices), 3, requires_grad=True)

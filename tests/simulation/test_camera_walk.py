@@ -1,4 +1,4 @@
-"""The camera walks smoothly and where there is room."""
+"""The camera moves smoothly and stays clear of the walls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_pose_is_a_rotation_that_looks_along_yaw_and_pitch(yaw, pitch, roll):
         rotation[:, 2], [np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), -np.sin(pitch)], atol=1e-12
     )
     np.testing.assert_array_equal(pose[:, 3], [1, 2, 3, 1])
-    # Rolled clockwise, the right-hand side sinks.
+    # A clockwise roll lowers the right-hand side.
     assert rotation[2, 0] == pytest.approx(-np.sin(roll) * np.cos(pitch), abs=1e-12)
 
 

@@ -1,4 +1,4 @@
-"""The depth camera measures what is there, and its faults are those of real ones."""
+"""The depth camera measures correctly, and its faults match the faults of real cameras."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from strl_mmdet3d.simulation.depth_camera import DepthCamera, DepthImage
 from strl_mmdet3d.simulation.ray_casting import RayCaster
 from strl_mmdet3d.simulation.surface import Surface, cuboid, join, quads
 
-# Of a camera at the origin: x right, y down, z forward are the world's axes.
+# A camera at the origin whose axes (x right, y down, z forward) are the world's axes.
 POSE = np.eye(4)
 
 
@@ -102,7 +102,7 @@ def test_glass_grazing_and_dark_surfaces_leave_holes():
     assert holes(_wall(2.0)) < 0.01
     assert holes(_wall(2.0, opacity=0.1)) == pytest.approx(0.9, abs=0.02)
     assert holes(_wall(4.0, albedo=0.05)) > 0.5
-    # A floor 1.4 m below is grazed the more, the farther it is.
+    # The farther away a floor 1.4 m below is, the more the rays graze it.
     floor = quads(np.array([[[-9, 1.4, 0.5], [9, 1.4, 0.5], [9, 1.4, 9], [-9, 1.4, 9]]]), 0.4)
     image = _look(floor, half_signal=DepthCamera.half_signal)
     lost = image.depth == 0

@@ -1,4 +1,4 @@
-"""Footprints are found where they are wanted, and none overlap."""
+"""Footprints are found in the requested places, and none overlap."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ footprints = st.builds(
 
 
 def _common_depth(one: Footprint, other: Footprint) -> float:
-    """How far inside both rectangles a point can be: negative where they are apart. A linear programme."""
+    """Return how far inside both rectangles a point can be, by a linear programme. Negative if they are apart."""
     rows, limits = [], []
     for rectangle in (one, other):
         for axis, half in zip(rectangle.axes, (rectangle.depth / 2, rectangle.width / 2), strict=True):
@@ -71,7 +71,7 @@ def test_facing_looks_at_the_host(around):
         plan = FloorPlan(6.0, 6.0)
         host = plan.take(Footprint(3.0, 3.0, 0.8, 1.6, 0.3))
         spot = plan.facing(np.random.default_rng(seed), host, 0.5, 0.5, distance=(0.1, 0.3), around=around)
-        # From the middle of the front some way ahead one is in the host.
+        # The point half a metre ahead of the middle of the front is in the host.
         ahead = np.array([spot.x, spot.y]) + spot.axes[0] * (0.25 + 0.5)
         assert host.overlaps(Footprint(*ahead, 0.01, 0.01, 0.0))
         assert not host.overlaps(spot)

@@ -1,4 +1,4 @@
-"""Furniture stands as its label says."""
+"""Furniture matches its label."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ SMALL = dict(drives=1, frames_per_drive=2, train=1, val=1, test=1, azimuth_steps
 
 
 def _write(root: Path, **settings: int) -> dict[str, str]:
-    """Simulate into ``root``; the digest of every file by its path."""
+    """Simulate into ``root``, and return the digest of every file by its path."""
     root.mkdir()
     simulation = KittiSimulation(**settings)
     assert len(list(simulation.write(root))) == simulation.total
@@ -100,7 +100,7 @@ def test_mmdet3ds_own_preparation_runs_on_it(tmp_path):
     np.testing.assert_allclose(info['plane'], [0, -1, 0, 1.73 - 0.07631618], atol=1e-6)
     lines = (root / 'training' / 'label_2' / '000000.txt').read_text().splitlines()
     assert len(info['instances']) == len(lines) > 0
-    # Every labelled object has a return in the picture; noise may put a lone one outside of the box.
+    # Every labelled object has a return in the picture; noise may put a single one outside the box.
     counts = np.array([instance['num_lidar_pts'] for instance in info['instances']])
     assert np.mean(counts > 0) > 0.8
     database = pickle.loads((root / 'kitti_dbinfos_train.pkl').read_bytes())

@@ -1,4 +1,4 @@
-"""Labels: hand-computed for a made-up moment, and against the returns in drawn scenes."""
+"""Labels, against values computed by hand for an artificial moment and against the returns in drawn scenes."""
 
 from __future__ import annotations
 

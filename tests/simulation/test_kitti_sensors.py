@@ -1,4 +1,4 @@
-"""The calibration and its files."""
+"""The mapping from LiDAR points to pixels, and the calibration files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects of twelve classes: each is a sound surface, and no two are alike."""
+"""Objects of twelve classes: each has a valid surface, and no two are alike."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TestEveryClass:
         assert len(sizes) == 25
 
     def test_there_are_styles(self, kind):
-        # Cars and vases differ in their outline alone.
+        # Cars and vases differ only in their outline.
         assert len({len(build(kind, seed).faces) for seed in range(60)}) >= (1 if kind in ('car', 'vase') else 2)
 
 

@@ -1,4 +1,4 @@
-"""Rooms are furnished as they are labelled."""
+"""The labels of rooms match their furniture."""
 
 from __future__ import annotations
 

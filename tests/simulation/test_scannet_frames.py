@@ -25,7 +25,7 @@ def scene(tmp_path_factory) -> Path:
 
 
 def _in_world(scene: Path, frame: int) -> np.ndarray:
-    """``(N, 3)`` the frame back-projected by its files alone."""
+    """Back-project a frame from its files alone to ``(N, 3)`` points."""
     depth = np.asarray(Image.open(scene / 'depth' / f'{frame:06d}.png')) / 1000
     pose = np.loadtxt(scene / 'pose' / f'{frame:06d}.txt')
     intrinsics = np.loadtxt(scene / 'intrinsics_depth.txt')

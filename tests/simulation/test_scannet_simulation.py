@@ -20,7 +20,7 @@ SMALL = dict(scenes=1, frames_per_scene=2, train=5, val=5, width=80)
 
 
 def _write(root: Path, **settings: int) -> dict[str, str]:
-    """Simulate into ``root``; the digest of every file by its path."""
+    """Simulate into ``root``, and return the digest of every file by its path."""
     root.mkdir()
     simulation = ScanNetSimulation(**settings)
     assert len(list(simulation.write(root))) == simulation.total
@@ -152,7 +152,7 @@ def test_walks_alone(tmp_path):
 
 
 def test_simulated_holes_are_like_real_ones(real_data, tmp_path):
-    """The share of pixels without a depth is between a third and three times that of the real walk."""
+    """The share of pixels without a depth is between a third and three times the share of the real walk."""
     _write(tmp_path / 'walks', seed=0, scenes=5, frames_per_scene=3, frame_step=60, train=0, val=0, width=160)
 
     def holes(root: Path) -> float:

@@ -1,4 +1,4 @@
-"""Whole scenes: where everybody is, and that boxes are exact."""
+"""Whole scenes: actors do not meet, and boxes are exact."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_actors_move_as_fast_as_their_kind(scenes):
             assert np.linalg.norm(step) / 0.1 <= limits[actor.kind]
             if actor.speed:
                 moving.add(actor.kind)
-                # They look where they go.
+                # They face the way they move.
                 yaw = actor.position(1.0)[3]
                 assert step @ [np.cos(yaw), np.sin(yaw)] > 0.99 * np.linalg.norm(step)
     assert moving == set(limits)

@@ -1,4 +1,4 @@
-"""What the settings of all simulations share."""
+"""The checks and seeds that all simulations share."""
 
 from __future__ import annotations
 

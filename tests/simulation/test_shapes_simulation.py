@@ -1,4 +1,4 @@
-"""The archive of simulated objects, and what it is for: telling classes apart."""
+"""The archive of simulated objects. Its classes can be told apart."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_index_has_the_labels(tmp_path):
 
 
 def test_points_are_spread_by_area():
-    """A box of 1 x 1 x 3: of its surface of 14, the two small faces are 2."""
+    """A box of 1 x 1 x 3 has an area of 14. Its two small faces have 2 of it."""
     points = sample_points(cuboid([0, 0, 0], [1, 1, 3], 0.5), 20000, np.random.default_rng(0)).astype(float)
     low, high = points[:, 2].min(), points[:, 2].max()
     at_an_end = (points[:, 2] < low + 0.002) | (points[:, 2] > high - 0.002)
@@ -87,7 +87,7 @@ def test_a_lathe_turns_a_line_about_the_axis():
 
 
 def test_classes_can_be_told_apart_but_not_at_a_glance(tmp_path):
-    """By a coarse occupancy grid, most are found; extents alone leave many."""
+    """A coarse occupancy grid classifies most shapes correctly; the extents alone miss many."""
     with np.load(write(tmp_path / 'a', seed=1, train=12, test=8, points=512)) as archive:
         points, label, train = archive['points'].astype(float), archive['label'], archive['split'] == 'train'
 

@@ -47,7 +47,7 @@ def test_ground_height_is_that_of_the_surface():
     for s in (-50.0, -30.0, 10.0, 40.0):
         for d in (-half - 1.7, -half + 1, 0.5, half - 1, half + 1.7):
             x, y, _ = STREET.line.at(s, d)
-            # From below every crown and sign of the furniture.
+            # Start below every tree crown and every sign.
             origin = np.array([x, y, 1.0])
             distance = min(caster.first_hits(origin, down).distance[0] for caster in (road, pavements))
             assert 1 - distance == pytest.approx(STREET.ground_height(s, d), abs=1e-6), (s, d)
@@ -63,7 +63,7 @@ def test_nothing_stands_on_the_road_or_where_people_walk():
     for seed in range(5):
         surface = STREET.surroundings(np.random.default_rng(seed))
         caster = RayCaster(surface)
-        # Look along the rows at breast height: the first thing met must be beyond the end of the row.
+        # Look along the rows at breast height: each step must be free up to the next point.
         for d in (
             -3.75,
             0.0,

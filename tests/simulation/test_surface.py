@@ -71,6 +71,6 @@ def test_foliage_fills_its_box(rounded):
     centres = leaves.vertices.reshape(-1, 3, 3).mean(1)
     scaled = (centres - [0, 0, 1.5]) / [2, 1, 1.5]
     reach = np.linalg.norm(scaled, axis=1) if rounded else np.abs(scaled).max(1)
-    # A triangle's mean strays from its place by its corners' 0.15 m / sqrt(3) in each direction.
+    # A triangle's mean deviates from its place by its corners' 0.15 m / sqrt(3) in each direction.
     assert reach.max() < 1.5
     assert np.quantile(reach, 0.95) > 0.9

@@ -184,7 +184,7 @@ class TestTrain:
     def test_indices(self, tmp_path, plant, kind):
         plant(tmp_path / 'index.json', kind)
         config = write_config(tmp_path / 'config.json', train_dataloader=pairs_of(tmp_path))
-        with pytest.raises(REFUSALS, match=r'index\.json is no readable sequence index'):
+        with pytest.raises(REFUSALS, match=r'index\.json is not a readable sequence index'):
             train.main([str(config), '--work-dir', str(tmp_path / 'run')])
 
     @pytest.mark.parametrize('kind', ['pickle', 'npz'])

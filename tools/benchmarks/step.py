@@ -14,7 +14,6 @@ from mmengine.dataset import pseudo_collate
 from mmengine.model import ExponentialMovingAverage
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from strl_mmdet3d.engine.hooks.channels_last_hook import put_channels_last
 from torch import nn
 from torch.profiler import ProfilerActivity
 from train import enable_amp
@@ -50,9 +49,7 @@ class Pretraining:
         config_name: Its config.
         folder: The data.
         batch: Pairs in a batch.
-        channels_last: Whether the model is made so.
         amp: Whether it is trained as with `tools/train.py --amp`.
-        **changes: Of the model's config.
     """
 
     def __init__(
@@ -60,9 +57,7 @@ class Pretraining:
         config_name: str,
         folder: Path,
         batch: int,
-        channels_last: bool = False,
         amp: bool = False,
-        **changes: object,
     ) -> None:
         config = Config.fromfile(CONFIGS / f'{config_name}.py')
         if amp:
@@ -71,9 +66,7 @@ class Pretraining:
         dataset = dataset_of(config_name, folder, **window)
         self.data = pseudo_collate([dataset[PairKey(0, epoch, 0)] for epoch in range(batch)])
         self.device = 'cuda' if on_gpu() else 'cpu'
-        self.model = MODELS.build(dict(config.model, **changes)).to(self.device).train()
-        if channels_last:
-            put_channels_last(self.model)
+        self.model = MODELS.build(config.model).to(self.device).train()
         # Both sides start behind the preprocessor, which is the detector's own.
         self.views = views = self.model.data_preprocessor(self.data, True)
         self.model.data_preprocessor.forward = lambda data, training: views
@@ -220,11 +213,7 @@ def option_rows(root: Path, repeats: int) -> list[Row]:
         batch = 2 * batch if on_gpu() else batch
         made = {
             option: Pretraining(config, root / folder, batch, **changes)
-            for option, changes in {
-                'default': {},
-                'both views in one batch': dict(type='JointViewsSTRL'),
-                '--amp': dict(amp=True),
-            }.items()
+            for option, changes in {'default': {}, '--amp': dict(amp=True)}.items()
         }
         if name == 'PointNet':  # the trunks of detectors are compiled in parts, or not at all: docs/performance.md
             made['compile=True'] = compiled = Pretraining(config, root / folder, batch)
@@ -234,22 +223,14 @@ def option_rows(root: Path, repeats: int) -> list[Row]:
         rows += [
             Row(f'{option}: step, {name}, batch {batch}', 'default', time, default) for option, time in times.items()
         ]
-    return rows + channels_last_rows(root, repeats) + cache_rows(root, repeats)
-
-
-def channels_last_rows(root: Path, repeats: int) -> list[Row]:
-    """Time a step of PointPillars, which has images of its pillars, with and without their channels last."""
-    config, batch = 'pointpillars_kitti_pretrain', 2
-    default, last = (Pretraining(config, root / 'lidar', batch, channels_last=each) for each in (False, True))
-    what = f'channels last: step, PointPillars, batch {batch}'
-    return compare(what, last.step, {'default': default.step}, repeats)
+    return rows + cache_rows(root, repeats)
 
 
 def cache_rows(root: Path, repeats: int) -> list[Row]:
     """Time the RGB-D pair of frames that are in the cache of decoded ones."""
     folder = root / 'depth'
     pipeline = Config.fromfile(CONFIGS / 'votenet_scannet_pretrain.py').train_dataloader.dataset.pipeline
-    pipeline[0].load[0].cache_dir = str(root / 'decoded')
+    pipeline.load[0].cache_dir = str(root / 'decoded')
     with threads(1):
         cached = pairs_of('votenet_scannet_pretrain', folder, pipeline=pipeline)
         for _ in range(8):

@@ -1,1 +1,1 @@
-"""What opens a file: lidar scans, depth images, shapes, calibrations. Each reader checks what it gives."""
+"""Readers of lidar scans, depth images, shapes and calibrations. Each one checks what it reads."""

@@ -1,4 +1,4 @@
-"""An option: decoded depth images, kept on a disk."""
+"""An optional cache of decoded depth images on a disk."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from ...atomic_write import written_whole
 class DepthCache:
     """Decoded images as .npy files in a folder, which processes and runs may share.
 
-    A file is named by the image's path, size and time of change, so an image that is replaced is decoded anew; what
-    nobody needs any more stays until the folder is deleted. 640 x 480 pixels take 0.6 MB, about seven times the PNG.
+    A file's name depends on the image's path, size and modification time, so an image that was replaced is decoded
+    again. Files that are no longer needed stay until the folder is deleted. An image of 640 x 480 pixels takes 0.6 MB,
+    about seven times its PNG.
 
     Args:
-        folder: Where they are; made if it is not there.
+        folder: The cache's folder; made if it is missing.
 
     Raises:
         OSError: If the folder cannot be made.
@@ -30,19 +31,19 @@ class DepthCache:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, path: str, decode: Callable[[], np.ndarray]) -> np.ndarray:
-        """Give a decoded image.
+        """Return a decoded image.
 
         Args:
             path: The image's file, on a local disk.
-            decode: Decodes and checks it; called where the cache does not have it.
+            decode: Decodes and checks the image; called if the cache does not have it.
 
         Returns:
-            What `decode` gives, a uint16 image (H, W).
+            The image that `decode` returns or returned, uint16 (H, W).
 
         Raises:
-            OSError: If the image is not there, or the cache cannot be written; names the folder.
+            OSError: If the image is missing, or if the cache cannot be written; the message names the cache's folder.
         """
-        state = os.stat(path)  # noqa: PTH116 - of a str, several times as fast
+        state = os.stat(path)  # noqa: PTH116 - several times faster for a str
         key = f'{os.path.abspath(path)}\n{state.st_size}\n{state.st_mtime_ns}'  # noqa: PTH100
         cached = self.folder / f'{hashlib.sha256(key.encode()).hexdigest()}.npy'
         try:

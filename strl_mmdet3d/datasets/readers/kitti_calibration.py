@@ -1,4 +1,4 @@
-"""The text files that KITTI's raw and odometry releases share."""
+"""The calibration files of KITTI's raw and odometry releases, and the motions in them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def read_calibration(path: Path) -> dict[str, np.ndarray]:
         path: The file.
 
     Returns:
-        Name -> float64 values. Lines whose values are no numbers, such as ``calib_time``, are left out.
+        Name -> float64 values. Lines whose values are not numbers, such as ``calib_time``, are left out.
 
     Raises:
         SequenceIndexError: If the file cannot be read.
@@ -25,8 +25,8 @@ def read_calibration(path: Path) -> dict[str, np.ndarray]:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SequenceIndexError(
-            f'{path} cannot be read ({error}), and the poses need it. Add the calibration files of the data set, or '
-            'make the index with --no-poses'
+            f'{path} cannot be read ({error}), but the poses need it. Add the calibration files of the data set, or '
+            'build the index with --no-poses'
         ) from error
     values = {}
     for line in lines:
@@ -39,7 +39,7 @@ def read_calibration(path: Path) -> dict[str, np.ndarray]:
 
 
 def rigid_motion(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
-    """Make a homogeneous matrix (4, 4) of a rotation (9,) or (3, 3) and a translation (3,)."""
+    """Make a homogeneous matrix (4, 4) from a rotation (9,) or (3, 3) and a translation (3,)."""
     motion = np.eye(4)
     motion[:3, :3] = rotation.reshape(3, 3)
     motion[:3, 3] = translation
@@ -47,5 +47,5 @@ def rigid_motion(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
 
 
 def relative_to_first(poses: np.ndarray) -> np.ndarray:
-    """Make the axes of the first frame the world of poses (N, 4, 4)."""
+    """Return poses (N, 4, 4) in a world whose axes are the first frame's."""
     return np.linalg.inv(poses[0]) @ poses

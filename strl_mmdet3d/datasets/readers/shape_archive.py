@@ -1,4 +1,4 @@
-"""Archives that hold thousands of shapes, each decoded once in a process."""
+"""Archives that hold thousands of shapes: the path of a shape in one, and decoding each once per process."""
 
 from __future__ import annotations
 
@@ -10,29 +10,28 @@ from mmengine.fileio import get_local_path, join_path
 
 from .frame_file import CorruptFrameError, require_regular_file
 from .shape_hdf5 import read_hdf5
-from .shape_mesh import read_mesh
 from .shape_npz import read_npz
 
 ARCHIVE_READERS = {'.npz': read_npz, '.h5': read_hdf5}
 
 
 def shape_path(archive: str, row: int) -> str:
-    """Give the path by which a sequence index names one shape of an archive: ``ARCHIVE.npz/000123``."""
+    """Return the path that names one shape of an archive in a sequence index: ``ARCHIVE.npz/000123``."""
     return f'{archive}/{row:06d}'
 
 
 def split_shape_path(path: str) -> tuple[str, int] | None:
-    """Take a shape's path apart into the archive's path and the row; None if the path is that of a plain file."""
+    """Split a shape's path into the archive's path and the row; None if the path names a plain file."""
     archive, _, row = path.rpartition('/')
     is_row = archive.endswith(tuple(ARCHIVE_READERS)) and row.isascii() and row.isdigit()
     return (archive, int(row)) if is_row else None
 
 
 def read_archives(frames: Iterable[str], data_root: str) -> None:
-    """Decode the archives that frames name, so that the workers forked later share them.
+    """Decode the archives that frames lie in, so that workers forked later share them.
 
     Args:
-        frames: Frames of a sequence index, relative to the root; those of no archive are passed over.
+        frames: Frame paths of a sequence index, relative to the root. Frames that do not lie in an archive are skipped.
         data_root: The folder that the index was made for.
 
     Raises:
@@ -43,9 +42,9 @@ def read_archives(frames: Iterable[str], data_root: str) -> None:
         read_shapes(join_path(data_root, archive))
 
 
-@cache  # without a limit: all archives of a run are drawn from at random, and would be decoded over and over
+@cache  # without a limit: shapes are drawn from all archives at random, so an evicted one would soon be decoded again
 def read_shapes(archive: str) -> np.ndarray:
-    """Decode the shapes of an archive, once in a process.
+    """Decode the shapes of an archive, once per process.
 
     Args:
         archive: The ``.npz`` or ``.h5`` file; a remote one is fetched by mmengine's file backend for its prefix.
@@ -61,25 +60,21 @@ def read_shapes(archive: str) -> np.ndarray:
     try:
         with get_local_path(archive) as local:
             shapes = read(str(local))
-    except OSError as error:  # a remote one that is not there
+    except OSError as error:  # a remote archive is missing
         raise CorruptFrameError(f'{archive} cannot be read ({error}). Restore the file') from error
     shapes.setflags(write=False)  # the cache hands out the array itself
     return shapes
 
 
-@cache  # as above
-def read_mesh_once(path: str, num_points: int) -> np.ndarray:
-    """Draw points (num_points, 3) from a mesh, once in a process; they are read-only."""
-    points = read_mesh(path, num_points)
-    points.setflags(write=False)
-    return points
-
-
 def read_row(archive: str, row: int) -> np.ndarray:
-    """Give one shape (P, 3) of an archive."""
+    """Return one shape (P, 3) of an archive, read-only.
+
+    Raises:
+        CorruptFrameError: If the archive cannot be read, holds no shapes, or does not have this row.
+    """
     shapes = read_shapes(archive)
     if row >= len(shapes):
         raise CorruptFrameError(
-            f'{archive} has no shape {row}: it holds {len(shapes)}. Restore the file, or make the sequence index anew'
+            f'{archive} has no shape {row}: it holds {len(shapes)}. Restore the file, or rebuild the sequence index'
         )
     return shapes[row]

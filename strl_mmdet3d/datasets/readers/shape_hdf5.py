@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...extras import extra
 from .frame_file import CorruptFrameError
 
 
@@ -13,34 +14,32 @@ def read_hdf5_arrays(path: str, *names: str) -> list[np.ndarray]:
     """Decode arrays of a local HDF5 file.
 
     Raises:
-        CorruptFrameError: If the file cannot be read, has no array of a name, or keeps it in another file.
-        ImportError: If h5py is not installed.
+        CorruptFrameError: If the file cannot be read, lacks one of the arrays, or keeps it in another file.
+        MissingExtraError: If h5py is not installed.
     """
-    try:
+    with extra('probe'):
         import h5py
-    except ImportError as error:
-        raise ImportError(
-            f"{path} can only be read with h5py. Install it, or the extra it comes with: pip install -e '.[probe]'"
-        ) from error
     try:
         with h5py.File(path, 'r') as file:
             return [_read_array(file, name) for name in names]
     except KeyError as error:
-        raise CorruptFrameError(f'{path} is no file of modelnet40_ply_hdf5_2048 ({error}). Restore the file') from error
-    except Exception as error:  # on damaged files h5py raises whatever it stumbles over
+        raise CorruptFrameError(
+            f'{path} is not a file of modelnet40_ply_hdf5_2048 ({error}). Restore the file'
+        ) from error
+    except Exception as error:  # h5py raises errors of many types on damaged files
         raise CorruptFrameError(f'{path} cannot be read as an HDF5 file ({error!r}). Restore the file') from error
 
 
 def _read_array(file: Any, name: str) -> np.ndarray:
-    """Decode an array; HDF5 lets a file refer to other files of the disk, and these stay closed.
+    """Decode an array of the file itself. HDF5 lets a file refer to other files on the disk; they are not opened.
 
     Args:
         file: An open ``h5py.File``.
         name: The array's name, at the top of the file.
 
     Raises:
-        KeyError: If there is no array of this name.
-        ValueError: If it is kept in another file.
+        KeyError: If the file has no array of this name.
+        ValueError: If the array is kept in another file.
     """
     import h5py
 
@@ -62,12 +61,12 @@ def read_hdf5(path: str) -> np.ndarray:
 
     Raises:
         CorruptFrameError: If the file cannot be read, or its array ``data`` holds no shapes.
-        ImportError: If h5py is not installed.
+        MissingExtraError: If h5py is not installed.
     """
     (shapes,) = read_hdf5_arrays(path, 'data')
     if shapes.ndim != 3 or shapes.shape[2] != 3 or shapes.dtype.kind != 'f' or not shapes.size:
         raise CorruptFrameError(
-            f"{path}: its array 'data' is {shapes.dtype} {shapes.shape}, and a floating-point array (N, P, 3) is "
+            f"{path}: its array 'data' is {shapes.dtype} {shapes.shape}, but a floating-point array (N, P, 3) is "
             'expected. Restore the file'
         )
     return shapes

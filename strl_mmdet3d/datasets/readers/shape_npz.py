@@ -9,14 +9,14 @@ import numpy as np
 from .frame_file import CorruptFrameError
 from .npy_header import read_npy_header
 
-POINTS_ARRAY = 'points'  # the name that decides where an archive has several arrays that could be shapes
+POINTS_ARRAY = 'points'  # decides if several arrays of an archive could be the shapes
 
 
 def find_shapes(archive: str) -> tuple[str, int]:
-    """Find the array of shapes in an archive, by the headers of its arrays alone.
+    """Find the array of shapes in an archive, from the headers of its arrays alone.
 
-    It is the array called 'points', or else the only one of shape (N, P, 3): of what ShapeNet's
-    ``shapenet57448xyzonly.npz`` calls its array, nothing is documented.
+    It is the array called 'points', or else the only one of shape (N, P, 3): the name of the array in ShapeNet's
+    ``shapenet57448xyzonly.npz`` is not documented.
 
     Args:
         archive: A local ``.npz`` file.
@@ -25,11 +25,11 @@ def find_shapes(archive: str) -> tuple[str, int]:
         The array's name, and the number N > 0 of shapes.
 
     Raises:
-        CorruptFrameError: If the archive cannot be read, or holds no such array, or several.
+        CorruptFrameError: If the archive cannot be read, or does not hold exactly one such array.
     """
     try:
         headers = _read_headers(archive)
-    except Exception as error:  # on damaged archives zipfile and NumPy raise whatever they stumble over
+    except Exception as error:  # zipfile and NumPy raise errors of many types on damaged archives
         raise _unreadable(archive, error) from error
     found = [
         name for name, (shape, dtype) in headers.items() if len(shape) == 3 and shape[2] == 3 and dtype.kind == 'f'
@@ -39,7 +39,7 @@ def find_shapes(archive: str) -> tuple[str, int]:
     if len(found) != 1:
         arrays = ', '.join(f'{name} {dtype} {shape}' for name, (shape, dtype) in headers.items())
         raise CorruptFrameError(
-            f'{archive} holds {len(found) or "no"} arrays that could be the shapes. Expected is one floating-point '
+            f'{archive} holds {len(found) or "no"} arrays that could be the shapes. Expected one floating-point '
             f"array (N, P, 3), or one called '{POINTS_ARRAY}'; the file holds: {arrays or 'nothing'}"
         )
     num_shapes, num_points, _ = headers[found[0]][0]
@@ -62,17 +62,17 @@ def read_npz(archive: str) -> np.ndarray:
 
 
 def read_array(archive: str, name: str) -> np.ndarray:
-    """Decode one array of a local archive; nothing in it is ever unpickled.
+    """Decode one array of a local archive. Nothing is ever unpickled.
 
     Raises:
-        CorruptFrameError: If the archive cannot be read, or the array is damaged or one of Python objects.
+        CorruptFrameError: If the archive cannot be read, or the array is damaged or holds Python objects.
         KeyError: If the archive has no array of this name.
     """
     try:
         with np.load(archive, allow_pickle=False) as arrays:
             if name in arrays:
                 return arrays[name]
-    except Exception as error:  # as above; MemoryError among them, for an array that announces a huge shape
+    except Exception as error:  # as above, and MemoryError if an array announces a huge shape
         raise _unreadable(archive, error) from error
     raise KeyError(f'{archive} has no array {name!r}')
 
@@ -89,5 +89,5 @@ def _read_headers(archive: str) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
 
 
 def _unreadable(archive: str, error: Exception) -> CorruptFrameError:
-    """Say that an archive cannot be read."""
+    """Make the error for an archive that cannot be read."""
     return CorruptFrameError(f'{archive} cannot be read as an .npz archive ({error!r}). Restore the file')

@@ -1,4 +1,4 @@
-"""A shape in a text file of ``modelnet40_normal_resampled``: a point a line, ``x,y,z,nx,ny,nz``."""
+"""A shape in a text file of ``modelnet40_normal_resampled``: one point per line, ``x,y,z,nx,ny,nz``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .frame_file import CorruptFrameError, require_regular_file
 
 
 def read_text(path: str) -> np.ndarray:
-    """Read the coordinates of a text file; the normals are left.
+    """Read the coordinates of a text file, without the normals.
 
-    A file that was cut off between two lines cannot be told from a whole one.
+    A file that was cut off between two lines looks like a whole one and is not refused.
 
     Args:
         path: The file; mmengine's file backend for its prefix reads it.
@@ -23,8 +23,8 @@ def read_text(path: str) -> np.ndarray:
         The points (P, 3) in float32, P > 0.
 
     Raises:
-        CorruptFrameError: If the file cannot be read, a line is cut off or holds something else than numbers, or there
-            are no points.
+        CorruptFrameError: If the file cannot be read or holds no points, or if a line is cut off or holds something
+            other than numbers.
     """
     require_regular_file(path)
     try:
@@ -34,5 +34,5 @@ def read_text(path: str) -> np.ndarray:
     except (OSError, ValueError) as error:
         raise CorruptFrameError(f'{path} cannot be read as lines of x,y,z,... ({error}). Restore the file') from error
     if not values.size or values.shape[1] < 3:
-        raise CorruptFrameError(f'{path} holds no points: it has {values.shape[1]} numbers a line. Restore the file')
+        raise CorruptFrameError(f'{path} holds no points: it has {values.shape[1]} numbers per line. Restore the file')
     return np.ascontiguousarray(values[:, :3])

@@ -1,4 +1,4 @@
-"""Lists of names in text files, one a line."""
+"""Lists of names in text files, one per line."""
 
 from __future__ import annotations
 

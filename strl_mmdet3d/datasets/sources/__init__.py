@@ -1,4 +1,4 @@
-"""Where sequences come from: one file per data set, each reading its published folder layout."""
+"""Sources of sequences: one module per data set, which reads its published folder layout."""
 
 from .folder import folder_sequences
 from .kitti_odometry import kitti_odometry_sequences

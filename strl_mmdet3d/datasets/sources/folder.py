@@ -11,7 +11,7 @@ from .scans import ScanLister, natural_key, require_folder
 
 
 def folder_sequences(root: Path, lister: ScanLister) -> Iterator[FrameSequence]:
-    """Take each folder that holds scans as a sequence, the root and its subfolders at any depth.
+    """Make a sequence for each folder that holds scans: the root and its subfolders at any depth.
 
     Links to folders are followed, each target once.
 
@@ -20,11 +20,11 @@ def folder_sequences(root: Path, lister: ScanLister) -> Iterator[FrameSequence]:
         lister: How the key frames of a folder are listed.
 
     Yields:
-        Sequences named by their folder's path below the root ('.' for the root itself), without poses or time stamps,
-        in natural order.
+        Sequences named after their folder's path below the root ('.' for the root itself), without poses or time
+        stamps, in natural order.
 
     Raises:
-        SequenceIndexError: If the root is no folder, or a scan is truncated.
+        SequenceIndexError: If the root is not a folder, or a scan is truncated.
     """
     require_folder(root)
     seen = {os.path.realpath(root)}

@@ -13,7 +13,7 @@ from .scans import ScanLister, natural_key, require_folder
 
 
 def kitti_odometry_sequences(root: Path, lister: ScanLister, with_poses: bool = True) -> Iterator[FrameSequence]:
-    """Take each sequence of the benchmark.
+    """List the sequences of the benchmark.
 
     The layout is the published one; sequences 11 to 21 have no poses::
 
@@ -25,15 +25,15 @@ def kitti_odometry_sequences(root: Path, lister: ScanLister, with_poses: bool = 
     Args:
         root: The data's root.
         lister: How the key frames of a sequence are listed.
-        with_poses: Whether to read poses where the benchmark has them.
+        with_poses: Whether to read the poses of the sequences that have them.
 
     Yields:
-        Sequences named by their number. Their world is the axes of the lidar at the first key frame; their time is that
-        of ``times.txt``.
+        Sequences named after their number. Their world has the lidar's axes at the first key frame. Their time stamps
+        are the times in ``times.txt``.
 
     Raises:
-        SequenceIndexError: If the root is no folder, a scan is truncated, or a sequence has poses or times but not for
-            all of its scans.
+        SequenceIndexError: If the root is not a folder, a scan is truncated, or a sequence has poses or times but not
+            for all of its scans.
     """
     require_folder(root)
     for folder in sorted(root.glob('sequences/*/velodyne'), key=lambda path: natural_key(path.as_posix())):
@@ -52,7 +52,7 @@ def kitti_odometry_sequences(root: Path, lister: ScanLister, with_poses: bool = 
 
 
 def _read_rows(path: Path, names: list[str], width: int) -> np.ndarray:
-    """Read the lines (N, width) that belong to N scans, by the number in a scan's file name."""
+    """Read the lines (N, width) of N scans. The number in a scan's file name is the number of its line, from 0."""
     try:
         lines = path.read_text().splitlines()
         rows = np.array([lines[int(Path(name).stem)].split() for name in names], dtype=np.float64)
@@ -60,14 +60,14 @@ def _read_rows(path: Path, names: list[str], width: int) -> np.ndarray:
     except (OSError, IndexError, ValueError) as error:
         raise SequenceIndexError(
             f'{path} does not hold {width} number(s) for each of the scans {names[0]} to {names[-1]} ({error}). '
-            'Restore it, or move it away to make the index without it'
+            'Restore it, or move it away to build the index without it'
         ) from error
 
 
 def _read_poses(poses_path: Path, calibration_path: Path, names: list[str]) -> np.ndarray:
-    """Read the poses (N, 4, 4) of the lidar, relative to the first of the scans.
+    """Read the poses (N, 4, 4) of the lidar, relative to the first scan.
 
-    The file's poses are those of the left grey camera; ``Tr`` maps from the lidar to that camera.
+    The file holds the poses of the left grey camera; ``Tr`` maps from the lidar to that camera.
     """
     rows = _read_rows(poses_path, names, 12).reshape(-1, 3, 4)
     lidar_to_camera = read_calibration(calibration_path).get('Tr', np.empty(0))

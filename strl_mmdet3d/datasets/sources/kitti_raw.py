@@ -16,7 +16,7 @@ EARTH_RADIUS = 6378137.0  # metres; the equatorial radius that KITTI's own devel
 
 
 def kitti_raw_sequences(root: Path, lister: ScanLister, with_poses: bool = True) -> Iterator[FrameSequence]:
-    """Take each synchronised drive as a sequence.
+    """Make a sequence for each synchronised drive.
 
     The layout is the published one::
 
@@ -25,20 +25,20 @@ def kitti_raw_sequences(root: Path, lister: ScanLister, with_poses: bool = True)
         ROOT/DATE/DATE_drive_NNNN_sync/velodyne_points/timestamps.txt    (optional)
         ROOT/DATE/DATE_drive_NNNN_sync/oxts/data/%010d.txt               (for the poses; optional)
 
-    Time stamps and poses belong to a scan by the number in its file name, since some drives lack a few scans.
+    A scan's time stamp and pose are found by the number in its file name, since some drives lack a few scans.
 
     Args:
         root: The data's root.
         lister: How the key frames of a drive are listed.
-        with_poses: Whether to read poses where a drive has an ``oxts`` folder.
+        with_poses: Whether to read the poses of the drives that have an ``oxts`` folder.
 
     Yields:
-        Sequences named by their drive. Their world is the axes of the lidar at the first key frame, their time starts
-        at the first key frame.
+        Sequences named after their drive. Their world has the lidar's axes at the first key frame, and their time
+        starts there.
 
     Raises:
-        SequenceIndexError: If the root is no folder, a scan is truncated, or a drive has some but not all of the files
-            that its poses and time stamps need.
+        SequenceIndexError: If the root is not a folder, a scan is truncated, or a drive has some but not all of the
+            files that its poses and time stamps need.
     """
     require_folder(root)
     for folder in sorted(root.glob('*/*_sync/velodyne_points/data'), key=lambda path: natural_key(path.as_posix())):
@@ -55,7 +55,7 @@ def kitti_raw_sequences(root: Path, lister: ScanLister, with_poses: bool = True)
 
 
 def _read_timestamps(path: Path, names: list[str]) -> np.ndarray | None:
-    """Read the time (N,) of scans, in seconds since the first of them; None without a file."""
+    """Read the times (N,) of scans, in seconds since the first one; None if there is no file."""
     if not path.is_file():
         return None
     try:
@@ -66,13 +66,13 @@ def _read_timestamps(path: Path, names: list[str]) -> np.ndarray | None:
     except (OSError, IndexError, ValueError) as error:
         raise SequenceIndexError(
             f'{path} has no time stamp for some of the scans {names[0]} to {names[-1]} ({error}). Restore the file, or '
-            'move it away to make the index without time stamps'
+            'move it away to build the index without time stamps'
         ) from error
     return (times - times[0]) / np.timedelta64(1, 's')
 
 
 def _read_poses(drive: Path, names: list[str]) -> np.ndarray:
-    """Read the poses (N, 4, 4) of the lidar, relative to the first of the scans."""
+    """Read the poses (N, 4, 4) of the lidar, relative to the first scan."""
     calibration_path = drive.parent / 'calib_imu_to_velo.txt'
     calibration = read_calibration(calibration_path)
     if [calibration.get(key, np.empty(0)).size for key in ('R', 'T')] != [9, 3]:
@@ -89,7 +89,7 @@ def _read_packet(path: Path) -> list[float]:
         packet = [float(value) for value in path.read_text().split()[:6]]
     except (OSError, ValueError) as error:
         raise SequenceIndexError(
-            f'{path} cannot be read ({error}), but the drive has poses. Restore it, or make the index with --no-poses'
+            f'{path} cannot be read ({error}), but the drive has poses. Restore it, or build the index with --no-poses'
         ) from error
     if len(packet) != 6 or not np.isfinite(packet).all():
         raise SequenceIndexError(f'{path} does not hold 6 finite values. Restore it, or use --no-poses')
@@ -97,7 +97,7 @@ def _read_packet(path: Path) -> list[float]:
 
 
 def imu_to_world(packets: np.ndarray) -> np.ndarray:
-    """Turn GPS and IMU readings into poses, by the Mercator projection of KITTI's development kit.
+    """Turn GPS and IMU readings into poses, with the Mercator projection of KITTI's development kit.
 
     Args:
         packets: (N, 6) of latitude and longitude in degrees, altitude in metres, and roll, pitch and yaw in radians.
@@ -118,5 +118,5 @@ def imu_to_world(packets: np.ndarray) -> np.ndarray:
 
 
 def _number(name: str) -> int:
-    """Give the number that a scan's file name is."""
+    """Return the number in a scan's file name."""
     return int(Path(name).stem)

@@ -1,4 +1,4 @@
-"""ModelNet40 as ``modelnet40_ply_hdf5_2048`` has it: a few HDF5 files of thousands of shapes."""
+"""ModelNet40 in the layout of ``modelnet40_ply_hdf5_2048``: a few HDF5 files with up to 2048 shapes each."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ FILE_LIST = '_files.txt'  # after the split's name
 def modelnet_hdf5_tables(root: Path) -> Iterator[ShapeTable]:
     """List the shapes of the files that ``train_files.txt`` and ``test_files.txt`` name.
 
-    The lists name them as ``data/modelnet40_ply_hdf5_2048/ply_data_train0.h5``, wherever they lie; their last part
-    counts. A file holds ``data`` (N, 2048, 3) and ``label`` (N, 1), which counts the lines of ``shape_names.txt``.
+    The lists name paths such as ``data/modelnet40_ply_hdf5_2048/ply_data_train0.h5``. Only the file name in a path is
+    used: the files lie in the root. A file holds ``data`` (N, 2048, 3) and ``label`` (N, 1), the number of a line in
+    ``shape_names.txt``, counted from 0.
 
     Args:
         root: The data's root.
@@ -32,7 +33,7 @@ def modelnet_hdf5_tables(root: Path) -> Iterator[ShapeTable]:
 
     Raises:
         SequenceIndexError: If a list or a file is missing, or a file is not as described.
-        ImportError: If h5py is not installed.
+        MissingExtraError: If h5py is not installed.
     """
     classes = read_list(root / 'shape_names.txt')
     for split in SPLITS:

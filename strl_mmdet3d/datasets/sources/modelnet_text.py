@@ -1,4 +1,4 @@
-"""ModelNet40 as ``modelnet40_normal_resampled`` has it: a text file for each shape."""
+"""ModelNet40 in the layout of ``modelnet40_normal_resampled``: a text file for each shape."""
 
 from __future__ import annotations
 

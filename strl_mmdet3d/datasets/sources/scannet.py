@@ -12,10 +12,10 @@ import numpy as np
 from ..sequence_index import FrameSequence, SequenceIndexError, are_intrinsics, are_rigid
 from .scans import natural_key, require_folder
 
-# Below a scene: that of scannet_frames_25k, that of a folder extracted from .sens.
+# Relative to a scene: in scannet_frames_25k, and in a folder extracted from .sens.
 INTRINSICS_PATHS = ('intrinsics_depth.txt', 'intrinsic/intrinsic_depth.txt')
 
-# Why a key frame is left out, as the index and the tool name it.
+# The reasons for leaving a key frame out, as the index and the tool name them.
 NO_POSE = 'no_pose'
 NO_DEPTH = 'no_depth'
 POSE_UNREADABLE = 'pose_unreadable'
@@ -27,12 +27,12 @@ POSE_NOT_RIGID = 'pose_not_rigid'
 class DepthFrameLister:
     """Lists the key frames of a scene that have a depth image and a usable pose.
 
-    Depth images and poses belong together by the number that their file names are, with or without leading zeros.
+    A depth image and a pose belong together if their file names are the same number, with or without leading zeros.
 
     Attributes:
-        key_frame_every: Every n-th number, by its place in the scene, is a key frame; the first one is.
-        left_out: The key frames left out so far: for each reason (:data:`NO_POSE` and so on) the paths of the files
-            that are missing or wrong.
+        key_frame_every: Every n-th number of the scene is a key frame, beginning with the first.
+        left_out: The key frames left out so far. For each reason (:data:`NO_POSE` and so on), the paths of the poses
+            that cannot be used, or of the images or poses that lack their counterpart.
     """
 
     key_frame_every: int = 1
@@ -47,11 +47,11 @@ class DepthFrameLister:
         """List a scene's usable key frames.
 
         Args:
-            scene: A folder with the folders ``depth`` and ``pose``.
+            scene: A folder with the subfolders ``depth`` and ``pose``.
 
         Returns:
             The file names of N depth images in the order of their numbers, and the poses (N, 4, 4), camera to world.
-            A number with only one of the two is left out as well.
+            A number that lacks the image or the pose is left out, too.
         """
         images = _numbered_files(scene / 'depth', '.png')
         pose_files = _numbered_files(scene / 'pose', '.txt')
@@ -72,15 +72,15 @@ class DepthFrameLister:
         return names, np.array(poses).reshape(-1, 4, 4)
 
     def _leave_out(self, reason: str, path: Path) -> None:
-        """Note a key frame that is left out."""
+        """Record a key frame that is left out."""
         self.left_out.setdefault(reason, []).append(path)
 
 
 def scannet_sequences(root: Path, lister: DepthFrameLister) -> Iterator[FrameSequence]:
-    """Take each scene as a sequence.
+    """Make a sequence for each scene.
 
-    The layout is that of ``scannet_frames_25k``, which holds every 100th frame, or that of folders extracted from
-    ``.sens``, of all frames; both may be mixed::
+    A scene has the layout of ``scannet_frames_25k``, which holds every 100th frame, or of a folder extracted from
+    ``.sens``, which holds all frames. Both may be mixed::
 
         ROOT/SCENE/depth/%06d.png               ROOT/SCENE/depth/N.png
         ROOT/SCENE/pose/%06d.txt                ROOT/SCENE/pose/N.txt
@@ -91,11 +91,11 @@ def scannet_sequences(root: Path, lister: DepthFrameLister) -> Iterator[FrameSeq
         lister: How the key frames of a scene are listed.
 
     Yields:
-        Sequences named by their scene, with poses (camera to ScanNet's world, z upwards) and intrinsics, in natural
+        Sequences named after their scene, with poses (camera to ScanNet's world, z upwards) and intrinsics, in natural
         order. A scene without a usable key frame is left out.
 
     Raises:
-        SequenceIndexError: If the root is no folder, or the intrinsics of a scene are missing or unusable.
+        SequenceIndexError: If the root is not a folder, or the intrinsics of a scene are missing or unusable.
     """
     require_folder(root)
     for scene in sorted((folder.parent for folder in root.glob('*/depth')), key=lambda path: natural_key(path.name)):
@@ -106,7 +106,7 @@ def scannet_sequences(root: Path, lister: DepthFrameLister) -> Iterator[FrameSeq
 
 
 def _numbered_files(folder: Path, ext: str) -> dict[int, Path]:
-    """List the files whose name is a number, by that number. A missing folder holds none."""
+    """Return the files whose name is a number, by that number. A missing folder has none."""
     if not folder.is_dir():
         return {}
     with os.scandir(folder) as entries:
@@ -115,20 +115,20 @@ def _numbered_files(folder: Path, ext: str) -> dict[int, Path]:
 
 
 def _read_matrix(path: Path) -> np.ndarray | None:
-    """Read a matrix from a text file, a row a line; None where the file holds something else."""
+    """Read a matrix from a text file, one row per line; None if the file holds something else."""
     try:
         return np.array([line.split() for line in path.read_text().splitlines() if line.strip()], dtype=np.float64)
-    except (OSError, ValueError):  # ragged rows, words, bytes that are no text
+    except (OSError, ValueError):  # ragged rows, words, bytes that are not text
         return None
 
 
 def _find_fault(pose: np.ndarray | None) -> str | None:
-    """Tell for what a frame of this pose is left out; None if the pose can be used."""
+    """Return the reason for leaving out a frame with this pose; None if the pose can be used."""
     if pose is None or pose.shape != (4, 4):
         return POSE_UNREADABLE
     if not np.isfinite(pose).all():  # -inf where ScanNet's reconstruction lost the camera
         return POSE_NOT_FINITE
-    if not are_rigid(pose[None]):  # singular ones among them
+    if not are_rigid(pose[None]):  # this includes singular matrices
         return POSE_NOT_RIGID
     return None
 
@@ -138,13 +138,13 @@ def _read_intrinsics(scene: Path) -> np.ndarray:
     path = next((scene / path for path in INTRINSICS_PATHS if (scene / path).is_file()), None)
     if path is None:
         raise SequenceIndexError(
-            f'{scene} has neither {INTRINSICS_PATHS[0]} nor {INTRINSICS_PATHS[1]}, and back-projection needs the '
-            "intrinsics of the depth camera. Extract the scene anew, or copy the file of the same sensor's scenes"
+            f'{scene} has neither {INTRINSICS_PATHS[0]} nor {INTRINSICS_PATHS[1]}, but back-projection needs the '
+            'intrinsics of the depth camera. Extract the scene again, or copy the file from a scene of the same sensor'
         )
     matrix = _read_matrix(path)
     if matrix is None or matrix.shape != (4, 4) or not are_intrinsics(matrix[:3, :3]):
         raise SequenceIndexError(
-            f'{path} holds no intrinsics: expected is the invertible 4x4 matrix [fx s cx 0; 0 fy cy 0; 0 0 1 0; '
-            '0 0 0 1] with fx and fy above 0 pixels. Extract the file anew'
+            f'{path} holds no intrinsics: expected the invertible 4x4 matrix [fx s cx 0; 0 fy cy 0; 0 0 1 0; '
+            '0 0 0 1] with fx and fy above 0 pixels. Extract the file again'
         )
     return matrix[:3, :3]

@@ -13,25 +13,25 @@ FLOAT32_BYTES = 4
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:
-    """Order names as a reader does, with numbers by their value: 9.bin comes before 10.bin.
+    """Return a sort key for names that orders numbers in them by value: 9.bin comes before 10.bin.
 
-    Names that differ in leading zeros only are ordered as text, so that the order is total.
+    Names that differ only in leading zeros are ordered as text, so that the order is total.
     """
-    # Text and numbers alternate, with text first, so that like is compared with like.
+    # Text and numbers alternate, and text comes first, so that a number is never compared with text.
     parts: list[str | int] = [int(part) if i % 2 else part for i, part in enumerate(re.split('([0-9]+)', name))]
     return parts, name
 
 
 @dataclass
 class ScanLister:
-    """Lists the key frames of a folder, and checks by their size that the files are whole.
+    """Lists the key frames of a folder, and checks the files' sizes to find truncated ones.
 
     Attributes:
         load_dim: float32 values per point.
-        key_frame_every: Every n-th scan, by its place in the folder, is a key frame; the first one is.
-        ext: How a scan's file name ends.
-        skip_truncated: Leave truncated and empty key frames out, rather than stop at them.
-        truncated: Those left out so far, by path.
+        key_frame_every: Every n-th scan of the folder is a key frame, beginning with the first.
+        ext: The end of a scan's file name.
+        skip_truncated: Whether to leave truncated and empty key frames out instead of raising an error.
+        truncated: The paths of the key frames left out so far.
     """
 
     load_dim: int = 4
@@ -52,16 +52,16 @@ class ScanLister:
         """List a folder's key frames.
 
         Args:
-            folder: The folder; its subfolders are not looked into.
+            folder: The folder; its subfolders are not searched.
 
         Returns:
-            File names in natural order. Empty if the folder holds no scan.
+            File names in natural order. Empty if the folder holds no scans.
 
         Raises:
             SequenceIndexError: If a key frame is empty or truncated, and ``skip_truncated`` is off.
         """
         with os.scandir(folder) as entries:
-            # A leading dot marks what is no scan, such as the '._*.bin' that macOS leaves on foreign disks.
+            # A leading dot marks files that are not scans, such as the '._*.bin' that macOS leaves on foreign disks.
             scans = [
                 entry
                 for entry in entries
@@ -77,7 +77,7 @@ class ScanLister:
                 self.truncated.append(Path(scan.path))
             else:
                 raise SequenceIndexError(
-                    f'{scan.path} is {"empty" if size == 0 else "truncated"}: its {size} bytes are no number of whole '
+                    f'{scan.path} is {"empty" if size == 0 else "truncated"}: its {size} bytes do not hold whole '
                     f'points of {self.load_dim} float32 values. Restore the file, or leave such frames out with '
                     '--skip-truncated'
                 )

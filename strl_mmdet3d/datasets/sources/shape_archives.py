@@ -24,7 +24,7 @@ def archive_tables(root: Path, with_labels: bool, with_splits: bool) -> Iterator
 
     Args:
         root: The data's root.
-        with_labels: Whether to read the labels and classes; they are not looked at otherwise.
+        with_labels: Whether to read the labels and classes; otherwise they are ignored.
         with_splits: Whether to read the split.
 
     Yields:
@@ -51,7 +51,7 @@ def archive_tables(root: Path, with_labels: bool, with_splits: bool) -> Iterator
 
 
 def _read_optional(archive: Path, name: str) -> np.ndarray | None:
-    """Decode an array of an archive; None if there is none of the name."""
+    """Decode an array of an archive; None if the archive does not have it."""
     try:
         return read_array(str(archive), name)
     except KeyError:
@@ -59,10 +59,10 @@ def _read_optional(archive: Path, name: str) -> np.ndarray | None:
 
 
 def _words(archive: Path, name: str, array: np.ndarray) -> np.ndarray:
-    """Check that an array holds words, and give them as str where they are stored as bytes.
+    """Check that an array holds words, and return them as str, even if they are stored as bytes.
 
     Raises:
-        SequenceIndexError: If it does not.
+        SequenceIndexError: If the array does not hold words.
     """
     try:
         if array.dtype.kind not in 'US' or array.ndim > 1:
@@ -70,5 +70,5 @@ def _words(archive: Path, name: str, array: np.ndarray) -> np.ndarray:
         return array.astype(str)
     except ValueError as error:
         raise SequenceIndexError(
-            f'{archive}: its array {name!r} is no list of words ({error}). Restore the file'
+            f'{archive}: its array {name!r} is not a list of words ({error}). Restore the file'
         ) from error

@@ -1,4 +1,4 @@
-"""Meshes, each a shape, such as ModelNet's."""
+"""Shapes in mesh files, such as ModelNet's."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SPLITS = ('train', 'test')
 
 
 def mesh_tables(root: Path) -> Iterator[ShapeTable]:
-    """List the OFF, OBJ and PLY files below the root, at any depth, in natural order; none is opened here.
+    """List the OFF, OBJ and PLY files below the root, at any depth, in natural order, without opening them.
 
-    Where all of them lie as ModelNet's do, ``CLASS/train/NAME.off`` and ``CLASS/test/NAME.off``, the folders give the
+    If all of them lie as in ModelNet, ``CLASS/train/NAME.off`` and ``CLASS/test/NAME.off``, the folders give the
     classes, in alphabetic order, and the splits.
 
     Args:

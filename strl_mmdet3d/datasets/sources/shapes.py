@@ -18,12 +18,12 @@ from .shape_table import ShapeTable
 
 @dataclass
 class ShapeLister:
-    """Chooses among the shapes of a data set, and keeps the names of their classes.
+    """Selects shapes of a data set, and keeps the names of their classes.
 
     Attributes:
-        split: Keep only the shapes that the data has this word for; None keeps all.
-        with_labels: Whether to take the labels, where the data has them.
-        classes: The names of the classes that the labels count, once shapes were listed; None without labels.
+        split: Keep only the shapes of the split with this name; None keeps all.
+        with_labels: Whether to take the labels, if the data has them.
+        classes: The names of the classes, known once the shapes were listed; None without labels.
     """
 
     split: str | None = None
@@ -31,13 +31,15 @@ class ShapeLister:
     classes: list[str] | None = field(default=None, init=False)
 
     def list_shapes(self, tables: Iterable[ShapeTable]) -> Iterator[FrameSequence]:
-        """Take the shapes of the split as sequences of one frame, named as their frame.
+        """Make sequences of one frame from the shapes of the split, named after their frame.
 
         Args:
-            tables: All shapes of the data, by file. All have labels, of the same classes, or none has.
+            tables: All shapes of the data, one table per file. Either all tables have labels, with the same classes, or
+                none has.
 
         Raises:
-            SequenceIndexError: If a table is not valid, the files do not go together, or none has shapes of the split.
+            SequenceIndexError: If a table is not valid, the tables do not fit each other, or none has shapes of the
+                split.
         """
         tables = list(tables)
         for table in tables:
@@ -49,8 +51,8 @@ class ShapeLister:
         if tables and not any(rows):
             words = {str(word) for table in tables if table.splits is not None for word in table.splits}
             raise SequenceIndexError(
-                f'none of the shapes of {tables[0].source} (of {len(tables)} files) is of the split {self.split!r}; '
-                f'they are of {sorted(words)}. Check --split'
+                f'none of the shapes of {tables[0].source} (of {len(tables)} files) is in the split {self.split!r}; '
+                f'the splits are {sorted(words)}. Check --split'
             )
         for table, chosen in zip(tables, rows, strict=True):
             for row in chosen:
@@ -59,10 +61,10 @@ class ShapeLister:
 
 
 def _common_classes(tables: list[ShapeTable]) -> list[str] | None:
-    """Give the classes of all tables; where the data does not name them, their numbers are their names.
+    """Return the names of the classes of all tables. If the data does not name them, the names are the numbers.
 
     Raises:
-        SequenceIndexError: If some tables have labels and others have none, or not all have the same classes.
+        SequenceIndexError: If some tables have labels and others do not, or not all have the same classes.
     """
     labelled = [table for table in tables if table.labels is not None]
     if not labelled:
@@ -70,12 +72,13 @@ def _common_classes(tables: list[ShapeTable]) -> list[str] | None:
     if len(labelled) < len(tables):
         other = next(table for table in tables if table.labels is None)
         raise SequenceIndexError(
-            f'{labelled[0].source} has labels and {other.source} has none. Make an index of each, or --no-labels'
+            f'{labelled[0].source} has labels and {other.source} has none. Make an index of each, or use --no-labels'
         )
     for table in labelled[1:]:
         if table.classes != labelled[0].classes:
             raise SequenceIndexError(
-                f'{labelled[0].source} and {table.source} have different classes. Make an index of each, or --no-labels'
+                f'{labelled[0].source} and {table.source} have different classes. Make an index of each, '
+                'or use --no-labels'
             )
     if labelled[0].classes is not None:
         return labelled[0].classes
@@ -84,7 +87,7 @@ def _common_classes(tables: list[ShapeTable]) -> list[str] | None:
 
 
 def shape_tables(root: Path, lister: ShapeLister) -> Iterable[ShapeTable]:
-    """List all shapes of a data set, whose layout is known by the lists that lie in its root."""
+    """List all shapes of a data set. The list files in the root decide which layout it has."""
     if (root / SHAPE_NAMES).is_file():
         return modelnet_text_tables(root)
     if (root / f'{SPLITS[0]}{FILE_LIST}').is_file():
@@ -94,20 +97,20 @@ def shape_tables(root: Path, lister: ShapeLister) -> Iterable[ShapeTable]:
 
 
 def shape_sequences(root: Path, lister: ShapeLister) -> Iterator[FrameSequence]:
-    """Take each shape of a data set as a sequence of one frame.
+    """Make a sequence of one frame from each shape of a data set.
 
     The data set is ``modelnet40_normal_resampled``, ``modelnet40_ply_hdf5_2048``, or any folder of ``.npz`` archives
     and meshes.
 
     Args:
         root: The data's root.
-        lister: Chooses the shapes.
+        lister: Selects the shapes.
 
     Yields:
-        Sequences named as their frame, which ``LoadShape`` reads.
+        Sequences named after their frame, which ``LoadShape`` reads.
 
     Raises:
-        SequenceIndexError: If the root is no folder, the data is not as its layout has it, or none is of the split.
+        SequenceIndexError: If the root is not a folder, the data does not have its layout, or no shape is in the split.
     """
     require_folder(root)
     yield from lister.list_shapes(shape_tables(root, lister))

@@ -1,4 +1,4 @@
-"""The stages that turn a frame into a view: one file each, registered in mmdetection3d's ``TRANSFORMS``."""
+"""The stages that turn a frame into a view: one module each, registered in mmdetection3d's ``TRANSFORMS``."""
 
 from .crop import RandomCropPoints, RandomCropPointsBySide
 from .cutout import RandomCutoutPoints

@@ -1,4 +1,4 @@
-"""What every random transform of a point cloud shares: a probability, and a draw apart from its application."""
+"""The base of all random transforms of a point cloud: a probability, and draws that are separate from their use."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from .point_kernels import choose, find, keep_rows
 class RandomPointsTransform(BaseTransform):
     """A random change of ``results['points']``, made with probability ``prob``.
 
-    A subclass says what is drawn (:meth:`draw`) and what a draw does to the points (:meth:`apply`), so that a draw can
-    be inspected, and a chosen one applied. Draws come from NumPy's global random state, as in mmdetection3d's own
-    transforms; who wants a reproducible view seeds that state.
+    A subclass defines what is drawn (:meth:`draw`) and what a draw does to the points (:meth:`apply`). So a draw can be
+    inspected, and a chosen draw can be applied. Draws come from NumPy's global random state, as in mmdetection3d's own
+    transforms. To reproduce a view, seed that state.
 
-    As in mmdetection3d's transforms the points may be changed in place. Coordinates are the first three columns;
-    further channels (intensity, height, colour) stay as they are and go with their point. Labels are not transformed:
+    As in mmdetection3d's transforms, the points may be changed in place. Coordinates are the first three columns;
+    further channels (intensity, height, colour) are not changed and stay with their point. Labels are not transformed:
     these transforms make views of unlabelled clouds.
 
     Args:
         prob (float): Probability of changing the points at all, in [0, 1].
 
     Raises:
-        ValueError: If ``prob`` is no probability.
+        ValueError: If ``prob`` is not in [0, 1].
     """
 
     def __init__(self, prob: float) -> None:
@@ -44,7 +44,7 @@ class RandomPointsTransform(BaseTransform):
 
     @abstractmethod
     def apply(self, points: BasePoints, drawn: Any) -> BasePoints:
-        """Change the points as ``drawn`` says."""
+        """Apply a draw to the points."""
 
     def augment(self, points: BasePoints) -> BasePoints:
         """Make one draw and apply it."""
@@ -69,12 +69,14 @@ class RandomPointsTransform(BaseTransform):
 
 
 def global_generator() -> np.random.Generator:
-    """Give NumPy's global random state the methods of a Generator, which are several times faster for whole clouds."""
+    """Return a Generator on NumPy's global random state. Its methods are several times faster for whole clouds."""
     return np.random.Generator(np.random.get_bit_generator())
 
 
 def draw_subset(size: int, number: int) -> np.ndarray:
-    """Draw ``number`` of ``size`` indices without replacement, all subsets alike, by NumPy's global random state.
+    """Draw ``number`` of ``size`` indices without replacement, from NumPy's global random state.
+
+    All subsets are equally likely.
 
     Returns:
         np.ndarray: The indices (number,), int64, ascending.
@@ -99,18 +101,18 @@ def draw_sample(size: int, number: int) -> np.ndarray:
 
 
 def keep_points(points: BasePoints, keep: Tensor) -> BasePoints:
-    """Keep the points of a mask (N,), in their order and in place, and give the cloud."""
+    """Keep the points of a mask (N,), in their order and in place, and return the cloud."""
     points.tensor = keep_rows(points.tensor, keep)
     return points
 
 
 def take_points(points: BasePoints, places: np.ndarray) -> BasePoints:
-    """Take the points of the indices (M,), in the order of these; the cloud itself is left as it is."""
+    """Return a cloud of the points at the indices (M,), in the order of the indices; ``points`` does not change."""
     return with_rows(points, points.tensor.index_select(0, torch.from_numpy(places)))
 
 
 def with_rows(points: BasePoints, rows: Tensor) -> BasePoints:
-    """Give a cloud of other points with the same channels; indexing a cloud would copy them twice more."""
+    """Return a cloud of other points with the same channels. Indexing a cloud would copy the points twice more."""
     other = copy.copy(points)
     other.tensor = rows
     return other
@@ -121,7 +123,7 @@ def require_points(transform: BaseTransform, results: dict) -> None:
     if len(results['points']) == 0:
         raise ValueError(
             f'{type(transform).__name__} got an empty point cloud. '
-            'Leave empty frames out, and check the range filters that run before'
+            'Leave empty frames out, and check the range filters that run before it'
         )
 
 

@@ -13,21 +13,21 @@ from .cuboid import Cuboid, RandomCuboidTransform
 
 @TRANSFORMS.register_module()
 class RandomCropPoints(RandomCuboidTransform):
-    """Keep the points in a random cuboid of a given share of the cloud's volume.
+    """Keep the points in a random cuboid that fills a random share of the cloud's volume.
 
-    The cloud's volume is that of its axis-aligned bounding box, and the cuboid's sides are counted in parts of the
-    box's sides (r_x, r_y, r_z), so that a flat outdoor scan is cropped as a shape is. Then:
+    The cloud's volume is the volume of its axis-aligned bounding box. The cuboid's sides (r_x, r_y, r_z) are fractions
+    of the box's sides, so that a flat outdoor scan is cropped like a shape. They meet three conditions:
 
-    - the volume share v = r_x r_y r_z is uniform in ``volume``, exactly;
-    - the ratio of any two of the sides, either way up, is within ``aspect_ratio``;
-    - no side is longer than 1, so the cuboid lies in the box, uniformly.
+    - the volume share v = r_x r_y r_z is exactly uniform in ``volume``;
+    - the ratio of any two sides, in either order, is within ``aspect_ratio``;
+    - no side is longer than 1, so the cuboid fits into the box, where its position is uniform.
 
-    To have all three, v is drawn first and its logarithm shared out: r_i = v ** p_i, with (p_x, p_y, p_z) uniform over
-    the positive triples of sum 1 and drawn again until the ratios hold (94 % of the triples do for the defaults). A
-    large v leaves little room: its ratios are within [v, 1 / v].
+    For this, v is drawn first and its logarithm is divided among the sides: r_i = v ** p_i. The triple (p_x, p_y, p_z)
+    is uniform over the positive triples of sum 1, and drawn again until the ratios hold (94 % of the triples do for the
+    defaults). A large v leaves little room: its ratios are within [v, 1 / v].
 
     The defaults are the STRL paper's: 60 to 100 % of the volume, aspect ratios within [0.75, 1.33], with probability
-    0.5. The paper names no distribution of the aspect ratio and no least number of points.
+    0.5. The paper gives neither a distribution of the aspect ratio nor a minimum number of points.
 
     Required Keys:
 
@@ -42,7 +42,7 @@ class RandomCropPoints(RandomCuboidTransform):
         aspect_ratio (tuple[float, float]): Bounds of the ratio of any two sides, below and above 1.
             Defaults to (0.75, 1.33).
         min_points (int): A crop that would leave fewer points is drawn again. Defaults to 1024.
-        max_tries (int): How many crops to try before the cloud is left whole. Defaults to 10.
+        max_tries (int): Number of crops to try before the cloud is left whole. Defaults to 10.
         prob (float): Probability of cropping. Defaults to 0.5.
 
     Raises:
@@ -69,7 +69,7 @@ class RandomCropPoints(RandomCuboidTransform):
         self.aspect_ratio = aspect_ratio
 
     def draw_sides(self) -> np.ndarray:
-        """Draw the sides (3,): their product is the drawn volume share."""
+        """Draw the sides (3,). Their product is the drawn volume share."""
         low, high = self.aspect_ratio
         volume = np.random.uniform(*self.volume)
         while True:
@@ -91,11 +91,11 @@ class RandomCropPoints(RandomCuboidTransform):
 
 @TRANSFORMS.register_module()
 class RandomCropPointsBySide(RandomCuboidTransform):
-    """Keep the points in a random cuboid of sides (x, x a, x / a), as the released STRL code does.
+    """Keep the points in a random cuboid with the sides (x, x a, x / a), as the released STRL code does.
 
-    The sides are in parts of those of the cloud's axis-aligned bounding box. Both x and the aspect ratio a are
-    uniform. The cuboid's volume is x ** 3 of the box's, from 22 to 133 %; a side longer than 1 crops nothing along its
-    axis.
+    The sides are fractions of the sides of the cloud's axis-aligned bounding box. Both x and the aspect ratio a are
+    uniform. The cuboid's volume is x ** 3 times the box's, from 22 to 133 %. A side longer than 1 crops nothing along
+    its axis.
 
     Required Keys:
 
@@ -109,7 +109,7 @@ class RandomCropPointsBySide(RandomCuboidTransform):
         side (tuple[float, float]): x is uniform between these two. Defaults to (0.6, 1.1).
         aspect_ratio (tuple[float, float]): a is uniform between these two. Defaults to (0.75, 1.33).
         min_points (int): A crop that would leave fewer points is drawn again. Defaults to 1024.
-        max_tries (int): How many crops to try before the cloud is left whole. Defaults to 10.
+        max_tries (int): Number of crops to try before the cloud is left whole. Defaults to 10.
         prob (float): Probability of cropping. Defaults to 0.5.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A random cuboid in a cloud: what cropping and cutout share."""
+"""A random cuboid in a cloud, for cropping and cutout."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ class Cuboid(NamedTuple):
     """A cuboid along the axes, relative to a cloud's axis-aligned bounding box.
 
     Attributes:
-        sides (np.ndarray): The sides (3,) in parts of the box's sides; their product is the cuboid's share of the
+        sides (np.ndarray): The sides (3,) as fractions of the box's sides. Their product is the cuboid's share of the
             box's volume.
-        position (np.ndarray): Where it lies (3,), in [0, 1]: 0 flush with the box's lower face along an axis, 1 with
-            the upper one. So it never sticks out, and a side longer than the box's covers it wherever it lies.
+        position (np.ndarray): The position (3,) along each axis, in [0, 1]: at 0 the cuboid is flush with the box's
+            lower face, at 1 with the upper face. So no position moves a cuboid out of the box that fits into it, and a
+            side longer than the box's covers the box at every position.
     """
 
     sides: np.ndarray
     position: np.ndarray
 
     def contains(self, points: BasePoints) -> Tensor:
-        """Tell which of the points (N, 3 + C) lie in the cuboid, its faces included.
+        """Return which of the points (N, 3 + C) lie in the cuboid, including its faces.
 
         Returns:
             Tensor: A mask (N,).
         """
         lower = self.position * (1 - self.sides)
         upper = lower + self.sides
-        # Offsets from the box's lower corner, not coordinates: then a cuboid as large as the box loses no point to
-        # rounding, and a box without extent needs no division by zero.
+        # These are offsets from the box's lower corner, not coordinates, so a cuboid as large as the box loses no point
+        # to rounding, and a box without extent causes no division by zero.
         box_lower, box_upper = bounds(points.tensor)
         extent = box_upper - box_lower
         return inside_box(points.tensor, box_lower, extent * np.float32(lower), extent * np.float32(upper))
@@ -44,12 +45,12 @@ class Cuboid(NamedTuple):
 class RandomCuboidTransform(RandomPointsTransform):
     """Keep or remove the points in a random cuboid, but never leave too few of them.
 
-    A cuboid that would leave fewer than ``min_points`` points is drawn again, ``max_tries`` times in all; then the
-    cloud is left as it is.
+    A cuboid that would leave fewer than ``min_points`` points is drawn again. After ``max_tries`` such draws the cloud
+    is not changed.
 
     Args:
-        min_points (int): Fewest points that may be left, at least 1.
-        max_tries (int): How many cuboids to try, at least 1.
+        min_points (int): Minimum number of points to leave, at least 1.
+        max_tries (int): Number of cuboids to try, at least 1.
         prob (float): Probability of changing the cloud.
 
     Raises:
@@ -67,22 +68,22 @@ class RandomCuboidTransform(RandomPointsTransform):
 
     @abstractmethod
     def draw_sides(self) -> np.ndarray:
-        """Draw the cuboid's sides (3,) in parts of the cloud's extent."""
+        """Draw the cuboid's sides (3,) as fractions of the cloud's extent."""
 
     def draw(self, points: BasePoints) -> Cuboid:
-        """Draw a cuboid, uniform in its position within the cloud's bounding box."""
+        """Draw a cuboid at a uniform position in the cloud's bounding box."""
         return Cuboid(sides=self.draw_sides(), position=np.random.uniform(size=3))
 
     @abstractmethod
     def keeps(self, points: BasePoints, drawn: Cuboid) -> Tensor:
-        """Tell which points stay, as a mask (N,)."""
+        """Return which points stay, as a mask (N,)."""
 
     def apply(self, points: BasePoints, drawn: Cuboid) -> BasePoints:
-        """Remove the others; those that stay keep their order."""
+        """Remove all points but those to keep, which stay in their order."""
         return keep_points(points, self.keeps(points, drawn))
 
     def augment(self, points: BasePoints) -> BasePoints:
-        """Apply the first of ``max_tries`` draws that leaves enough points; without one, change nothing."""
+        """Apply the first of ``max_tries`` draws that leaves enough points; if none does, change nothing."""
         for _ in range(self.max_tries):
             keep = self.keeps(points, self.draw(points))
             if np.count_nonzero(keep.numpy()) >= self.min_points:

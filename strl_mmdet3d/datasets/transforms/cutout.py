@@ -1,4 +1,4 @@
-"""Spatial augmentation: cutting a random cuboid out."""
+"""Spatial augmentation: cutting out a random cuboid."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .cuboid import Cuboid, RandomCuboidTransform
 class RandomCutoutPoints(RandomCuboidTransform):
     """Remove the points in a random cuboid.
 
-    The cuboid lies within the cloud's axis-aligned bounding box, uniformly. Its three sides are drawn one by one.
+    The cuboid has a uniform position in the cloud's axis-aligned bounding box. Its three sides are drawn independently.
 
     The STRL paper draws each side from U[0.1, 0.4] of the extent along its axis (the default), the released code from
     U[0.3, 0.6], both with probability 0.5.
@@ -29,10 +29,10 @@ class RandomCutoutPoints(RandomCuboidTransform):
     - points
 
     Args:
-        side (tuple[float, float]): Each side, in parts of the cloud's extent along its axis, is uniform between these
-            two, which are within [0, 1]. Defaults to (0.1, 0.4).
+        side (tuple[float, float]): Each side, as a fraction of the cloud's extent along its axis, is uniform between
+            these two numbers in [0, 1]. Defaults to (0.1, 0.4).
         min_points (int): A cutout that would leave fewer points is drawn again. Defaults to 1024.
-        max_tries (int): How many cutouts to try before the cloud is left whole. Defaults to 10.
+        max_tries (int): Number of cutouts to try before the cloud is left whole. Defaults to 10.
         prob (float): Probability of cutting out. Defaults to 0.5.
 
     Raises:
@@ -47,7 +47,7 @@ class RandomCutoutPoints(RandomCuboidTransform):
         self.side = side
 
     def draw_sides(self) -> np.ndarray:
-        """Draw the sides (3,), each by itself."""
+        """Draw the sides (3,) independently."""
         return np.random.uniform(*self.side, 3)
 
     def keeps(self, points: BasePoints, drawn: Cuboid) -> Tensor:

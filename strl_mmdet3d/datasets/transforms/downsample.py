@@ -11,12 +11,12 @@ from .base import RandomPointsTransform, draw_sample, take_points
 
 @TRANSFORMS.register_module()
 class DownSamplePoints(RandomPointsTransform):
-    """Pick random points, as many as the encoder takes.
+    """Pick the number of random points that the encoder takes.
 
-    Points are picked without replacement, in random order. Where drop-out and cropping have left no more than
-    ``num_points``, all are kept in their order, and random ones of them repeated behind. mmdetection3d's
-    ``PointSample`` would then draw all points with replacement, and lose up to 37 % of those that were left: a drop-out
-    that the recipe does not state.
+    Points are picked without replacement, in random order. If drop-out and cropping have left no more than
+    ``num_points``, all points are kept in their order, and random repeats are appended. mmdetection3d's ``PointSample``
+    would then draw all points with replacement and lose up to 37 % of the points that were left: a drop-out that the
+    recipe does not state.
 
     Required Keys:
 
@@ -27,7 +27,7 @@ class DownSamplePoints(RandomPointsTransform):
     - points
 
     Args:
-        num_points (int): Number of points of the result.
+        num_points (int): Number of points in the result.
 
     Raises:
         ValueError: If ``num_points`` is below 1.
@@ -47,11 +47,11 @@ class DownSamplePoints(RandomPointsTransform):
         return np.concatenate([np.arange(len(points)), repeated])
 
     def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:
-        """Take the points of the indices (num_points,), with all their channels."""
+        """Take the points at the indices (num_points,), with all their channels."""
         return take_points(points, drawn)
 
     def augment(self, points: BasePoints) -> BasePoints:
-        """Pick points, unless there are as many as shall be."""
+        """Pick points, unless the cloud already has ``num_points``."""
         return points if len(points) == self.num_points else super().augment(points)
 
     def __repr__(self) -> str:

@@ -14,15 +14,17 @@ from .base import RandomPointsTransform, draw_sample, draw_subset, take_points
 class RandomDropPoints(RandomPointsTransform):
     """Drop a random share of the points.
 
-    The share is uniform in [0, max_ratio]; which points go is uniform too, and exactly floor(share * N) of them do.
+    The share is uniform in [0, max_ratio]. Exactly floor(share * N) points are dropped, and all choices of them are
+    equally likely.
 
-    The STRL paper removes up to 70 % of the points (the defaults). The released code chooses up to 87.5 % and, so that
-    their number stays, overwrites them with the first point: ``max_ratio=0.875, overwrite=True``.
+    The STRL paper removes up to 70 % of the points (the defaults). The released code chooses up to 87.5 % and, to keep
+    the number of points, overwrites them with the first point: ``max_ratio=0.875, overwrite=True``.
 
-    ``at_most`` takes the down-sampling behind it ahead: a random subset of a random subset is a random subset, so with
-    the size that the cloud is down-sampled to, the points that a view ends with are distributed as without it, and what
-    is done to each of them by itself in between, such as jitter, is done to these alone. Like the points that
-    :class:`DownSamplePoints` picks, they are in random order; otherwise those that stay keep theirs.
+    ``at_most`` brings a later down-sampling forward. A random subset of a random subset is a random subset. So with the
+    size that the cloud is down-sampled to as ``at_most``, the points of the final view have the same distribution as
+    without it, and the transforms in between that treat each point on its own, such as jitter, run on these points
+    alone. They are in random order, like the points that :class:`DownSamplePoints` picks. If ``at_most`` drops nothing
+    more, the points keep their order.
 
     Required Keys:
 
@@ -34,14 +36,15 @@ class RandomDropPoints(RandomPointsTransform):
 
     Args:
         max_ratio (float): Largest share of points dropped, in [0, 1). Defaults to 0.7.
-        overwrite (bool): Whether to overwrite a dropped point, with all its channels, by the cloud's first point
-            rather than to remove it. Defaults to False.
-        at_most (int, optional): Drop as many more as leave no more than this many. Defaults to None.
-        prob (float): Probability of dropping any. Defaults to 1.0.
+        overwrite (bool): Whether to overwrite a dropped point, with all its channels, with the cloud's first point
+            instead of removing it. Defaults to False.
+        at_most (int, optional): If more points than this would stay, drop further ones down to this number. Defaults to
+            None.
+        prob (float): Probability of dropping points. Defaults to 1.0.
 
     Raises:
-        ValueError: If ``max_ratio`` is not in [0, 1), ``prob`` not in [0, 1] or ``at_most`` below 1, or with
-            ``overwrite``, which leaves as many as there were.
+        ValueError: If ``max_ratio`` is not in [0, 1), if ``prob`` is not in [0, 1], or if ``at_most`` is below 1 or
+            given together with ``overwrite``, which keeps the number of points.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class RandomDropPoints(RandomPointsTransform):
         return draw_subset(len(points), number)
 
     def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:
-        """Take the points of the indices (M,), or overwrite all others."""
+        """Take the points at the indices (M,), or overwrite all others."""
         if not self.overwrite:
             return take_points(points, drawn)
         dropped = torch.ones(len(points), dtype=torch.bool)

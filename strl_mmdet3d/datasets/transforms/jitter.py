@@ -12,11 +12,12 @@ from .base import RandomPointsTransform, global_generator
 
 @TRANSFORMS.register_module()
 class RandomUniformJitterPoints(RandomPointsTransform):
-    """Shift every coordinate of every point by its own uniform offset, which is never negative.
+    """Shift every coordinate of every point by a separate uniform offset, which is never negative.
 
-    The STRL paper states offsets in [0, 0.05], and no unit: a twentieth of the radius of a shape in the unit sphere,
-    5 cm in a scan in metres. Their mean of 0.025 shifts the cloud as a whole. The released code's jitter, normal with
-    standard deviation 0.01 and clipped at 0.05, is mmdetection3d's own ``RandomJitterPoints`` with its defaults.
+    The STRL paper states offsets in [0, 0.05] without a unit. That is a twentieth of the radius of a shape in the unit
+    sphere, or 5 cm in a scan in metres. Their mean of 0.025 shifts the cloud as a whole. The released code's jitter,
+    normal with standard deviation 0.01 and clipped at 0.05, is mmdetection3d's own ``RandomJitterPoints`` with its
+    defaults.
 
     Required Keys:
 

@@ -1,4 +1,4 @@
-"""Loading a depth frame: from a 16-bit depth image and its camera to points."""
+"""Loading a depth frame: points from a 16-bit depth image and its camera."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..readers.depth_image import check_size, read_depth
 from ..readers.frame_file import MAX_DISTANCE, CorruptFrameError, check_distances
 from .base import draw_subset, with_rows
 
-FLOOR_PERCENTILE = 0.99  # per cent, not a share: that of mmdet3d's LoadPointsFromFile(shift_height=True)
+FLOOR_PERCENTILE = 0.99  # in per cent, not a share, as in mmdet3d's LoadPointsFromFile(shift_height=True)
 MAX_DEPTH = np.iinfo(np.uint16).max
 
 
@@ -24,17 +24,17 @@ MAX_DEPTH = np.iinfo(np.uint16).max
 class LoadDepthFrame(BaseTransform):
     """Load the points of one depth frame: each pixel with a depth is back-projected through the pinhole camera.
 
-    A pixel of column u, row v (counted from 0, integers at the pixels' centres) and depth d is the point
-    ``camera2view @ (d K^-1 (u, v, 1), 1)``, with the intrinsics K and the camera's axes x right, y down, z forward. The
-    depth is measured along z, not along the ray. Pixels of depth 0, where the sensor saw nothing, are dropped. The
-    points are in the order of the pixels, row by row.
+    This is Eq. 1 of the STRL paper. A pixel of column u, row v (counted from 0, integers at the pixels' centres) and
+    depth d becomes the point ``camera2view @ (d K^-1 (u, v, 1), 1)``. K is the matrix of the intrinsics, and the
+    camera's axes are x right, y down, z forward. The depth is measured along z, not along the ray. Pixels of depth 0,
+    where the sensor saw nothing, are dropped. The points are in the order of the pixels, row by row.
 
-    ``num_points`` saves the back-projection of what is down-sampled away later on. A random subset of a random subset
-    is a random subset, so ahead of down-sampling to at most ``num_points`` it changes nothing in distribution, also
-    across transforms that treat each point on its own: rotation, scaling, jitter. It does change what comes out of a
-    transform that looks at the whole cloud (translation, cropping and cutout count in parts of its extent) or that
-    removes points (cropping, cutout, drop-out), after which fewer are left than the encoder takes. With the paper's
-    views keep every pixel, the default.
+    ``num_points`` saves the back-projection of points that a later down-sampling drops. A random subset of a random
+    subset is a random subset. So before a down-sampling to at most ``num_points``, the option does not change the
+    distribution of the result, even if transforms that treat each point on its own (rotation, scaling, jitter) run in
+    between. It does change the result of a transform that depends on the whole cloud (translation, cropping and cutout
+    use fractions of its extent) or that removes points (cropping, cutout, drop-out), since fewer points may then be
+    left than the encoder takes. With the paper's views, keep the default: every pixel.
 
     Required Keys:
 
@@ -42,7 +42,7 @@ class LoadDepthFrame(BaseTransform):
 
         - depth_path (str): A 16-bit greyscale PNG (H, W)
         - intrinsics (np.ndarray): 3x3, in pixels
-        - camera2view (np.ndarray): 4x4, from the camera's axes to those of the points, metres
+        - camera2view (np.ndarray): 4x4, from the camera's axes to the points' axes, metres
 
     Added Keys:
 
@@ -50,19 +50,20 @@ class LoadDepthFrame(BaseTransform):
 
     Args:
         depth_scale (float): Depth values per metre. Defaults to 1000, millimetres.
-        num_points (int, optional): Back-project a random subset of this many pixels, drawn without replacement; all of
-            them where there are fewer. Defaults to None, all pixels.
+        num_points (int, optional): Back-project a random subset of this many pixels, drawn without replacement, or all
+            pixels if there are fewer. Defaults to None, all pixels.
         height (bool): Whether to append the height above the floor as a fourth channel, as ``LoadPointsFromFile`` does
-            with ``shift_height=True``: z minus the 0.99th percentile (not the 99th) of the frame's z. It
-            supposes z upwards: a world such as ScanNet's, or no alignment and a level camera. Defaults to False.
+            with ``shift_height=True``: z minus the 0.99th percentile (not the 99th) of the frame's z. The z axis must
+            point upwards: use a world such as ScanNet's, or no alignment and a level camera. Defaults to False.
         backend_args (dict, optional): Arguments of mmengine's file backend. Defaults to None.
-        cache_dir (str, optional): A folder on a fast local disk in which decoded frames are kept, for images that are
-            on a local disk too: see :class:`DepthCache`. Defaults to None, none are kept.
+        cache_dir (str, optional): A folder on a fast local disk for decoded frames, see :class:`DepthCache`. It
+            serves only images that are on a local disk, too. Defaults to None, no cache.
 
     Raises:
-        CorruptFrameError: When loading, if the file cannot be read, is no whole 16-bit image, holds no depth, is of
-            another size than the camera's, or gives points that are NaN or farther than 100 km.
-        ValueError: If ``depth_scale`` or ``num_points`` is not positive; when loading, if the frame is no depth frame.
+        CorruptFrameError: When loading, if the file cannot be read, is not a whole 16-bit image, holds no depth, has
+            another size than the camera's images, or gives points that are NaN or farther than 100 km.
+        ValueError: If ``depth_scale`` or ``num_points`` is not positive; when loading, if the frame is not a depth
+            frame.
     """
 
     def __init__(
@@ -109,10 +110,10 @@ class LoadDepthFrame(BaseTransform):
         if len(points) == 0:
             raise CorruptFrameError(
                 f'{frame["depth_path"]} holds no depth: all of its pixels are 0. '
-                'Restore it, or make the sequence index anew without it'
+                'Restore it, or rebuild the sequence index without it'
             )
-        if not reach(depth.shape, rays, centre, self.depth_scale) <= MAX_DISTANCE:  # neither where it is NaN
-            remedy = 'Check its pose and intrinsics, and make the sequence index anew'
+        if not reach(depth.shape, rays, centre, self.depth_scale) <= MAX_DISTANCE:  # NaN fails this, too
+            remedy = 'Check its pose and intrinsics, and rebuild the sequence index'
             check_distances(points, frame['depth_path'], remedy)
         if self.height:
             height = points[:, 2] - np.percentile(points[:, 2], FLOOR_PERCENTILE)
@@ -121,7 +122,7 @@ class LoadDepthFrame(BaseTransform):
         return results
 
     def read(self, path: str) -> np.ndarray:
-        """Give the depth image of a file, from the cache if there is one and it is there."""
+        """Return the depth image of a file, from the cache if it is there."""
         if self.cache is None or not os.path.isfile(path):  # noqa: PTH113
             return read_depth(path, self.backend_args)
         return self.cache.get(path, lambda: read_depth(path, self.backend_args))
@@ -136,10 +137,10 @@ class LoadDepthFrame(BaseTransform):
 
 
 def keep_some(depth: np.ndarray, number: int) -> np.ndarray:
-    """Set all pixels but so many to 0; which ones stay is drawn by NumPy's global random state.
+    """Keep a random subset of the pixels, drawn from NumPy's global random state, and set the others to 0.
 
     Args:
-        depth: The image (H, W), with more pixels above 0 than that.
+        depth: The image (H, W), with more than ``number`` pixels above 0.
         number: How many pixels stay.
 
     Returns:
@@ -153,14 +154,14 @@ def keep_some(depth: np.ndarray, number: int) -> np.ndarray:
 
 
 def pixel_rays(intrinsics: np.ndarray, camera2view: np.ndarray) -> np.ndarray:
-    """Give the rays of a pinhole camera's pixels.
+    """Return the matrix that gives the ray of each pixel of a pinhole camera.
 
     Args:
         intrinsics: K (3, 3), in pixels.
-        camera2view: (4, 4) from the camera's axes (x right, y down, z forward, metres) to those of the points.
+        camera2view: (4, 4) from the camera's axes (x right, y down, z forward, metres) to the points' axes.
 
     Returns:
-        R K^-1 (3, 3), float64: times a pixel (u, v, 1), its ray of depth 1 in the axes of the points.
+        R K^-1 (3, 3), float64. Its product with a pixel (u, v, 1) is the pixel's ray of depth 1 in the points' axes.
     """
     (fx, skew, cx), (_, fy, cy), _ = intrinsics
     inverse = np.array([[1 / fx, -skew / (fx * fy), (skew * cy / fy - cx) / fx], [0, 1 / fy, -cy / fy], [0, 0, 1]])
@@ -168,32 +169,35 @@ def pixel_rays(intrinsics: np.ndarray, camera2view: np.ndarray) -> np.ndarray:
 
 
 def reach(shape: tuple[int, ...], rays: np.ndarray, centre: np.ndarray, depth_scale: float) -> float:
-    """Give a distance, in metres, that no coordinate is beyond, whatever a depth image of this shape (H, W) holds."""
+    """Return an upper bound, in metres, of the coordinates that any depth image of this shape (H, W) can give."""
     farthest = MAX_DEPTH / depth_scale * (np.abs(rays) @ (shape[1], shape[0], 1)) + np.abs(centre)
     return float(farthest.max())
 
 
 def back_project(depth: np.ndarray, rays: np.ndarray, centre: np.ndarray, depth_scale: float) -> np.ndarray:
-    """Back-project the pixels of a depth image, row by row, and leave those of 0 out.
+    """Back-project the pixels of a depth image that are not 0, row by row: Eq. 1 of the STRL paper.
 
     Args:
         depth: The image (H, W), uint16; depth along the optical axis.
-        rays: :func:`pixel_rays`.
-        centre: The camera's (3,), in the axes of the points, metres.
+        rays: The matrix (3, 3) that :func:`pixel_rays` returns.
+        centre: The camera's centre (3,), in the points' axes, metres.
         depth_scale: Depth values per metre.
 
     Returns:
         The points (N, 3), float32, metres.
     """
-    points = np.empty((np.count_nonzero(depth) + 1, 3), np.float32)  # one more, where pixels of 0 are written
+    points = np.empty((np.count_nonzero(depth) + 1, 3), np.float32)  # one row more, for pixels of 0
     return points[: _back_project(depth, rays, np.asarray(centre, np.float64), 1 / depth_scale, points)]
 
 
 @njit(nogil=True, cache=True)
 def _back_project(depth: np.ndarray, rays: np.ndarray, centre: np.ndarray, unit: float, points: np.ndarray) -> int:
-    """``depth * unit * rays (column, row, 1) + centre`` for each pixel that is not 0, in double precision; count them.
+    """Compute ``depth * unit * rays (column, row, 1) + centre`` in double precision for the pixels that are not 0.
 
-    A row's coordinates are computed axis by axis, as vectors, and then put together without a branch.
+    A row's coordinates are computed axis by axis, vectorised, and then put together without a branch.
+
+    Returns:
+        The number of pixels that are not 0.
     """
     number, coords = 0, np.empty((3, depth.shape[1]), np.float32)
     for row in range(depth.shape[0]):

@@ -8,19 +8,21 @@ from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures.points import get_points_type
 
 from ..readers.frame_file import CorruptFrameError
-from ..readers.shape_archive import read_mesh_once, read_row, split_shape_path
-from ..readers.shape_mesh import is_mesh
+from ..readers.shape_archive import read_row, split_shape_path
+from ..readers.shape_mesh import is_mesh, read_mesh_once
 from ..readers.shape_text import read_text
 
-# In any unit: in micrometres, a kilometre. The normalisation squares coordinates, which float32 holds up to 3e38.
+# In any unit; in micrometres it is a kilometre. The normalisation squares coordinates, and float32 ends at 3e38.
 MAX_COORDINATE = 1e9
 
 
 @TRANSFORMS.register_module()
 class LoadShape(BaseTransform):
-    """Load the points of one shape.
+    """Load the points of one shape, a sequence of a single frame.
 
-    What the frame's path names decides how it is read:
+    Augmenting this frame twice makes the two views of the pair: the synthetic sequence of the STRL paper (Eq. 2).
+
+    The frame's path decides how it is read:
 
     =====================================================  ========================================================
     path                                                   points
@@ -33,10 +35,10 @@ class LoadShape(BaseTransform):
 
     Axes and unit are the file's own: the recipes' ``shape_augmentation`` normalises to the unit sphere first.
 
-    A member of an archive cannot be memory-mapped, so each archive is decoded once in a process and kept there as it
-    is stored: 1.4 GB for the 57,448 shapes of ShapeNet in float32. ``TemporalPairDataset`` reads its archives when it
-    is built. Forked workers then share the one copy; spawned ones would decode their own. The points of meshes are kept
-    too, as 24 kB each, since parsing a mesh takes up to seconds; text files are read anew each time.
+    A member of an archive cannot be memory-mapped, so each archive is decoded once per process and kept in its stored
+    type: 1.4 GB for the 57,448 shapes of ShapeNet in float32. ``TemporalPairDataset`` reads its archives when it is
+    built. Forked workers then share one copy; spawned workers would each decode their own. The points of meshes are
+    kept, too, at 24 kB each, since parsing a mesh takes up to seconds. Text files are read again each time.
 
     Required Keys:
 
@@ -46,18 +48,19 @@ class LoadShape(BaseTransform):
 
     Added Keys:
 
-    - points (:obj:`BasePoints`): float32 (P, 3) with P > 0, none of it beyond :data:`MAX_COORDINATE`; a copy of what is
-      kept
+    - points (:obj:`BasePoints`): float32 (P, 3) with P > 0, no coordinate beyond :data:`MAX_COORDINATE`; a copy of the
+      kept points
 
     Args:
         coord_type (str): 'DEPTH', 'LIDAR' or 'CAMERA': how the detector's transforms will read the axes. Defaults to
-            'DEPTH', as VoteNet's.
-        mesh_points (int): How many points are drawn from a mesh, at least 1. Defaults to 2048.
+            'DEPTH', as in VoteNet.
+        mesh_points (int): Number of points to draw from a mesh, at least 1. Defaults to 2048.
 
     Raises:
         CorruptFrameError: When loading, if the file cannot be read or holds no shapes, or the row is not in it or
             holds NaN, Inf or coordinates beyond :data:`MAX_COORDINATE`.
-        ValueError: When loading, if the path is none of these; or if ``mesh_points`` is below 1.
+        MissingExtraError: When loading, if the package that reads the file is not installed.
+        ValueError: If ``mesh_points`` is below 1; when loading, if the path is not one of these.
     """
 
     def __init__(self, coord_type: str = 'DEPTH', mesh_points: int = 2048) -> None:
@@ -77,9 +80,9 @@ class LoadShape(BaseTransform):
             dict: The same dict, with ``points`` added.
         """
         path = results.get('lidar_points', {}).get('lidar_path', '')
-        with np.errstate(over='ignore'):  # what float32 cannot hold becomes Inf
+        with np.errstate(over='ignore'):  # values too large for float32 become Inf
             points = self._read(path).astype(np.float32)
-        if not np.abs(points).max() <= MAX_COORDINATE:  # NaN is not below it either
+        if not np.abs(points).max() <= MAX_COORDINATE:  # NaN fails this, too
             is_bad = ~(np.abs(points) <= MAX_COORDINATE).all(axis=1)
             archive, row = split_shape_path(path) or (path, None)
             name = archive if row is None else f'{archive}: shape {row}'
@@ -91,7 +94,7 @@ class LoadShape(BaseTransform):
         return results
 
     def _read(self, path: str) -> np.ndarray:
-        """Read the points (P, 3) that a path names, by what it ends with."""
+        """Read the points (P, 3) of a path, whose ending decides how."""
         shape = split_shape_path(path)
         if shape is not None:
             return read_row(*shape)
@@ -100,7 +103,7 @@ class LoadShape(BaseTransform):
         if path.endswith('.txt'):
             return read_text(path)
         raise ValueError(
-            f'LoadShape got the frame {path!r}, which names no row of an .npz or .h5, no text file and no mesh. Make '
+            f'LoadShape got the frame {path!r}, which is not a row of an .npz or .h5, a text file or a mesh. Make '
             'the sequence index with `create_sequence_index.py shapes`, or load scans with LoadFrame and depth images '
             'with LoadDepthFrame'
         )

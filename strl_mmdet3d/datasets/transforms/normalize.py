@@ -13,10 +13,10 @@ from .point_kernels import normalize
 class NormalizePointsToUnitSphere(BaseTransform):
     """Move the cloud's centroid to the origin and scale the farthest point to distance 1.
 
-    The STRL paper normalises synthetic shapes, the released code depth frames too. A cloud of one repeated point, which
-    has no radius, is only moved.
+    The STRL paper normalises synthetic shapes, and the released code depth frames, too. A cloud of one repeated point,
+    which has no radius, is only moved.
 
-    Further channels stay as they are: a height channel keeps its unit.
+    Further channels are not changed: a height channel keeps its unit.
 
     Required Keys:
 

@@ -1,4 +1,4 @@
-"""What the transforms do point by point, compiled: along an axis of three torch and NumPy are several times slower."""
+"""Compiled loops over the points of a cloud; torch and NumPy are several times slower along an axis of length three."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from numba import njit
 from torch import Tensor
 
 LANES = 16
-"""Points whose coordinates are compared side by side."""
+"""Number of points whose coordinates are compared side by side."""
 
 
 @njit(nogil=True, cache=True)
 def choose(uniform: np.ndarray, chosen: np.ndarray, places: np.ndarray) -> None:
-    """Choose as many places as there are numbers, all subsets alike (Floyd's algorithm; Bentley, 1987).
+    """Choose different places, one per random number; all subsets are equally likely (Floyd; Bentley, 1987).
 
     Args:
         uniform: Random numbers (number,), float64 in [0, 1).
-        chosen: A mask (size,), all False, that is filled in; number <= size.
-        places: The places (number,), int64, that are filled in; in no order to rely on.
+        chosen: A mask (size,), all False, which is filled in; number <= size.
+        places: The places (number,), int64, which are filled in; their order is not specified.
     """
     for n in range(len(uniform)):
         last = len(chosen) - len(uniform) + n
@@ -33,7 +33,7 @@ def choose(uniform: np.ndarray, chosen: np.ndarray, places: np.ndarray) -> None:
 
 @njit(nogil=True, cache=True)
 def find(mask: np.ndarray, places: np.ndarray) -> None:
-    """Fill in the places where a mask (N,) is True, in their order; there is room for one more."""
+    """Fill in the places where a mask (N,) is True, in their order. ``places`` must have room for one more."""
     number = 0
     for n in range(len(mask)):
         places[number] = n
@@ -41,11 +41,11 @@ def find(mask: np.ndarray, places: np.ndarray) -> None:
 
 
 class Loops(NamedTuple):
-    """Compiled loops over clouds of one number of channels; a cloud is flat, float32 (N * channels,).
+    """Compiled loops over clouds with the same number of channels. A cloud is flat, float32 (N * channels,).
 
     Attributes:
-        bounds: Fills in the lower and the upper corner (3,) of a cloud of N > 0.
-        inside: Fills in a mask (N,): whether a point's offset from an origin lies in a box, its faces included.
+        bounds: Fills in the lower and the upper corner (3,) of a cloud with N > 0.
+        inside: Fills in a mask (N,): whether a point's offset from an origin lies in a box, including its faces.
         keep: Moves the points of a mask (N,) to the front, in their order.
         move: Replaces the coordinates x of each point by ``matrix x + shift``, in float32.
         normalize: Moves the centroid to the origin, and scales the farthest point to distance 1.
@@ -60,7 +60,7 @@ class Loops(NamedTuple):
 
 @cache
 def _loops(channels: int) -> Loops:
-    """Compile the loops; that the distance from point to point is a constant lets the compiler make vectors of them."""
+    """Compile the loops. The distance from point to point is a constant, so the compiler can vectorise them."""
 
     @njit(nogil=True, cache=True)
     def bounds(flat: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
@@ -71,7 +71,7 @@ def _loops(channels: int) -> Loops:
         whole = flat.shape[0] // width * width
         for start in range(0, whole, width):
             block = flat[start : start + width]
-            for lane in range(width):  # two loops, each of which becomes vectors; one loop does not
+            for lane in range(width):  # the compiler vectorises two loops, but not one loop
                 low[lane] = min(low[lane], block[lane])
             for lane in range(width):
                 high[lane] = max(high[lane], block[lane])
@@ -115,7 +115,7 @@ def _loops(channels: int) -> Loops:
         for n in range(number):
             for axis in range(3):
                 sums[axis] += flat[channels * n + axis]
-        # The mean of equal float32 coordinates must be that coordinate, or rounding errors are blown up to radius 1.
+        # The mean of equal float32 coordinates must be that coordinate, or rounding errors would grow to radius 1.
         centroid = (sums / number).astype(np.float32)
         for n in range(number):
             distance = 0.0
@@ -133,12 +133,12 @@ def _loops(channels: int) -> Loops:
 
 
 def _flat(points: Tensor) -> np.ndarray:
-    """Give a cloud (N, 3 + C) as a flat array: its own memory, or a copy where that is not row by row."""
+    """Return a cloud (N, 3 + C) as a flat array: its own memory, or a copy if it is not stored row by row."""
     return points.contiguous().view(-1).numpy()
 
 
 def _in_place(loop: Callable[..., None], points: Tensor, *args: np.ndarray) -> None:
-    """Run a loop that changes the cloud, in whatever order its memory is."""
+    """Run a loop that changes the cloud in place, for any memory order."""
     rows = points.contiguous()
     loop(_flat(rows), *args)
     if rows is not points:
@@ -146,7 +146,7 @@ def _in_place(loop: Callable[..., None], points: Tensor, *args: np.ndarray) -> N
 
 
 def bounds(points: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Give the axis-aligned box of a cloud.
+    """Return the axis-aligned box of a cloud.
 
     Args:
         points: (N, 3 + C), N > 0, float32 on the CPU.
@@ -160,7 +160,7 @@ def bounds(points: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 
 def inside_box(points: Tensor, origin: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> Tensor:
-    """Tell which points lie in a box, its faces included.
+    """Return which points lie in a box, including its faces.
 
     Args:
         points: (N, 3 + C), float32 on the CPU.
@@ -177,14 +177,14 @@ def inside_box(points: Tensor, origin: np.ndarray, lower: np.ndarray, upper: np.
 
 
 def keep_rows(points: Tensor, keep: Tensor) -> Tensor:
-    """Give ``points[keep]``, in the memory of the points, which are lost; a copy takes half as long again.
+    """Return ``points[keep]``, in the memory of the points, which are lost. A copy would take half as long again.
 
     Args:
         points: (N, C), float32 on the CPU.
         keep: A mask (N,).
 
     Returns:
-        (M, C), the first rows of what was the cloud.
+        (M, C), the first rows of the cloud's memory.
     """
     rows = points.contiguous()
     _loops(points.shape[1]).keep(_flat(rows), keep.numpy())
@@ -201,7 +201,7 @@ def move(points: Tensor, matrix: np.ndarray | None = None, shift: np.ndarray | N
     """
     matrix = np.eye(3) if matrix is None else matrix
     shift = np.zeros(3) if shift is None else shift
-    with np.errstate(over='ignore'):  # what float32 cannot hold becomes Inf, which who calls may look for
+    with np.errstate(over='ignore'):  # values too large for float32 become Inf, which a caller may check for
         matrix, shift = matrix.astype(np.float32), shift.astype(np.float32)
     _in_place(_loops(points.shape[1]).move, points, matrix, shift)
 

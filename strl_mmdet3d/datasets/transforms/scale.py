@@ -26,12 +26,12 @@ class RandomScalePoints(RandomPointsTransform):
     Args:
         scale (tuple[float, float]): The factor is uniform between these two. Defaults to (0.8, 1.25).
         prob (float): Probability of scaling the cloud. Defaults to 0.5.
-        shift_height (bool): Whether to scale the height channel as well, as ``GlobalRotScaleTrans`` does with the
-            argument of this name. Defaults to False.
+        shift_height (bool): Whether to scale the height channel, too, like the argument with the same name of
+            ``GlobalRotScaleTrans``. Defaults to False.
 
     Raises:
-        ValueError: If ``scale`` is no interval of non-negative numbers or ``prob`` is not in [0, 1]; when scaling, if
-            ``shift_height`` is on and the points have no height.
+        ValueError: If ``scale`` is not an interval of non-negative numbers or ``prob`` is not in [0, 1]; when scaling,
+            if ``shift_height`` is on and the points have no height.
     """
 
     def __init__(self, scale: tuple[float, float] = (0.8, 1.25), prob: float = 0.5, shift_height: bool = False) -> None:
@@ -45,7 +45,7 @@ class RandomScalePoints(RandomPointsTransform):
         return np.random.uniform(*self.scale)
 
     def apply(self, points: BasePoints, drawn: float) -> BasePoints:
-        """Multiply the coordinates, with ``shift_height`` the height too, by the factor."""
+        """Multiply the coordinates, and with ``shift_height`` the height, by the factor."""
         points.scale(drawn)
         if self.shift_height:
             if 'height' not in (points.attribute_dims or {}):

@@ -12,10 +12,10 @@ from .point_kernels import bounds, move
 
 @TRANSFORMS.register_module()
 class RandomTranslatePoints(RandomPointsTransform):
-    """Shift the whole cloud by a random part of its extent.
+    """Shift the whole cloud by a random fraction of its extent.
 
-    The extent along an axis is the largest coordinate minus the smallest. A stray return far away enlarges it: cut
-    outdoor scans to the detector's range before (``CompiledPointsRangeFilter``), or a shift may move them out of it.
+    The extent along an axis is the largest coordinate minus the smallest. A stray return far away enlarges it, and then
+    a shift may move the scan out of the detector's range. So run a range filter on outdoor scans first.
 
     The STRL paper shifts within 10 % of the extent with probability 0.5 (the defaults), the released code always.
 
@@ -28,8 +28,8 @@ class RandomTranslatePoints(RandomPointsTransform):
     - points
 
     Args:
-        max_shift (float): Largest shift along an axis, as a part of the cloud's extent along it. Each axis is shifted
-            by U[-max_shift, max_shift] of its extent. Defaults to 0.1.
+        max_shift (float): Largest shift along an axis, as a fraction of the cloud's extent along it. Each axis is
+            shifted by U[-max_shift, max_shift] of its extent. Defaults to 0.1.
         prob (float): Probability of shifting the cloud. Defaults to 0.5.
 
     Raises:
@@ -43,7 +43,7 @@ class RandomTranslatePoints(RandomPointsTransform):
         self.max_shift = max_shift
 
     def draw(self, points: BasePoints) -> np.ndarray:
-        """Draw the shift (3,) along x, y and z, in parts of the extent."""
+        """Draw the shift (3,) along x, y and z, as fractions of the extent."""
         return np.random.uniform(-self.max_shift, self.max_shift, 3)
 
     def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:

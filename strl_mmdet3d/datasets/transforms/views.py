@@ -1,4 +1,4 @@
-"""From a pair of frames to two views."""
+"""Making two views from a pair of frames."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from mmengine.dataset import Compose
 
 from ..readers.frame_file import UnusablePairError, check_distances
 from .point_kernels import move
+from .range_cut import cut_to_range
 
 VIEWS = ('view_1', 'view_2')
 
-# Where a view comes from, and which pairs could not be used before it; kept in its data sample's metainfo.
+# The origin of a view, and the pairs that could not be used before it; kept in its data sample's metainfo.
 PROVENANCE_KEYS = ('sequence_id', 'frame_path', 'frame_index', 'num_redraws', 'skipped')
 
 
@@ -27,47 +28,52 @@ class EmptyViewError(UnusablePairError):
 class MultiView(BaseTransform):
     """Make each view by running ordinary transform lists on its frame.
 
-    Every view is a result dict of its own, so mmdetection3d's stock transforms work inside. The stages are run in turn:
+    Each view has a separate result dict, so mmdetection3d's stock transforms work inside. The stages run in this order:
 
-    1. ``load`` brings ``points`` into the view;
-    2. with ``lidar2view_1`` in the view, the points are put into the axes of the first view's frame (a depth frame is
-       back-projected right into the axes of its view);
+    1. ``load`` loads the view's ``points``;
+    2. if the view has ``lidar2view_1``, its points are moved into the axes of the first view's frame (a depth frame is
+       back-projected directly into the axes of its view), and with a ``point_cloud_range`` the frame is cut to it;
     3. ``augment`` (view transform, spatial augmentation) runs unless the pair says ``augment=False``. Its draws are
        independent for the two views;
-    4. ``pack`` brings the view into the form that the model takes, in general by range filters and
-       ``Pack3DDetInputs``.
+    4. ``pack`` brings the view into the form that the model takes, usually with range filters and ``Pack3DDetInputs``.
 
-    The paper has these two views and no others. With ``num_local``, as many local views are made beside them, in turn
-    of the first and the second frame: what stage 2 gives, with ``local`` in the place of the stages 3 and 4. `STRL`
-    predicts both views from each of them.
+    Both frames of a pair may be the same one, such as a single shape. Then the two augmented views are the synthetic
+    sequence of the STRL paper (Eq. 2).
+
+    The paper has these two views and no others. ``num_local`` adds local views, alternately of the first and the second
+    frame: on the points after stage 2, ``local`` runs instead of stages 3 and 4. `STRL` predicts both views from each
+    local view.
 
     Required Keys:
 
     - view_1, view_2 (dict): The two result dicts
 
-        - lidar_points or depth_frame (dict): The file, and what else its loading needs
-        - lidar2view_1 (np.ndarray, optional): 4x4, from the frame's axes to those of the first view's frame, metres
-        - sequence_id, frame_path, frame_index, num_redraws, skipped (optional): Where the view comes from
+        - lidar_points or depth_frame (dict): The file, and the other settings that its loading needs
+        - lidar2view_1 (np.ndarray, optional): 4x4, from the frame's axes to the axes of the first view's frame, metres
+        - sequence_id, frame_path, frame_index, num_redraws, skipped (optional): The origin of the view
 
     - augment (bool, optional): Whether to run ``augment``. Defaults to True.
 
     Modified Keys:
 
-    - view_1, view_2 (and local_1, ...): Each what ``pack`` made of it, ``{'inputs': {'points': (N, C)}, 'data_samples':
-      Det3DDataSample}``; where the view comes from is added to the data sample's metainfo
+    - view_1, view_2 (and local_1, ...): The packed view, ``{'inputs': {'points': (N, C)}, 'data_samples':
+      Det3DDataSample}``; the origin of the view is added to the data sample's metainfo
 
     Args:
         load (Sequence[dict | Callable]): The transforms that load a frame.
-        augment (Sequence[dict | Callable]): The transforms that make a view of it. Defaults to none.
-        pack (Sequence[dict | Callable]): The transforms after those, with the packing last. Defaults to
+        augment (Sequence[dict | Callable]): The transforms that make a view from the frame. Defaults to none.
+        pack (Sequence[dict | Callable]): The transforms that follow, with the packing last. Defaults to
             ``[dict(type='Pack3DDetInputs', keys=['points'])]``.
-        num_local (int): Number of local views. Defaults to 0. There are none of pairs with ``augment=False``.
-        local (Sequence[dict | Callable]): The transforms that make a local view of a frame, with the packing last.
+        num_local (int): Number of local views. Pairs with ``augment=False`` get none. Defaults to 0.
+        local (Sequence[dict | Callable]): The transforms that make a local view from a frame, with the packing last.
+
+        point_cloud_range (Sequence[float], optional): (x_min, y_min, z_min, x_max, y_max, z_max) in metres.
+            `TemporalPairDataset` fills in its own. Defaults to None, no cut.
 
     Raises:
         ValueError: If only one of ``num_local`` and ``local`` is given.
         EmptyViewError: When transforming, if one of the transforms leaves a view without points.
-        CorruptFrameError: When transforming, if a loader says so of a frame, or its pose puts it beyond any sensor.
+        CorruptFrameError: When transforming, if a loader refuses a frame, or a pose puts its points beyond any sensor.
     """
 
     def __init__(
@@ -77,6 +83,7 @@ class MultiView(BaseTransform):
         pack: Sequence[dict | Callable] = ({'type': 'Pack3DDetInputs', 'keys': ['points']},),
         num_local: int = 0,
         local: Sequence[dict | Callable] = (),
+        point_cloud_range: Sequence[float] | None = None,
     ) -> None:
         if (num_local > 0) != (len(local) > 0) or num_local < 0:
             raise ValueError(f'MultiView: num_local={num_local} and {len(local)} transforms in local; give both')
@@ -85,6 +92,7 @@ class MultiView(BaseTransform):
         self.pack = Compose(pack)
         self.num_local = num_local
         self.local = Compose(local)
+        self.point_cloud_range = point_cloud_range
 
     def transform(self, results: dict) -> dict:
         """Make both views, and the local ones.
@@ -103,7 +111,7 @@ class MultiView(BaseTransform):
         return {name: made[name] for name in (*VIEWS, *local_names)}
 
     def _make_views(self, name: str, local_names: list[str], view: dict, augment: bool) -> dict[str, dict]:
-        """Run all stages on one frame: a view, and the local views that are made of it."""
+        """Run all stages on one frame, and return its view and its local views."""
         provenance = {key: view[key] for key in PROVENANCE_KEYS if key in view}
         try:
             packed = self._run_stages(name, local_names, view, augment)
@@ -115,11 +123,16 @@ class MultiView(BaseTransform):
         return packed
 
     def _run_stages(self, name: str, local_names: list[str], view: dict, augment: bool) -> dict[str, dict]:
-        """Load and align a frame, augment and pack the views of it."""
+        """Load and align a frame, then augment and pack its views."""
         view = self._run(self.load, name, view)
         if 'lidar2view_1' in view:
             align_points(view['points'], view['lidar2view_1'])
-            check_distances(view['points'].coord.numpy(), _path(view), 'Check its pose, and make the index anew')
+            check_distances(view['points'].coord.numpy(), _path(view), 'Check its pose, and rebuild the sequence index')
+        if self.point_cloud_range is not None and not len(cut_to_range(view['points'], self.point_cloud_range)):
+            raise EmptyViewError(
+                f'{name} of {_path(view)} has no point within the range {list(self.point_cloud_range)}. '
+                'Check the range against the data (tools/browse_pairs.py shows both)'
+            )
         frames = [dict(view, points=view['points'].clone()) for _ in local_names]  # transforms may work in place
         if augment:
             view = self._run(self.augment, name, view)
@@ -129,11 +142,11 @@ class MultiView(BaseTransform):
         return packed
 
     def _run(self, transforms: Compose, name: str, view: dict) -> dict:
-        """Run the transforms of one stage, and stop at the one that leaves no points."""
+        """Run the transforms of one stage, and raise an EmptyViewError at one that leaves no points."""
         path = _path(view)
         for transform in transforms.transforms:
             view = transform(view)
-            # A stock transform returns None where it found nothing that fits.
+            # A stock transform returns None if it finds nothing that fits.
             if view is None or len(view.get('inputs', view)['points']) == 0:
                 raise EmptyViewError(
                     f'{name} of {path} was left without points by {transform!r}. '
@@ -145,20 +158,20 @@ class MultiView(BaseTransform):
         """Describe the transform."""
         return (
             f'{type(self).__name__}(load={self.load}, augment={self.augment}, pack={self.pack}, '
-            f'num_local={self.num_local}, local={self.local})'
+            f'num_local={self.num_local}, local={self.local}, point_cloud_range={self.point_cloud_range})'
         )
 
 
 def _path(view: dict) -> str:
-    """Give the file that a view is loaded from."""
+    """Return the file that a view is loaded from."""
     return view['depth_frame']['depth_path'] if 'depth_frame' in view else view['lidar_points']['lidar_path']
 
 
 def align_points(points: BasePoints, lidar2view_1: np.ndarray) -> None:
-    """Put points into other axes, in place.
+    """Move points into other axes, in place.
 
     Args:
         points: The points (N, 3 + C) in their frame's axes, metres.
-        lidar2view_1: The rigid motion (4, 4) from those axes to the others.
+        lidar2view_1: The rigid motion (4, 4) from the frame's axes to the other axes.
     """
     move(points.tensor, lidar2view_1[:3, :3], lidar2view_1[:3, 3])

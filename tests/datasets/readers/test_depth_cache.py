@@ -1,4 +1,4 @@
-"""Decoded frames that are kept: the same points, and never those of an image that was replaced."""
+"""The cache of decoded frames: it gives the same points, and never the points of an image that was replaced."""
 
 from __future__ import annotations
 

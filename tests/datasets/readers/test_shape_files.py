@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from strl_mmdet3d.datasets.readers.frame_file import CorruptFrameError
 from strl_mmdet3d.datasets.readers.shape_hdf5 import read_hdf5, read_hdf5_arrays
 from strl_mmdet3d.datasets.readers.shape_text import read_text
+from strl_mmdet3d.extras import MissingExtraError
 
 
 def write_hdf5(path, **content):
@@ -37,7 +38,7 @@ class TestText:
         [
             (b'', 'holds no points'),
             (b'\n\n', 'holds no points'),
-            (b'1,2\n', 'holds no points: it has 2 numbers a line'),
+            (b'1,2\n', 'holds no points: it has 2 numbers per line'),
             (b'1,2,3,4,5,6\n1,2,3,4', 'cannot be read as lines'),  # cut off
             (b'1,2,3\n1,x,3\n', 'cannot be read as lines'),
             (b'1 2 3\n', 'cannot be read as lines'),
@@ -70,7 +71,7 @@ class TestHdf5:
             read_hdf5(write_hdf5(tmp_path / 'a.h5', data=data))
 
     def test_a_file_without_the_array_is_named(self, tmp_path):
-        with pytest.raises(CorruptFrameError, match=r'a\.h5 is no file of modelnet40_ply_hdf5_2048'):
+        with pytest.raises(CorruptFrameError, match=r'a\.h5 is not a file of modelnet40_ply_hdf5_2048'):
             read_hdf5(write_hdf5(tmp_path / 'a.h5', label=np.zeros(3)))
 
     def test_damaged_and_missing_files_are_named(self, tmp_path):
@@ -85,5 +86,5 @@ class TestHdf5:
 
     def test_without_h5py_the_remedy_is_named(self, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, 'h5py', None)
-        with pytest.raises(ImportError, match=r'a\.h5 can only be read with h5py.*pip install'):
+        with pytest.raises(MissingExtraError, match=r"h5py is not installed.*pip install 'strl_mmdet3d\[probe\]'"):
             read_hdf5(str(tmp_path / 'a.h5'))

@@ -11,6 +11,7 @@ import trimesh
 
 from strl_mmdet3d.datasets.readers.frame_file import CorruptFrameError
 from strl_mmdet3d.datasets.readers.shape_mesh import is_mesh, read_mesh
+from strl_mmdet3d.extras import MissingExtraError
 
 TRIANGLE = '3 1 0\n0 0 5\n2 0 5\n0 2 5\n3 0 1 2\n'
 
@@ -22,7 +23,7 @@ def write(path, content):
 
 @pytest.fixture(scope='module')
 def box():
-    """1 x 1 x 3, from the origin: of its surface of 14, the two small faces are 2."""
+    """A box of 1 x 1 x 3 at the origin. The two small faces are 2 of its surface of 14."""
     return trimesh.creation.box(bounds=[[0, 0, 0], [1, 1, 3]])
 
 
@@ -85,7 +86,7 @@ def test_the_draw_depends_on_the_content_alone(tmp_path, box):
         ('a.ply', '', 'cannot be read as a mesh'),
         ('a.off', 'OFF\n', 'cannot be read as a mesh'),
         ('a.off', b'\x00\xff\xfe', 'cannot be read as a mesh'),
-        ('a.off', 'OFF\n3 2 0\n0 0 5\n2 0 5\n0 2 5\n3 0 1 2\n', '5 lines announced, 4 there'),
+        ('a.off', 'OFF\n3 2 0\n0 0 5\n2 0 5\n0 2 5\n3 0 1 2\n', '5 lines announced, 4 found'),
         ('a.off', 'OFF\n3 1 0\n0 0 5\n2 0 5\n0 2\n3 0 1 2\n', 'cannot be read as a mesh'),
         ('a.off', 'OFF\n3 1 0\n0 0 nan\n2 0 5\n0 2 5\n3 0 1 2\n', 'NaN or Inf'),
         ('a.off', 'OFF\n3 1 0\n0 0 5\n2 0 5\n0 2 5\n3 0 1 3\n', '(cannot be read|that it does not have)'),
@@ -122,7 +123,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_without_trimesh_the_remedy_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'trimesh', None)
-    with pytest.raises(ImportError, match=r'a\.off can only be read with trimesh.*pip install'):
+    with pytest.raises(MissingExtraError, match=r"trimesh is not installed.*pip install 'strl_mmdet3d\[probe\]'"):
         read_mesh(write(tmp_path / 'a.off', 'OFF\n' + TRIANGLE), 10)
 
 

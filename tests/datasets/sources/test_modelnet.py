@@ -1,4 +1,4 @@
-"""ModelNet40 in the three layouts it comes in, from the index to the points."""
+"""ModelNet40 in its three published layouts, from the index to the points."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load(root, path):
 
 
 class TestNormalResampled:
-    """``modelnet40_normal_resampled``: a folder a class, a text file a shape, and lists in the root."""
+    """``modelnet40_normal_resampled``: a folder per class, a text file per shape, and lists in the root."""
 
     TRAIN = ('airplane_0002', 'airplane_0001', 'night_stand_0001')
     TEST = ('night_stand_0003',)
@@ -106,7 +106,9 @@ class TestPlyHdf5:
 
     def test_a_label_out_of_range_is_named(self, root):
         (root / 'shape_names.txt').write_text('airplane\n')
-        with pytest.raises(SequenceIndexError, match=r'train0\.h5: 1 labels are out of range.*000001: 1, .*0 to 0'):
+        with pytest.raises(
+            SequenceIndexError, match=r'train0\.h5: 1 labels are out of range.*000001 has the label 1, .*0 to 0'
+        ):
             listed(root)
         assert len(listed(root, with_labels=False)[0]) == 4
 

@@ -27,7 +27,7 @@ def test_every_shape_is_a_sequence_archives_in_natural_order(tmp_path):
     write(tmp_path / 'part10.npz', 1)
     write(tmp_path / 'part9.npz', 2)
     write(tmp_path / 'more/deep/a.npz', 1)
-    (tmp_path / '._part9.npz').write_bytes(b'x')  # macOS leaves such on foreign disks
+    (tmp_path / '._part9.npz').write_bytes(b'x')  # macOS leaves such files on foreign disks
     (tmp_path / 'notes.txt').write_bytes(b'x')
     (tmp_path / 'folder.npz').mkdir()
     assert frames(tmp_path) == ['more/deep/a.npz/000000', 'part9.npz/000000', 'part9.npz/000001', 'part10.npz/000000']
@@ -40,7 +40,7 @@ def test_a_split_keeps_its_rows(tmp_path):
     assert frames(tmp_path, 'test') == ['a.npz/000001', 'b.npz/000000']
     assert len(frames(tmp_path)) == 5
     with pytest.raises(
-        SequenceIndexError, match=r"none of the shapes.*'tset'; they are of \['test', 'train', 'val'\].*--split"
+        SequenceIndexError, match=r"none of the shapes.*'tset'; the splits are \['test', 'train', 'val'\].*--split"
     ):
         frames(tmp_path, 'tset')
 
@@ -48,8 +48,8 @@ def test_a_split_keeps_its_rows(tmp_path):
 @pytest.mark.parametrize(
     ('arrays', 'message'),
     [
-        ({}, r'a\.npz has no split, which --split train.*Leave --split out'),
-        ({'split': np.array(['train'])}, r"a\.npz: its array 'split' is of shape \(1,\), and \(2,\) is expected"),
+        ({}, r'a\.npz has no split, but --split train.*Leave --split out'),
+        ({'split': np.array(['train'])}, r"a\.npz: its array 'split' is of shape \(1,\), but \(2,\) is expected"),
         ({'split': np.array(['train', None])}, r'a\.npz cannot be read'),
     ],
 )
@@ -91,10 +91,10 @@ def test_words_may_be_bytes_and_nothing_else(tmp_path):
     write(tmp_path / 'a.npz', 1, label=np.array([0]), classes=np.array([b'chair']), split=np.array([b'train']))
     assert labels_of(tmp_path, split='train') == ([0], ['chair'])
     write(tmp_path / 'a.npz', 1, label=np.array([0]), classes=np.array([1.5]))
-    with pytest.raises(SequenceIndexError, match=r"a\.npz: its array 'classes' is no list of words"):
+    with pytest.raises(SequenceIndexError, match=r"a\.npz: its array 'classes' is not a list of words"):
         labels_of(tmp_path)
     write(tmp_path / 'a.npz', 1, split=np.array([3]))
-    with pytest.raises(SequenceIndexError, match=r"a\.npz: its array 'split' is no list of words"):
+    with pytest.raises(SequenceIndexError, match=r"a\.npz: its array 'split' is not a list of words"):
         labels_of(tmp_path, split='train')
 
 
@@ -106,10 +106,10 @@ def test_one_class_is_a_list_of_one(tmp_path):
 @pytest.mark.parametrize(
     ('label', 'message'),
     [
-        (np.array([0, 3]), r'a\.npz: 1 labels are out of range.*a\.npz/000001: 3, .*0 to 1.*--no-labels'),
-        (np.array([-1, -1]), r'2 labels are out of range.*a\.npz/000000: -1'),
-        (np.array([0]), r'a\.npz: its labels are of type int64 and shape \(1,\), and integers of shape \(2,\)'),
-        (np.zeros((2, 2), int), r'shape \(2, 2\).*--no-labels'),  # one a point: those of parts
+        (np.array([0, 3]), r'a\.npz: 1 labels are out of range.*a\.npz/000001 has the label 3, .*0 to 1.*--no-labels'),
+        (np.array([-1, -1]), r'2 labels are out of range.*a\.npz/000000 has the label -1'),
+        (np.array([0]), r'a\.npz: its labels are of type int64 and shape \(1,\), but integers of shape \(2,\)'),
+        (np.zeros((2, 2), int), r'shape \(2, 2\).*--no-labels'),  # one per point: labels of parts
         (np.array([0.0, 1.0]), 'of type float64'),
         (np.array(['chair', 'bed']), 'of type <U5'),
         (np.array([0, None]), r'a\.npz cannot be read'),

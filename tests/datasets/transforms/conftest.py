@@ -1,4 +1,4 @@
-"""What the tests of the transforms share: clouds, and the check of a distribution."""
+"""Clouds, and a check of a distribution, for all tests of the transforms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy import stats
 
 @pytest.fixture(autouse=True)
 def _seed():
-    """Every test draws the same numbers at every run: none fails by chance."""
+    """Every test draws the same numbers in every run, so that none fails by chance."""
     np.random.seed(0)
 
 
@@ -34,7 +34,7 @@ def points() -> LiDARPoints:
 
 @pytest.fixture
 def make_points() -> Callable[[int], LiDARPoints]:
-    """Make clouds of other sizes like `points`."""
+    """Make clouds like `points` with another number of points."""
     return numbered_points
 
 

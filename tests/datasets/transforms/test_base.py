@@ -40,7 +40,7 @@ def test_registered_with_mmdet3d_and_described(config):
 @pytest.mark.parametrize('config', ALL, ids=NAMES)
 @pytest.mark.parametrize('points_type', [LiDARPoints, DepthPoints])
 def test_further_channels_go_with_their_point(config, points_type):
-    """Row i holds i in its further channels: after any transform they name one and the same row."""
+    """Row i holds i in both further channels; after any transform both still name the same row."""
     rng = np.random.default_rng(0)
     number = np.arange(500, dtype=np.float32)
     table = np.column_stack([rng.uniform(-3, 3, (500, 3)).astype(np.float32), number, number])

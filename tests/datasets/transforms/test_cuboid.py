@@ -1,4 +1,4 @@
-"""The cuboid, and the redraw of those that leave too few points."""
+"""The cuboid, and the redraw of cuboids that leave too few points."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_contains_agrees_with_the_faces_point_by_point(cloud, sides, position):
 @settings(max_examples=200, deadline=None)
 @given(cloud=clouds, position=fractions, side=st.floats(1, 1.5))
 def test_a_cuboid_as_large_as_the_box_contains_every_point(cloud, position, side):
-    """Wherever it lies, and whatever the rounding."""
+    """At every position, and with any rounding."""
     assert Cuboid(np.full(3, side), position).contains(LiDARPoints(cloud)).all()
 
 
@@ -54,7 +54,7 @@ def test_a_cuboid_no_larger_than_the_box_lies_in_it(cloud, sides, position):
 
 
 def test_share_of_a_filled_box_is_the_volume_share():
-    """Of points that fill a box of unequal sides, the cuboid holds the share that its sides say."""
+    """If points fill a box of unequal sides, the cuboid's share of the points is its share of the volume."""
     filled = LiDARPoints(np.random.uniform([0, -4, -3], [70, 4, -1], (100_000, 3)))
     transform = RandomCropPoints()
     for _ in range(30):
@@ -71,7 +71,7 @@ def test_position_is_uniform(points, assert_uniform):
 
 
 class ScriptedCrop(RandomCropPoints):
-    """A crop along x whose sides are given, to keep that share of a row of points."""
+    """A crop along x with given sides, which keeps that share of a row of points."""
 
     def __init__(self, shares: list[float], **kwargs) -> None:
         super().__init__(prob=1.0, **kwargs)
@@ -102,7 +102,7 @@ def test_after_the_last_try_the_cloud_is_left_whole(row):
 
 @pytest.mark.parametrize(('min_points', 'left'), [(1, 1), (2, 3)], ids=['just enough', 'one too few'])
 def test_exactly_the_least_number_of_points_will_do(min_points, left):
-    """Wherever 60 % of the row lie, they hold the middle point, and not the two at the ends."""
+    """At every position, 60 % of the row hold the middle point and neither end."""
     points = LiDARPoints([[0.0, 0, 0], [0.5, 0, 0], [1.0, 0, 0]])
     crop = ScriptedCrop([0.6], min_points=min_points, max_tries=1)
     assert len(crop({'points': points})['points']) == left

@@ -1,4 +1,4 @@
-"""Views of the paper's recipe are distributed as those of its plain reading, in the paper's order, step by step."""
+"""Views of the recipe have the distribution of the paper's augmentation, applied step by step in the paper's order."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ CLOUD = np.column_stack(
 
 
 def plain_view(rng: np.random.Generator, num_points: int) -> np.ndarray:
-    """The paper's augmentation as one reads it there: every step on every point, jitter ahead of drop-out."""
+    """The augmentation as the paper describes it: every step on every point, and jitter before drop-out."""
     cloud = CLOUD.astype(np.float64)
     if rng.random() < 0.5:
         x, y, z = rng.uniform(-np.radians(15), np.radians(15), 3)
@@ -49,7 +49,7 @@ def plain_view(rng: np.random.Generator, num_points: int) -> np.ndarray:
 
 
 def described(view: np.ndarray) -> dict[str, float]:
-    """A few numbers of a view that any of the steps would change."""
+    """Return a few numbers of a view; each step of the augmentation changes some of them."""
     _, first = np.unique(view[:, 3], return_index=True)
     coords = view[first, :3]
     return dict(
@@ -77,5 +77,5 @@ def test_views_are_distributed_as_the_plain_ones(num_points, ahead):
     for name in ours[0]:
         test = stats.ks_2samp([one[name] for one in ours], [one[name] for one in theirs])
         assert test.pvalue > 1e-3, name
-    # A point that is repeated is repeated with its jitter.
+    # A repeated point has the same jitter each time.
     assert all(len(np.unique(view, axis=0)) == len(np.unique(view[:, 3])) for view in views[:50])

@@ -1,4 +1,4 @@
-"""Drop-out: the share and the points drawn, and what becomes of them."""
+"""Drop-out: the share and the points drawn, and what happens to them."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from strl_mmdet3d.datasets.transforms import RandomDropPoints
 
 
 def dropped_by(transform, points):
-    """Draw, and give the mask of the points that do not stay."""
+    """Make a draw, and return the mask of the points that it drops."""
     mask = np.ones(len(points), np.bool_)
     mask[transform.draw(points)] = False
     return mask
@@ -58,7 +58,7 @@ def test_dropping_to_a_size_leaves_no_more_and_every_point_as_often(make_points)
     masks = np.array([dropped_by(drop, points) for _ in range(10_000)])
     kept = (~masks).sum(axis=1)
     assert kept.max() == 20
-    # A share of more than 60 % leaves fewer than 20: of U[0, 0.7], one in seven or, by rounding down, a little fewer.
+    # A share above 60 % leaves fewer than 20: one in seven draws of U[0, 0.7], and a little fewer because of rounding.
     assert (kept < 20).mean() == pytest.approx(0.7 / 0.7 - 0.62 / 0.7, abs=0.02)
     assert stats.chisquare(masks.sum(axis=0)).pvalue > 0.01
 

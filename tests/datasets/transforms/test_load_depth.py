@@ -18,14 +18,14 @@ from strl_mmdet3d.datasets.transforms.load_depth import LoadDepthFrame, back_pro
 
 
 def frame(path, depth, intrinsics=INTRINSICS, camera2view=None):
-    """Write a depth image, and give the results for it."""
+    """Write a depth image, and return the results dict for it."""
     Image.fromarray(np.asarray(depth, dtype=np.uint16)).save(path)
     camera2view = np.eye(4) if camera2view is None else camera2view
     return {'depth_frame': {'depth_path': str(path), 'intrinsics': intrinsics, 'camera2view': camera2view}}
 
 
 def intrinsics_of(shape):
-    """The camera of an image (H, W)."""
+    """Return the intrinsics of a camera with images of this shape (H, W)."""
     return np.array([[40.0, 0, (shape[1] - 1) / 2], [0, 40.0, (shape[0] - 1) / 2], [0, 0, 1]])
 
 
@@ -73,14 +73,14 @@ def test_points_project_back_to_their_pixels(height, width, focal, centre, seed)
     points = back_project(depth, pixel_rays(intrinsics, camera2view), camera2view[:3, 3], 1000.0)
     camera = (np.linalg.inv(camera2view) @ np.column_stack([points, np.ones(len(points))]).T)[:3]
     np.testing.assert_allclose(camera[2], depth.ravel() / 1000, rtol=1e-4, atol=1e-4)
-    # Back at the pixel: as many metres off as float32 rounds points some 100 m away.
+    # Back at the pixel, as precise as float32 is for points some 100 m away.
     row, column = np.indices((height, width)).reshape(2, -1)
     expected = np.linalg.inv(intrinsics) @ [column, row, np.ones(row.size)] * depth.ravel() / 1000
     np.testing.assert_allclose(camera, expected, rtol=1e-4, atol=1e-3)
 
 
 def test_cameras_and_image_sizes_are_not_confused():
-    """What is kept from one camera must not serve another, nor be changed by who gets it."""
+    """Values that are kept from one camera must not be used for another, and a caller must not change them."""
     for shape, focal in [((4, 6), 10.0), ((6, 4), 10.0), ((4, 6), 20.0), ((4, 6), 10.0)]:
         intrinsics = np.array([[focal, 0, 0], [0, focal, 0], [0, 0, 1]])
         points = back_project(np.full(shape, 1000, np.uint16), pixel_rays(intrinsics, np.eye(4)), np.zeros(3), 1000.0)
@@ -127,7 +127,7 @@ class TestSubset:
         assert not np.array_equal(load(1), load(2))
 
     def test_every_pixel_is_as_likely(self, tmp_path):
-        # Its depth numbers the pixel.
+        # The depth of a pixel is its number.
         results = frame(tmp_path / '0.png', np.arange(1, 21).reshape(4, 5), intrinsics_of((4, 5)))
         load = LoadDepthFrame(num_points=5)
         depths = np.concatenate([load(dict(results))['points'].tensor[:, 2].numpy() for _ in range(2000)])
@@ -158,7 +158,7 @@ class TestDamagedFiles:
     def test_an_image_of_other_pixels_is_named(self, tmp_path, mode):
         results = frame(tmp_path / '0.png', depth_image(0))
         Image.new(mode, (40, 30), 1).save(tmp_path / '0.png')
-        with pytest.raises(CorruptFrameError, match=r'0\.png is no depth image.*16-bit.*Extract'):
+        with pytest.raises(CorruptFrameError, match=r'0\.png is not a depth image.*16-bit.*Extract'):
             LoadDepthFrame()(results)
 
     def test_an_image_without_depth_is_named(self, tmp_path):

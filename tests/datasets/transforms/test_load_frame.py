@@ -114,7 +114,7 @@ def test_integers_are_no_scan(tmp_path):
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / '0.bin')
-    with pytest.raises(CorruptFrameError, match=r'0\.bin cannot be read \(it is no regular file'):
+    with pytest.raises(CorruptFrameError, match=r'0\.bin cannot be read \(it is not a regular file'):
         LoadFrame()({'lidar_points': {'lidar_path': str(tmp_path / '0.bin')}})
 
 

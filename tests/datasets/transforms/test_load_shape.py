@@ -1,4 +1,4 @@
-"""Shapes out of archives: the row that is asked for, what counts as an archive of shapes, and damaged files."""
+"""Loading shapes: the row of an archive, text files and meshes, and damaged files."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import DepthPoints, LiDARPoints
 
 from strl_mmdet3d.datasets.readers.frame_file import CorruptFrameError
-from strl_mmdet3d.datasets.readers.shape_archive import read_shapes, shape_path, split_shape_path
-from strl_mmdet3d.datasets.readers.shape_npz import find_shapes, read_array
+from strl_mmdet3d.datasets.readers.shape_archive import read_shapes, shape_path
+from strl_mmdet3d.datasets.readers.shape_npz import read_array
 from strl_mmdet3d.datasets.transforms.load_shape import LoadShape
 
 
@@ -53,59 +51,6 @@ def test_changing_the_points_changes_no_later_ones(tmp_path):
         points.translate(np.ones(3))
     with pytest.raises(ValueError, match='read-only'):
         read_shapes(str(tmp_path / 'a.npz'))[0] = 0
-
-
-def test_an_archive_is_decoded_once(tmp_path):
-    np.savez(tmp_path / 'a.npz', shapes())
-    np.savez(tmp_path / 'b.npz', shapes(1))
-    first = [read_shapes(str(tmp_path / name)) for name in ('a.npz', 'b.npz')]
-    (tmp_path / 'a.npz').unlink()
-    assert read_shapes(str(tmp_path / 'a.npz')) is first[0]
-    assert read_shapes(str(tmp_path / 'b.npz')) is first[1]
-    assert [len(array) for array in first] == [3, 1]
-
-
-@given(st.from_regex(r'[a-z/.]{0,8}[a-z]\.(npz|h5)', fullmatch=True), st.integers(0, 10**8))
-def test_paths_come_apart_as_they_were_put_together(archive, row):
-    assert split_shape_path(shape_path(archive, row)) == (archive, row)
-
-
-@pytest.mark.parametrize(
-    'path',
-    ['', 'a.npz', 'drive/000001.bin', 'a.npz/', 'a.npz/1.bin', 'a.npz/-1', 'a/1', 'a.npz/²', 'a.txt/1', 'a.off/1'],
-)
-def test_other_paths_are_those_of_plain_files(path):
-    assert split_shape_path(path) is None
-
-
-class TestFindShapes:
-    def find(self, tmp_path, **arrays):
-        np.savez_compressed(tmp_path / 'a.npz', **arrays)
-        return find_shapes(str(tmp_path / 'a.npz'))
-
-    def test_the_only_array_of_shapes_whatever_its_name(self, tmp_path):
-        others = {'label': np.zeros(3), 'image': np.zeros((3, 4, 4)), 'faces': np.zeros((3, 4, 3), int)}
-        assert self.find(tmp_path, anything=shapes(), **others) == ('anything', 3)
-
-    def test_points_comes_before_others(self, tmp_path):
-        assert self.find(tmp_path, normals=shapes(4), points=shapes(2)) == ('points', 2)
-
-    def test_a_column_major_array(self, tmp_path):
-        assert self.find(tmp_path, points=np.asfortranarray(shapes())) == ('points', 3)
-        np.testing.assert_array_equal(read_shapes(str(tmp_path / 'a.npz')), shapes())
-
-    def test_none_and_several_are_named(self, tmp_path):
-        with pytest.raises(CorruptFrameError, match=r'a\.npz holds no arrays.*label int64 \(3,\)'):
-            self.find(tmp_path, label=np.zeros(3, np.int64))
-        with pytest.raises(CorruptFrameError, match=r'a\.npz holds 2 arrays.*one called .points.; .*left.*right'):
-            self.find(tmp_path, left=shapes(), right=shapes())
-        with pytest.raises(CorruptFrameError, match=r'a\.npz holds no arrays.*the file holds: nothing'):
-            self.find(tmp_path)
-
-    @pytest.mark.parametrize('empty', [np.zeros((0, 5, 3)), np.zeros((5, 0, 3))])
-    def test_empty_ones_are_named(self, tmp_path, empty):
-        with pytest.raises(CorruptFrameError, match=r'a\.npz holds . shapes of . points'):
-            self.find(tmp_path, points=empty)
 
 
 class TestDamage:
@@ -203,7 +148,7 @@ class TestDamage:
 
     def test_a_row_that_is_not_there_is_named(self, tmp_path):
         np.savez(tmp_path / 'a.npz', shapes())
-        with pytest.raises(CorruptFrameError, match=r'a\.npz has no shape 3: it holds 3\..*index anew'):
+        with pytest.raises(CorruptFrameError, match=r'a\.npz has no shape 3: it holds 3\..*rebuild the sequence index'):
             LoadShape()(frame(tmp_path / 'a.npz', 3))
 
 

@@ -30,6 +30,6 @@ def test_by_hand():
 
 @pytest.mark.parametrize('number', [1, 3, 7, 1000])
 def test_one_point_repeated_is_moved_to_the_origin(number):
-    """Its distances from the mean, of the size of rounding errors, must not be blown up to 1."""
+    """Its distances from the mean are rounding errors, which must not be scaled up to 1."""
     points = LiDARPoints(np.full((number, 3), [0.1, 123.456, -7.7]))
     assert torch.equal(NormalizePointsToUnitSphere()({'points': points})['points'].coord, torch.zeros(number, 3))

@@ -1,4 +1,4 @@
-"""The compiled loops against the same in NumPy, in double precision where rounding matters."""
+"""The compiled loops against NumPy, in double precision where rounding matters."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def test_large_and_empty_masks(number):
 
 
 def test_memory_in_another_order():
-    """A cloud made of columns, as a transposed array, is read and changed just so."""
+    """A cloud that is stored column by column, such as a transposed array, is read and changed correctly."""
     cloud = torch.randn(100, 4)
     columns = cloud.T.contiguous().T
     assert not columns.is_contiguous()

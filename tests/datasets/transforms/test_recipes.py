@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 RECIPES = Path(__file__).parents[3] / 'configs' / '_base_' / 'augmentations'
 
-# type -> arguments that the method states; the least number of points of crop and cutout is this package's.
+# type -> arguments that the method states. The minimum number of points of crop and cutout is this package's choice.
 PAPER = {
     'RandomRotatePoints': {'max_angle': np.radians(15), 'prob': 0.5},
     'RandomTranslatePoints': {'max_shift': 0.1, 'prob': 0.5},
@@ -93,7 +93,7 @@ def test_a_config_can_take_the_lists_by_reference(recipe, tmp_path):
     ('kind', 'number', 'channels'), [('shape', 2048, 3), ('depth', 20_000, 4), ('depth', 120_000, 5)]
 )
 def test_whole_views(recipe, kind, number, channels):
-    """Every view is finite and has as many points as the encoder takes; its further channels were in the cloud."""
+    """Every view is finite, has the number of points that the encoder takes, and keeps the cloud's further channels."""
     cloud = np.random.default_rng(0).normal(0, [10, 10, 1, 1, 1][:channels], (number, channels)).astype(np.float32)
     pipeline = Compose([*load(recipe)[f'{kind}_augmentation'], {'type': 'DownSamplePoints', 'num_points': 2048}])
     for _ in range(5):

@@ -14,7 +14,7 @@ def test_papers_angles_are_uniform_within_15_degrees(points, assert_uniform):
     angles = np.degrees([transform.draw(points) for _ in range(10_000)])
     for axis in range(3):
         assert_uniform(angles[:, axis], -15, 15)
-    assert np.abs(np.corrcoef(angles.T) - np.eye(3)).max() < 0.05  # each axis by itself
+    assert np.abs(np.corrcoef(angles.T) - np.eye(3)).max() < 0.05  # the axes are independent
 
 
 def test_released_angles_are_normal_and_clipped(points):

@@ -15,7 +15,7 @@ PACK = [{'type': 'Pack3DDetInputs', 'keys': ['points']}]
 
 
 def load(view):
-    """Stands for a loader: the points are in the view already."""
+    """Stand in for a loader: the points are in the view already."""
     view['points'] = LiDARPoints(torch.as_tensor(view['raw'], dtype=torch.float32).clone(), points_dim=4)
     return view
 

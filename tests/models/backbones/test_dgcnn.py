@@ -1,4 +1,4 @@
-"""DGCNN: its edge convolution edge by edge, its graph in feature space, its two poolings."""
+"""DGCNN: its edge convolution, compared edge by edge; its graph in feature space; its two poolings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from strl_mmdet3d.models.backbones.dgcnn import DGCNN, EdgeConv
 
 
 def trained(module):
-    """Statistics and scales of BatchNorm that are not those of a new layer; some scales negative."""
+    """Give BatchNorm other statistics and scales than a new layer has; some scales are negative."""
     for name, tensor in module.state_dict().items():
         if 'bn' in name and tensor.is_floating_point():
             tensor.copy_(torch.rand_like(tensor) + 0.5 if 'var' in name else torch.randn_like(tensor))
@@ -88,5 +88,5 @@ def test_every_parameter_gets_a_gradient():
 
 
 def test_too_few_points_for_the_graph_are_refused():
-    with pytest.raises(ValueError, match='a graph of 20 neighbours needs 20 points a cloud, got 10'):
+    with pytest.raises(ValueError, match='a graph of 20 neighbours needs 20 points per cloud, got 10'):
         DGCNN(k=20)(torch.randn(2, 10, 3))

@@ -1,4 +1,4 @@
-"""DGCNN's segmentation trunk with neighbours in feature space, and what mmdet3d's own one does instead."""
+"""DGCNN's segmentation trunk with neighbours in feature space, compared with mmdet3d's own trunk."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def test_neighbours_are_the_nearest_by_hand(seed, points, channels, share):
     found = feature_knn(features, k)
     assert found.dtype == torch.int32
     assert found.shape == (2, points, k)
-    # Only ties, up to rounding, may be decided otherwise.
+    # Only ties, up to rounding, may differ.
     got = distances.gather(2, found.long())
     torch.testing.assert_close(got, distances.topk(k, largest=False).values, rtol=1e-3, atol=1e-3)
 
 
 def test_a_cloud_of_too_few_points_is_refused():
-    with pytest.raises(ValueError, match='20 points a cloud, got 3'):
+    with pytest.raises(ValueError, match='20 points per cloud, got 3'):
         FeatureKNNGroup(20)(*[torch.rand(1, 3, 8)] * 2)
 
 
@@ -67,7 +67,7 @@ def test_it_is_the_stock_trunk_but_for_the_graphs_in_feature_space():
 
 
 def test_what_is_computed_of_a_cloud_depends_on_it_alone():
-    """In the stock trunk it depends on the cloud before it: mmcv's knn reads features as triples. See ops/knn.py."""
+    """In the stock trunk they depend on the cloud before: mmcv's knn reads features as triples. See ops/knn.py."""
     stock, ours = backbones()
     one, other, cloud = torch.rand(3, 1, 60, 3)
     pairs = [torch.cat([first, cloud]) for first in (one, other)]

@@ -1,4 +1,4 @@
-"""PointNet: the released model's layers, computed as convolutions would, in any order of the points."""
+"""PointNet: the layers of the released model, compared with convolutions, for any order of the points."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from strl_mmdet3d.models.backbones.pointnet import PointLayer
 
 
 def trained(backbone):
-    """Statistics and scales of BatchNorm that are not those of a new layer; some scales negative."""
+    """Give BatchNorm other statistics and scales than a new layer has; some scales are negative."""
     for name, tensor in backbone.state_dict().items():
         if 'bn' in name and tensor.is_floating_point():
             tensor.copy_(torch.rand_like(tensor) + 0.5 if 'var' in name else torch.randn_like(tensor))

@@ -1,4 +1,4 @@
-"""The compiled range filter keeps what mmdetection3d's own keeps."""
+"""The cut to the range keeps what mmdetection3d's own filter keeps."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from mmdet3d.datasets.transforms import PointsRangeFilter
 from mmdet3d.structures import LiDARPoints
 
-from strl_mmdet3d.datasets.transforms import CompiledPointsRangeFilter
+from strl_mmdet3d.datasets.transforms.range_cut import cut_to_range
 
 RANGE = [0, -40, -3, 70.4, 40, 1]
 # Values on the faces, and their neighbours, are as likely as others.
@@ -22,7 +22,7 @@ values = st.one_of(st.sampled_from([float(face) for face in faces]), st.floats(-
 def test_the_stock_filter_keeps_the_same(cloud):
     points = LiDARPoints(torch.from_numpy(cloud), points_dim=4, attribute_dims=dict(intensity=3))
     stock = PointsRangeFilter(RANGE).transform(dict(points=points.clone()))['points']
-    ours = CompiledPointsRangeFilter(RANGE).transform(dict(points=points))['points']
+    ours = cut_to_range(points, RANGE)
     assert torch.equal(ours.tensor, stock.tensor)
     assert type(ours) is LiDARPoints
     assert ours.attribute_dims == stock.attribute_dims
@@ -30,4 +30,4 @@ def test_the_stock_filter_keeps_the_same(cloud):
 
 def test_a_range_of_other_than_six_values_is_refused():
     with pytest.raises(ValueError, match='six values'):
-        CompiledPointsRangeFilter([0, 0, 1, 1])
+        cut_to_range(LiDARPoints(torch.zeros(1, 3)), [0, 0, 1, 1])
