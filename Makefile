@@ -14,7 +14,7 @@ SIM := data/kitti_sim
 RUN := work_dirs/pvrcnn_kitti_pretrain
 # The main job made short enough for two CPU cores: 24 iterations on pairs of 4 simulated drives.
 SHORT := train_dataloader.batch_size=2 train_dataloader.num_workers=1 train_cfg.max_epochs=1 \
-    param_scheduler.0.end=1 param_scheduler.1.begin=1 param_scheduler.1.end=2 default_hooks.logger.interval=4
+    default_hooks.logger.interval=4
 
 .PHONY: setup demo kitti-infos test lint format bench clean
 

@@ -1,4 +1,4 @@
-"""Install strl_mmdet3d: the package, with its configs and tools below ``strl_mmdet3d/.mim``, where mim looks."""
+"""Install strl_mmdet3d: the package, with its configs and tools below ``strl_mmdet3d/.mim``, where mim finds them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from setuptools.command.develop import develop
 
 ROOT = Path(__file__).resolve().parent
 SHIPPED = ('configs', 'tools')
+DEVELOPMENT = ('benchmark.py', 'benchmarks', 'environment')  # in tools; a wheel leaves them out
 
 
 class BuildWithMim(build_py):
     """Put copies of configs and tools into the wheel."""
 
     def run(self) -> None:
-        """Build as usual, then copy; an editable build refers to this folder and gets links instead."""
+        """Build as usual, then copy. An editable build gets links to the whole folders instead."""
         super().run()
         if getattr(self, 'editable_mode', False):
             link_mim()
@@ -27,11 +28,11 @@ class BuildWithMim(build_py):
         for name in SHIPPED:
             target = Path(self.build_lib) / 'strl_mmdet3d' / '.mim' / name
             shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns('__pycache__'))
+            shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns('__pycache__', *DEVELOPMENT))
 
 
 class DevelopWithMim(develop):
-    """The same for ``setup.py develop``."""
+    """Link configs and tools for ``setup.py develop``, too."""
 
     def run(self) -> None:
         """Link, then develop as usual."""
@@ -40,7 +41,7 @@ class DevelopWithMim(develop):
 
 
 def link_mim() -> None:
-    """Link configs and tools into the source tree's own ``.mim``."""
+    """Link configs and tools into ``.mim`` in the source tree."""
     folder = ROOT / 'strl_mmdet3d' / '.mim'
     folder.mkdir(exist_ok=True)
     for name in SHIPPED:
@@ -52,7 +53,7 @@ def link_mim() -> None:
 
 
 def version() -> str:
-    """Read the version without importing the package."""
+    """Return the version, read without importing the package."""
     text = (ROOT / 'strl_mmdet3d' / 'version.py').read_text()
     return re.search(r"^__version__ = '([^']+)'", text, re.MULTILINE)[1]
 
@@ -63,15 +64,15 @@ setup(
     description='STRL pre-training on unlabelled point-cloud sequences for the detectors of mmdetection3d',
     long_description=(ROOT / 'README.md').read_text(),
     long_description_content_type='text/markdown',
-    license='Apache-2.0',
+    license_expression='Apache-2.0',
     license_files=['LICENSE'],
-    classifiers=['License :: OSI Approved :: Apache Software License', 'Programming Language :: Python :: 3'],
+    classifiers=['Programming Language :: Python :: 3'],
     packages=find_packages(include=['strl_mmdet3d', 'strl_mmdet3d.*']),
     package_data={'strl_mmdet3d': ['py.typed']},
     python_requires='>=3.10',
-    # Only what an mmdetection3d environment does not have already. torch, mmcv and spconv come in builds for each CUDA;
-    # naming them here could make pip replace the user's. The package checks them when it is imported.
-    # scipy and rich come with mmdet3d's and mmengine's own dependencies in any version.
+    # Only packages that an mmdetection3d environment lacks. torch, mmcv and spconv come in builds for each CUDA; naming
+    # them here could make pip replace the user's. The package checks them when it is imported. scipy and rich come with
+    # mmdet3d's and mmengine's own dependencies, in any version.
     install_requires=['pytorch-optimizer>=4.0,<5', 'rich', 'scipy'],
     extras_require={
         'probe': ['scikit-learn', 'h5py', 'trimesh'],

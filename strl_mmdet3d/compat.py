@@ -1,4 +1,4 @@
-"""What mmdet3d 1.4 needs of a numpy newer than itself."""
+"""Makes mmdet3d 1.4 work with numpy 1.24 to 1.26."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 
 
 def restore_np_long() -> None:
-    """Give ``np.long`` back where numpy (1.24 to 1.26) lacks it.
+    """Restore ``np.long``, which numpy 1.24 to 1.26 lack.
 
-    mmdet3d 1.4's ``DataBaseSampler``, and with it ``ObjectSample`` in every stock KITTI config, still uses the name.
-    numpy 2 has it again, as the C long, which is what it gets here.
+    mmdet3d 1.4's ``DataBaseSampler`` still uses the name, and so does ``ObjectSample`` in every stock KITTI config.
+    The name means the C long, as in numpy 2, which has it again.
     """
-    if 'long' not in vars(np):  # hasattr would warn of the name
+    if 'long' not in vars(np):  # hasattr would emit a FutureWarning
         np.long = np.dtype('long').type  # type: ignore[attr-defined]
 
 

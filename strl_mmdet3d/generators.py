@@ -1,4 +1,4 @@
-"""The global random generators of python, NumPy and torch: seeded together, and put back together."""
+"""Seeds and restores the global random generators of Python, NumPy and torch together."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import torch
 
 
 def seed_generators(seed: np.random.SeedSequence, gpus: bool) -> None:
-    """Seed the global generators of python, NumPy and torch.
+    """Seed the global generators of Python, NumPy and torch.
 
     Args:
-        seed: What they are seeded with, each with a word of its own.
-        gpus: Whether torch's generators of the GPUs are seeded too.
+        seed: The seed. Each generator gets a different word of its state.
+        gpus: Whether to seed torch's generators of the GPUs too.
     """
     python_seed, numpy_seed, torch_seed = (int(word) for word in seed.generate_state(3))
     random.seed(python_seed)
@@ -28,10 +28,10 @@ def seed_generators(seed: np.random.SeedSequence, gpus: bool) -> None:
 
 @contextmanager
 def generators_kept(gpus: bool) -> Iterator[None]:
-    """Put the states of the global generators back afterwards.
+    """Restore the states of the global generators when the context closes.
 
     Args:
-        gpus: Whether that of this rank's GPU, if there is one, is put back too.
+        gpus: Whether to restore the generator of this rank's GPU too, if there is one.
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()
     devices = [torch.cuda.current_device()] if gpus and torch.cuda.is_available() else []
@@ -45,12 +45,12 @@ def generators_kept(gpus: bool) -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: np.random.SeedSequence) -> Iterator[None]:
-    """Seed the generators of the CPU, and put their states back afterwards.
+    """Seed the generators of the CPU, and restore their states when the context closes.
 
-    Those of GPUs, where the model draws, stay as they are.
+    The generators of GPUs, which the model draws from, stay as they are.
 
     Args:
-        seed: What they are seeded with.
+        seed: The seed.
     """
     with generators_kept(gpus=False):
         seed_generators(seed, gpus=False)

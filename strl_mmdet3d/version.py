@@ -1,4 +1,4 @@
-"""The version of strl_mmdet3d, and of what it runs with."""
+"""The version of strl_mmdet3d, and the versions of the packages that it needs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from packaging.version import Version
 
 __version__ = '0.1.0'
 
-# package -> (lowest, first that no longer fits, how to install it). The lower bounds are mmdet3d 1.4's own, or the
-# oldest with the API that is used here; the stack in tools/environment/requirements.txt is the one that is tested.
+# Package -> (lowest version, first version too new, how to install it). A lower bound is either mmdet3d 1.4's own or
+# the oldest version with the API that is used here. The tested stack is tools/environment/requirements.txt.
 REQUIRED: dict[str, tuple[str, str, str]] = {
     'torch': ('2.1', '3.0', "pip install 'torch>=2.1' (pick the build for your CUDA)"),
     'mmengine': ('0.10.0', '1.0', "pip install 'mmengine>=0.10,<1.0'"),
-    'mmcv': ('2.0.0', '2.2', 'python tools/environment/install_mmcv.py (mmcv 2.1 with ops; not mmcv-lite)'),
+    'mmcv': (
+        '2.0.0',
+        '2.2',
+        "mim install 'mmcv>=2.0.0,<2.2' (mmcv with ops, not mmcv-lite; a checkout of strl_mmdet3d has "
+        'tools/environment/install_mmcv.py, which builds mmcv 2.1 with ops)',
+    ),
     'mmdet': ('3.0.0', '3.4', "pip install 'mmdet>=3.0,<3.4'"),
     'mmdet3d': ('1.4.0', '1.5', "pip install 'mmdet3d==1.4.0'"),
     'numba': ('0.57', '1.0', "pip install 'numba>=0.57'"),
@@ -23,13 +28,13 @@ REQUIRED: dict[str, tuple[str, str, str]] = {
 
 
 def check_versions(required: dict[str, tuple[str, str, str]] = REQUIRED) -> None:
-    """Check what is installed against what is needed, without importing it.
+    """Check the installed versions of the required packages, without importing the packages.
 
     Args:
         required: Package -> (lowest version, first version too new, the command that installs a fitting one).
 
     Raises:
-        ImportError: Naming every package that is missing or does not fit, with the command to install each.
+        ImportError: If packages are missing or do not fit. The message names each with the command to install it.
     """
     problems = []
     for package, (lowest, too_new, command) in required.items():
@@ -38,7 +43,7 @@ def check_versions(required: dict[str, tuple[str, str, str]] = REQUIRED) -> None
         except metadata.PackageNotFoundError:
             problems.append(f'  {package} is not installed; it needs >={lowest},<{too_new}: {command}')
             continue
-        # A local label (2.1.0+cpu) and a pre-release do not matter for the ranges here.
+        # Local labels (2.1.0+cpu) and pre-releases do not matter for these ranges.
         if not Version(lowest) <= Version(Version(found).base_version) < Version(too_new):
             problems.append(f'  {package} {found} is installed; it needs >={lowest},<{too_new}: {command}')
     if problems:

@@ -29,13 +29,18 @@ def test_the_wheel_holds_the_package_configs_and_tools(tmp_path):
     modules = {
         path.relative_to(ROOT).as_posix() for path in (ROOT / 'strl_mmdet3d').rglob('*.py') if '.mim' not in path.parts
     }
-    shipped = {
-        path.relative_to(ROOT).as_posix() for name in ('configs', 'tools') for path in (ROOT / name).rglob('*.py')
-    }
+    configs = {path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs').rglob('*.py')}
+    tools = {path.relative_to(ROOT).as_posix() for path in (ROOT / 'tools').rglob('*') if path.suffix in ('.py', '.sh')}
+    development = {name for name in tools if name.split('/')[1] in ('benchmark.py', 'benchmarks', 'environment')}
+    assert len(development) > 2
     assert modules <= names
-    assert {f'strl_mmdet3d/.mim/{name}' for name in shipped} <= names
-    assert 'strl_mmdet3d/.mim/tools/dist_train.sh' in names
+    in_mim = {name.removeprefix('strl_mmdet3d/.mim/') for name in names if name.startswith('strl_mmdet3d/.mim/')}
+    assert configs <= in_mim
+    assert {name for name in in_mim if name.startswith('tools/')} == tools - development
     assert not any(name.startswith('tests') for name in names)
+    metadata = ZipFile(wheel).read(next(name for name in names if name.endswith('.dist-info/METADATA'))).decode()
+    assert 'License-Expression: Apache-2.0' in metadata
+    assert 'Classifier: License' not in metadata
 
 
 def test_an_installed_package_finds_its_configs_and_tools():

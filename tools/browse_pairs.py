@@ -1,8 +1,8 @@
 """Draw what the model will see: for some pairs of a config's training set, the two raw frames and the two views.
 
-Lidar points are drawn from above, other clouds in an oblique projection; of depth images, the image is drawn, and the
-views from above and from the side. The colour is the height, in a depth image the depth. The pairs are the first ones
-of the first epoch, those that a training run with the config's seed starts with on one GPU.
+Lidar points are drawn from above, other clouds in an oblique projection. A depth frame is drawn as its image, and its
+views are drawn from above and from the side. The colour is the height, in a depth image the depth. The pairs are the
+first ones of the first epoch: a training run with the config's seed starts with them on one GPU.
 
 Examples:
     python tools/browse_pairs.py configs/strl/pvrcnn_kitti_pretrain.py --out work_dirs/pairs
@@ -15,52 +15,53 @@ import argparse
 import itertools
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
-from rich.progress import track
-
-from strl_mmdet3d.datasets import SequenceIndexError, UnusablePairError
-from strl_mmdet3d.evaluation.pair_figure import build_recorded_dataset, draw_pair
+from command_line import add_cfg_options, foreseen_errors, load_config, refused_settings
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='the pre-training config; its train_dataloader is drawn')
-    parser.add_argument('--out', type=Path, required=True, help='the folder for the pictures, one PNG a pair')
+    parser.add_argument('--out', type=Path, required=True, help='the folder for the pictures, one PNG per pair')
     parser.add_argument('--num', type=int, default=8, help='how many pairs to draw (default: 8)')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='settings that override the config, such as train_dataloader.dataset.window=3',
-    )
+    add_cfg_options(parser, 'train_dataloader.dataset.window=3')
     return parser.parse_args(argv)
+
+
+def draw(args: argparse.Namespace) -> None:
+    """Draw the pairs that the command line asks for."""
+    from mmengine.registry import init_default_scope
+    from rich.progress import track
+
+    from strl_mmdet3d.atomic_write import written_whole
+    from strl_mmdet3d.extras import extra
+    from strl_mmdet3d.safe_loading import load_safely
+
+    with extra('vis'):
+        from strl_mmdet3d.evaluation.pair_figure import build_recorded_dataset, draw_pair
+
+    load_safely()
+    config = load_config(args.config, args.cfg_options)
+    init_default_scope(config.get('default_scope', 'mmdet3d'))
+    with refused_settings():
+        dataset, sampler, recorder = build_recorded_dataset(config)
+    keys = list(itertools.islice(sampler, args.num))
+    for i, key in enumerate(track(keys, 'drawing')):
+        figure = draw_pair(dataset, key, recorder)
+        with written_whole(args.out / f'pair_{i:03d}_item_{key.index:06d}.png') as part:
+            figure.savefig(part, dpi=100, format='png')
+    print(f'{len(keys)} pictures in {args.out}')
 
 
 def main(argv: list[str] | None = None) -> None:
     """Draw the pairs.
 
     Raises:
-        SystemExit: With a message, if the config or its data is not as it should be.
+        SystemExit: With a message, for a foreseen error.
     """
     args = parse_args(argv)
-    if not Path(args.config).is_file():
-        raise SystemExit(f'error: no config at {args.config}')
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options or {})
-    init_default_scope(config.get('default_scope', 'mmdet3d'))
-    try:
-        dataset, sampler, recorder = build_recorded_dataset(config)
-        args.out.mkdir(parents=True, exist_ok=True)
-        keys = list(itertools.islice(sampler, args.num))
-        for i, key in enumerate(track(keys, 'drawing')):
-            figure = draw_pair(dataset, key, recorder)
-            figure.savefig(args.out / f'pair_{i:03d}_item_{key.index:06d}.png', dpi=100)
-    except (SequenceIndexError, UnusablePairError, ValueError, OSError) as error:
-        raise SystemExit(f'error: {error}') from error
-    print(f'{len(keys)} pictures in {args.out}')
+    with foreseen_errors(args.out):
+        draw(args)
 
 
 if __name__ == '__main__':

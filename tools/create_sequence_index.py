@@ -1,4 +1,4 @@
-"""Make the sequence index of a data set: which frames follow each other, with poses and time stamps where it has them.
+"""Create the sequence index of a data set: which frames follow each other, and their poses and time stamps, if any.
 
 Examples:
     python tools/create_sequence_index.py kitti-raw --root data/kitti_raw --out data/kitti_raw/sequences.json
@@ -15,28 +15,18 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from command_line import foreseen_errors
 
-from strl_mmdet3d.datasets.frame_table import write_frame_table
-from strl_mmdet3d.datasets.sequence_index import FrameSequence, SequenceIndexError, write_sequence_index
-from strl_mmdet3d.datasets.sources import (
-    DepthFrameLister,
-    ScanLister,
-    ShapeLister,
-    folder_sequences,
-    kitti_odometry_sequences,
-    kitti_raw_sequences,
-    scannet_sequences,
-    shape_sequences,
-)
-from strl_mmdet3d.version import __version__
+if TYPE_CHECKING:
+    from strl_mmdet3d.datasets import FrameSequence
+    from strl_mmdet3d.datasets.sources import DepthFrameLister, ScanLister, ShapeLister
+
+    Lister = ScanLister | DepthFrameLister | ShapeLister  # lists the key frames of a source
 
 KITTI_LOAD_DIM = 4  # x, y, z, reflectance
-MAX_NAMED = 20  # of the files left out for one reason
-
-Lister = ScanLister | DepthFrameLister | ShapeLister  # what lists the key frames of a source
+MAX_NAMED = 20  # files left out for one reason that are named
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -56,7 +46,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--skip-truncated', action='store_true', help='leave truncated and empty files out instead of stopping at them'
     )
     poses = argparse.ArgumentParser(add_help=False)
-    poses.add_argument('--no-poses', action='store_true', help='leave the poses out, even where the data has them')
+    poses.add_argument('--no-poses', action='store_true', help='leave the poses out, even if the data has them')
 
     sources.add_parser(
         'kitti-raw', parents=[recordings, scans, poses], help='ROOT/DATE/DATE_drive_NNNN_sync/velodyne_points/data'
@@ -68,27 +58,29 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'scannet',
         parents=[recordings],
         help='ROOT/SCENE/{depth,pose} and intrinsics_depth.txt or intrinsic/intrinsic_depth.txt; the paper takes every '
-        '100th frame, of which scannet_frames_25k consists',
+        '100th frame, and scannet_frames_25k holds every 100th frame',
     )
     shapes = sources.add_parser(
         'shapes',
         parents=[common],
-        help='modelnet40_normal_resampled, modelnet40_ply_hdf5_2048, or ROOT/**: .npz, each with one array (N, P, 3), '
-        'as shapenet57448xyzonly.npz, or one called points (with label, classes and split where it has them), and '
+        help='modelnet40_normal_resampled, modelnet40_ply_hdf5_2048, or ROOT/**: .npz files, each with one array '
+        '(N, P, 3), as shapenet57448xyzonly.npz, or with an array points (and label, classes and split, if any), and '
         'OFF, OBJ and PLY meshes (labelled if all are CLASS/{train,test}/NAME, as in ModelNet)',
     )
-    shapes.add_argument('--split', help='keep only the shapes that the data has this word for')
-    shapes.add_argument('--no-labels', action='store_true', help='leave the labels out, even where the data has them')
+    shapes.add_argument('--split', help='keep only the shapes of this split, such as train')
+    shapes.add_argument('--no-labels', action='store_true', help='leave the labels out, even if the data has them')
     folder = sources.add_parser(
         'folder', parents=[recordings, scans], help='ROOT/**: each folder with scans is a sequence'
     )
-    folder.add_argument('--ext', default='.bin', help='how the scans are named at the end (default: .bin)')
+    folder.add_argument('--ext', default='.bin', help='the end of the names of the scans (default: .bin)')
     folder.add_argument('--load-dim', type=int, default=4, help='float32 values per point in a file (default: 4)')
     return parser.parse_args(argv)
 
 
 def make_lister(args: argparse.Namespace) -> Lister:
-    """Make what lists the key frames of the chosen source."""
+    """Make the lister of the key frames of the chosen source."""
+    from strl_mmdet3d.datasets.sources import DepthFrameLister, ScanLister, ShapeLister
+
     if args.source == 'scannet':
         return DepthFrameLister(args.key_frame_every)
     if args.source == 'shapes':
@@ -103,19 +95,23 @@ def make_lister(args: argparse.Namespace) -> Lister:
 
 def find_sequences(args: argparse.Namespace, lister: Lister) -> Iterator[FrameSequence]:
     """Go through the sequences of the chosen source."""
-    if isinstance(lister, DepthFrameLister):
-        return scannet_sequences(args.root, lister)
-    if isinstance(lister, ShapeLister):
-        return shape_sequences(args.root, lister)
+    from strl_mmdet3d.datasets import sources
+
+    if args.source == 'scannet':
+        return sources.scannet_sequences(args.root, lister)
+    if args.source == 'shapes':
+        return sources.shape_sequences(args.root, lister)
     if args.source == 'kitti-raw':
-        return kitti_raw_sequences(args.root, lister, with_poses=not args.no_poses)
+        return sources.kitti_raw_sequences(args.root, lister, with_poses=not args.no_poses)
     if args.source == 'kitti-odometry':
-        return kitti_odometry_sequences(args.root, lister, with_poses=not args.no_poses)
-    return folder_sequences(args.root, lister)
+        return sources.kitti_odometry_sequences(args.root, lister, with_poses=not args.no_poses)
+    return sources.folder_sequences(args.root, lister)
 
 
 def with_progress(sequences: Iterator[FrameSequence]) -> list[FrameSequence]:
-    """Collect the sequences, showing how far the listing is."""
+    """Collect the sequences, and show the progress."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     collected, num_frames = [], 0
     columns = SpinnerColumn(), TextColumn('{task.description}'), TimeElapsedColumn()
     with Progress(*columns, transient=True) as progress:
@@ -127,17 +123,17 @@ def with_progress(sequences: Iterator[FrameSequence]) -> list[FrameSequence]:
     return collected
 
 
-def left_out_files(lister: Lister) -> dict[str, list[Path]]:
-    """Give the files for which key frames were left out, by the reason."""
-    if isinstance(lister, DepthFrameLister):
+def left_out_files(source: str, lister: Lister) -> dict[str, list[Path]]:
+    """Return the files for which key frames were left out, by the reason."""
+    if source == 'scannet':
         return lister.left_out
-    if isinstance(lister, ShapeLister):
+    if source == 'shapes':
         return {}
     return {'truncated': lister.truncated} if lister.truncated else {}
 
 
 def describe_left_out(left_out: dict[str, list[Path]]) -> list[str]:
-    """Name the files left out, line by line; of the same reason the first ones, as there may be thousands."""
+    """Name the files left out, line by line: the first ones for each reason, since there may be thousands."""
     lines = []
     for reason, paths in left_out.items():
         lines += [f'left out, {reason}: {path}' for path in paths[:MAX_NAMED]]
@@ -146,12 +142,12 @@ def describe_left_out(left_out: dict[str, list[Path]]) -> list[str]:
     return lines
 
 
-def listing_metainfo(lister: Lister) -> dict[str, Any]:
-    """Say in the index how its frames were chosen, and how many were left out."""
-    if isinstance(lister, DepthFrameLister):
+def listing_metainfo(source: str, lister: Lister) -> dict[str, Any]:
+    """Return what the index records: how its frames were chosen, and how many were left out."""
+    if source == 'scannet':
         num_left_out = {reason: len(paths) for reason, paths in lister.left_out.items()}
         return {'key_frame_every': lister.key_frame_every, 'num_left_out': num_left_out}
-    if isinstance(lister, ShapeLister):
+    if source == 'shapes':
         return {'split': lister.split, **({'classes': lister.classes} if lister.classes else {})}
     return {
         'load_dim': lister.load_dim,
@@ -160,32 +156,34 @@ def listing_metainfo(lister: Lister) -> dict[str, Any]:
     }
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Make the index.
+def create_index(args: argparse.Namespace) -> None:
+    """Create the index, and print what it holds and which files were left out.
 
     Raises:
-        SystemExit: With a message, if the data or an argument is not as it should be.
+        StrlError: If the data has no usable frame, or a file of it cannot be read.
     """
-    args = parse_args(argv)
-    try:
-        lister = make_lister(args)
-        sequences = with_progress(find_sequences(args, lister))
-        left_out = left_out_files(lister)
-        if not sequences:
-            message = (
-                f'no {"usable " if left_out else ""}scans below {args.root}. Expected is the layout that '
-                f'`create_sequence_index.py --help` shows for {args.source}'
-            )
-            raise SequenceIndexError('\n'.join([message, *describe_left_out(left_out)]))
-        metainfo = {
-            'created_by': f'strl_mmdet3d {__version__}',
-            'source': args.source,
-            **listing_metainfo(lister),
-        }
-        write_sequence_index(args.out, metainfo, sequences)
-        write_frame_table(args.out, metainfo, sequences)
-    except (SequenceIndexError, ImportError, OSError) as error:
-        raise SystemExit(f'error: {error}') from error
+    from strl_mmdet3d.datasets.frame_table import write_frame_table
+    from strl_mmdet3d.datasets.sequence_index import SequenceIndexError, write_sequence_index
+    from strl_mmdet3d.safe_loading import load_safely
+    from strl_mmdet3d.version import __version__
+
+    load_safely()
+    lister = make_lister(args)
+    sequences = with_progress(find_sequences(args, lister))
+    left_out = left_out_files(args.source, lister)
+    if not sequences:
+        message = (
+            f'no {"usable " if left_out else ""}scans below {args.root}. `create_sequence_index.py --help` shows the '
+            f'layout expected for {args.source}'
+        )
+        raise SequenceIndexError('\n'.join([message, *describe_left_out(left_out)]))
+    metainfo = {
+        'created_by': f'strl_mmdet3d {__version__}',
+        'source': args.source,
+        **listing_metainfo(args.source, lister),
+    }
+    write_sequence_index(args.out, metainfo, sequences)
+    write_frame_table(args.out, metainfo, sequences)
 
     for line in describe_left_out(left_out):
         print(line)
@@ -197,6 +195,17 @@ def main(argv: list[str] | None = None) -> None:
         f'{args.out}: {num_frames} key frames in {len(sequences)} sequences, {num_posed} with poses, {num_timed} with '
         f'time stamps, {num_labelled} with labels; {sum(map(len, left_out.values()))} frames left out'
     )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Create the index.
+
+    Raises:
+        SystemExit: With a message, for a foreseen error.
+    """
+    args = parse_args(argv)
+    with foreseen_errors(args.out):
+        create_index(args)
 
 
 if __name__ == '__main__':

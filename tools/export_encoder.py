@@ -12,9 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.hub import get_config
-
-from strl_mmdet3d.export import ExportError, export_encoder, read_checkpoint, save_exported, verify_export
+from command_line import foreseen_errors, hide_deprecations, load_config
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -27,7 +25,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs='+',
         default=[],
         metavar='TENSOR',
-        help='tensors not to export, where the downstream detector has another shape and learns them anew',
+        help='tensors not to export, where the downstream detector has another shape and learns them from scratch',
     )
     parser.add_argument('--verify', metavar='CONFIG', help='a downstream config in which every tensor must land')
     args = parser.parse_args(argv)
@@ -36,26 +34,33 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
+def export(args: argparse.Namespace) -> None:
+    """Export and verify, and print the result."""
+    from strl_mmdet3d.export import export_encoder, read_checkpoint, save_exported, verify_export
+    from strl_mmdet3d.safe_loading import load_safely
+
+    load_safely()
+    exported_path = args.checkpoint
+    if args.out is not None:
+        exported = export_encoder(read_checkpoint(args.checkpoint), args.checkpoint, args.leave_out)
+        save_exported(exported, args.out)
+        size = Path(args.out).stat().st_size / 1e6
+        print(f'{len(exported["state_dict"])} tensors written to {args.out} ({size:.1f} MB)')
+        exported_path = args.out
+    if args.verify is not None:
+        print(f'{args.verify}:\n{verify_export(exported_path, load_config(args.verify))}')
+
+
 def main(argv: list[str] | None = None) -> None:
-    """Export, verify, and say what was done.
+    """Export and verify.
 
     Raises:
-        SystemExit: With a message, if the checkpoint is none, or a tensor does not land.
+        SystemExit: With a message, for a foreseen error.
     """
     args = parse_args(argv)
-    try:
-        exported_path = args.checkpoint
-        if args.out is not None:
-            exported = export_encoder(read_checkpoint(args.checkpoint), args.checkpoint, args.leave_out)
-            save_exported(exported, args.out)
-            size = Path(args.out).stat().st_size / 1e6
-            print(f'{len(exported["state_dict"])} tensors written to {args.out} ({size:.1f} MB)')
-            exported_path = args.out
-        if args.verify is not None:
-            config = get_config(args.verify) if '::' in args.verify else args.verify
-            print(f'{args.verify}:\n{verify_export(exported_path, config)}')
-    except (ExportError, FileNotFoundError) as error:
-        raise SystemExit(f'error: {error}') from None
+    hide_deprecations()
+    with foreseen_errors(args.out or 'the output'):
+        export(args)
 
 
 if __name__ == '__main__':

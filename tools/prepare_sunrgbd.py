@@ -6,7 +6,7 @@ ROOT holds what https://rgbd.cs.princeton.edu offers, extracted:
     ROOT/SUNRGBDMeta3DBB_v2.mat, SUNRGBDMeta2DBB_v2.mat  or in ROOT/SUNRGBDtoolbox/Metadata/
     ROOT/SUNRGBDtoolbox/                                 from SUNRGBDtoolbox.zip
 
-OUT gets points/, sunrgbd_trainval/image/ and sunrgbd_infos_{train,val}.pkl, about 13 GB, in 15 minutes or so.
+OUT gets points/, sunrgbd_trainval/image/ and sunrgbd_infos_{train,val}.pkl: about 13 GB in about 15 minutes.
 
 Example:
     python tools/prepare_sunrgbd.py --root data/sunrgbd/OFFICIAL_SUNRGBD --out data/sunrgbd
@@ -17,15 +17,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dataset_converters.sunrgbd import (
-    SPLITS,
-    SunRgbdError,
-    convert_scenes,
-    read_scenes,
-    written_whole,
-)
-from rich.console import Console
-from rich.progress import track
+from command_line import foreseen_errors
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -36,20 +28,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Prepare the data set.
+def prepare(args: argparse.Namespace) -> None:
+    """Prepare the data set, and print what it holds and what was left out."""
+    from dataset_converters.sunrgbd import SPLITS, convert_scenes, prepared_whole, read_scenes
+    from rich.console import Console
+    from rich.progress import track
 
-    Raises:
-        SystemExit: With a message, if the data or an argument is not as it should be.
-    """
-    args = parse_args(argv)
-    try:
-        with written_whole(args.out) as folder:
-            with Console().status('reading the meta data'):
-                scenes, left_out = read_scenes(args.root)
-            results = list(track(convert_scenes(scenes, folder), 'preparing', len(scenes), transient=True))
-    except (SunRgbdError, OSError) as error:
-        raise SystemExit(f'error: {error}') from error
+    from strl_mmdet3d.safe_loading import load_safely
+
+    load_safely()
+    with prepared_whole(args.out) as folder:
+        with Console().status('reading the meta data'):
+            scenes, left_out = read_scenes(args.root)
+        results = list(track(convert_scenes(scenes, folder), 'preparing', len(scenes), transient=True))
 
     left_out.extend(f'image {scene.number}: {error}' for scene, error in results if error)
     for reason in left_out:
@@ -59,6 +50,17 @@ def main(argv: list[str] | None = None) -> None:
         print(f'{split}: {len(num_objects)} images with {sum(num_objects)} objects')
     num_bad = sum(error is not None for _, error in results)
     print(f'{args.out}: {len(results) - num_bad} images prepared; {num_bad} bad images left out')
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Prepare the data set.
+
+    Raises:
+        SystemExit: With a message, for a foreseen error.
+    """
+    args = parse_args(argv)
+    with foreseen_errors(args.out):
+        prepare(args)
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
 """Select a part of a labelled index, for fine-tuning with few labels: of each class a fraction, at least one sample.
 
 The same index, fraction and seed give the same file. With one seed, a smaller fraction is part of a larger one. The
-result is an index like any other: name it in a config, or set
+result is an ordinary index: name it in a config, or set
 ``--cfg-options train_dataloader.dataset.ann_file=train_1_percent.json``.
 
 Examples:
@@ -17,10 +17,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-
-from strl_mmdet3d.datasets.sequence_index import SequenceIndexError, read_sequence_index, write_sequence_index
-from strl_mmdet3d.evaluation.label_fractions import select_fraction
+from command_line import foreseen_errors, refused_settings
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -29,37 +26,48 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('index', type=Path, help='the labelled index to select from')
     parser.add_argument('out', type=Path, help='the index to write')
     parser.add_argument('--fraction', type=float, required=True, help='above 0 and at most 1, such as 0.01 for 1 %%')
-    parser.add_argument('--seed', type=int, default=0, help='which samples (default: 0)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the choice (default: 0)')
     args = parser.parse_args(argv)
     if args.seed < 0:
         parser.error('--seed must be 0 or more')
     return args
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Select, write, and say how many.
+def select(args: argparse.Namespace) -> None:
+    """Select and write, and print how many samples."""
+    import numpy as np
 
-    Raises:
-        SystemExit: With a message, if the index cannot be read or has no labels, or the fraction is not in (0, 1].
-    """
-    args = parse_args(argv)
-    try:
-        metainfo, sequences = read_sequence_index(args.index)
-        labels = [sequence.label for sequence in sequences if sequence.label is not None]
-        if len(labels) < len(sequences):
-            raise SequenceIndexError(
-                f'{len(sequences) - len(labels)} of {len(sequences)} sequences of {args.index} have no label. Make it '
-                'with `create_sequence_index.py shapes` from labelled data'
-            )
-        if args.out.exists() and args.out.samefile(args.index):
-            raise SequenceIndexError(f'{args.out} is the index to select from: name another file to write')
+    from strl_mmdet3d.datasets.sequence_index import SequenceIndexError, read_sequence_index, write_sequence_index
+    from strl_mmdet3d.evaluation.label_fractions import select_fraction
+    from strl_mmdet3d.safe_loading import load_safely
+
+    load_safely()
+    metainfo, sequences = read_sequence_index(args.index)
+    labels = [sequence.label for sequence in sequences if sequence.label is not None]
+    if len(labels) < len(sequences):
+        raise SequenceIndexError(
+            f'{len(sequences) - len(labels)} of {len(sequences)} sequences of {args.index} have no label. Create it '
+            'with `create_sequence_index.py shapes` from labelled data'
+        )
+    if args.out.exists() and args.out.samefile(args.index):
+        raise SequenceIndexError(f'{args.out} is the index to select from: name another file to write')
+    with refused_settings():
         rows = select_fraction(np.asarray(labels), args.fraction, args.seed)
-        selection = dict(fraction=args.fraction, seed=args.seed, source=args.index.name)
-        write_sequence_index(args.out, dict(metainfo, selection=selection), [sequences[row] for row in rows])
-    except (SequenceIndexError, ValueError, OSError) as error:
-        raise SystemExit(f'error: {error}') from None
+    selection = dict(fraction=args.fraction, seed=args.seed, source=args.index.name)
+    write_sequence_index(args.out, dict(metainfo, selection=selection), [sequences[row] for row in rows])
     num_classes = len(set(labels))
     print(f'{len(rows)} of {len(labels)} samples of {num_classes} classes written to {args.out}')
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Select and write.
+
+    Raises:
+        SystemExit: With a message, for a foreseen error.
+    """
+    args = parse_args(argv)
+    with foreseen_errors(args.out):
+        select(args)
 
 
 if __name__ == '__main__':

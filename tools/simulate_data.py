@@ -7,10 +7,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.progress import track
-
-from strl_mmdet3d.simulation import KittiSimulation, ScanNetSimulation, ShapesSimulation, Simulation
-from strl_mmdet3d.simulation.output_folder import is_finished, written_whole
+from command_line import foreseen_errors, refused_settings
 
 
 @dataclass(frozen=True)
@@ -18,86 +15,111 @@ class Command:
     """A command of the tool.
 
     Attributes:
-        simulation: What it runs.
+        simulation: The class in strl_mmdet3d.simulation that it runs.
         help: What it writes.
-        options: What each setting but the seed is, by its name.
+        options: Name of each setting but the seed -> its default in that class, and what it is.
     """
 
-    simulation: type[Simulation]
+    simulation: str
     help: str
-    options: dict[str, str]
+    options: dict[str, tuple[int, str]]
 
 
 COMMANDS = {
     'kitti': Command(
-        KittiSimulation,
+        'KittiSimulation',
         'street drives in the raw layout and labelled frames in the detection layout',
         {
-            'drives': 'drives, written to OUT/raw',
-            'frames_per_drive': 'scans in a drive, at 10 Hz',
-            'train': 'labelled frames for training, in OUT/object',
-            'val': 'labelled frames for validation',
-            'test': 'frames without labels',
-            'azimuth_steps': 'LiDAR firings in a revolution',
+            'drives': (4, 'drives, written to OUT/raw'),
+            'frames_per_drive': (12, 'scans in a drive, at 10 Hz'),
+            'train': (8, 'labelled frames for training, in OUT/object'),
+            'val': (4, 'labelled frames for validation'),
+            'test': (2, 'frames without labels'),
+            'azimuth_steps': (2083, 'LiDAR firings in a revolution'),
         },
     ),
     'scannet': Command(
-        ScanNetSimulation,
+        'ScanNetSimulation',
         'camera walks through rooms as ScanNet frames and labelled views as mmdet3d prepares SUN RGB-D',
         {
-            'scenes': 'walks, written to OUT/frames',
-            'frames_per_scene': 'frames of a walk',
-            'frame_step': 'every n-th frame at 30 Hz is written',
-            'train': 'labelled training views, in OUT/sunrgbd',
-            'val': 'labelled views for validation',
-            'width': 'pixels in a row, a multiple of 4',
+            'scenes': (5, 'walks, written to OUT/frames'),
+            'frames_per_scene': (16, 'frames of a walk'),
+            'frame_step': (10, 'every n-th frame at 30 Hz is written'),
+            'train': (30, 'labelled training views, in OUT/sunrgbd'),
+            'val': (15, 'labelled views for validation'),
+            'width': (640, 'pixels in a row, a multiple of 4'),
         },
     ),
     'shapes': Command(
-        ShapesSimulation,
+        'ShapesSimulation',
         'single objects of twelve classes, labelled, in OUT/shapes.npz',
         {
-            'train': 'training shapes of each class',
-            'test': 'test shapes of each class',
-            'points': 'points of a shape',
+            'train': (30, 'training shapes of each class'),
+            'test': (10, 'test shapes of each class'),
+            'points': (2048, 'points of a shape'),
         },
     ),
 }
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     subparsers = parser.add_subparsers(dest='dataset', required=True)
     for name, command in COMMANDS.items():
         subparser = subparsers.add_parser(
             name, help=command.help, formatter_class=argparse.ArgumentDefaultsHelpFormatter
         )
-        for setting, help_text in command.options.items():
-            default = getattr(command.simulation, setting)
+        for setting, (default, help_text) in command.options.items():
             subparser.add_argument(f'--{setting.replace("_", "-")}', type=int, default=default, help=help_text)
         subparser.add_argument('--out', type=Path, required=True, help='folder to write; must be missing or empty')
         subparser.add_argument('--seed', type=int, default=0, help='the same seed gives the same bytes')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main() -> None:
-    """Run the command line."""
-    options = vars(parse_args())
-    dataset, out = options.pop('dataset'), options.pop('out')
-    try:
-        simulation = COMMANDS[dataset].simulation(**options)
+def simulate(dataset: str, out: Path, **options: int) -> None:
+    """Simulate, unless the folder holds the same data already.
+
+    Args:
+        dataset: A key of `COMMANDS`.
+        out: The folder to write.
+        options: The settings of the simulation, the seed included.
+
+    Raises:
+        StrlError: If a setting is out of range, or the folder holds other things.
+    """
+    from rich.progress import track
+
+    from strl_mmdet3d.extras import extra
+    from strl_mmdet3d.safe_loading import load_safely
+
+    with extra('sim'):
+        from strl_mmdet3d import simulation as simulations
+        from strl_mmdet3d.simulation.output_folder import is_finished, simulated_whole
+
+    load_safely()
+    with refused_settings():
+        simulation = getattr(simulations, COMMANDS[dataset].simulation)(**options)
         settings = {'dataset': dataset, **asdict(simulation)}
         if is_finished(out, settings):
             print(f'{out} already holds this data; nothing to do.')
             return
-    except (ValueError, FileExistsError) as error:
-        sys.exit(f'error: {error}')
-    with written_whole(out, settings) as folder:
+    with simulated_whole(out, settings) as folder:
         for _ in track(simulation.write(folder), description=f'Simulating {dataset}', total=simulation.total):
             pass
     print(f'Wrote {simulation.total} {simulation.UNIT} to {out}.')
 
 
+def main(argv: list[str] | None = None) -> None:
+    """Simulate a data set.
+
+    Raises:
+        SystemExit: With a message, for a foreseen error.
+    """
+    args = parse_args(argv)
+    with foreseen_errors(args.out):
+        simulate(**vars(args))
+
+
 if __name__ == '__main__':
-    main()
+    main(sys.argv[1:])

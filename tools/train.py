@@ -12,35 +12,19 @@ import argparse
 import os
 import pickle
 import sys
+import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-# Before torch is imported, which reads it then: its large tensors on a CPU in pages of 2 MB, where Linux offers them. A
-# step of VoteNet takes two thirds of the time (measured, docs/performance.md), since less is lost to page faults.
+from command_line import add_cfg_options, foreseen_errors, hide_deprecations, load_config
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+
+# torch reads it when it is imported: its large tensors on a CPU in pages of 2 MB, where Linux offers them. A step of
+# VoteNet takes two thirds of the time (measured, docs/performance.md), since less is lost to page faults.
 os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
-
-import torch
-from mmengine.config import Config, DictAction
-from mmengine.runner import Runner, find_latest_checkpoint
-
-from strl_mmdet3d.datasets import SequenceIndexError, UnusablePairError
-
-# Importing the package checks the versions; and --resume needs its allow-list, whatever the config imports.
-from strl_mmdet3d.engine.distributed import leave_ranks, use_ranks_without_gpu
-from strl_mmdet3d.engine.hooks import CollapseError, UnusableFramesError
-from strl_mmdet3d.engine.pretrain_loop import ResumeError
-from strl_mmdet3d.engine.work_dir import WorkDirError, prepare_work_dir
-from strl_mmdet3d.export import ExportError
-
-# Errors whose message says all: what is wrong with which file, and what to do.
-TOLD = (
-    CollapseError,
-    ExportError,
-    ResumeError,
-    SequenceIndexError,
-    UnusableFramesError,
-    UnusablePairError,
-    WorkDirError,
-)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -53,17 +37,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CKPT',
-        help='go on from a checkpoint; without a name, from the last one in the work directory',
+        help='continue from a checkpoint; without a name, from the last one in the work directory',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision: float16 on a GPU, bfloat16 on the CPU')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='settings that override the config, such as train_cfg.max_epochs=4 param_scheduler.0.end=1',
-    )
+    add_cfg_options(parser, 'train_cfg.max_epochs=4')
     # torch.distributed.launch passes the rank in this way; torchrun by the environment.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
@@ -75,14 +53,10 @@ def build_config(args: argparse.Namespace) -> Config:
     """Read the config and put the command line into it.
 
     Raises:
-        SystemExit: If the file does not exist, or `--amp` meets an optimizer wrapper of another kind.
+        ConfigError: If the config cannot be read, or `--amp` meets an optimizer wrapper of another kind.
     """
-    if not Path(args.config).is_file():
-        raise SystemExit(f'no config at {args.config}')
-    config = Config.fromfile(args.config)
+    config = load_config(args.config, args.cfg_options)
     config.launcher = args.launcher
-    if args.cfg_options is not None:
-        config.merge_from_dict(args.cfg_options)
     if args.work_dir is not None:
         config.work_dir = args.work_dir
     elif config.get('work_dir') is None:
@@ -94,15 +68,17 @@ def build_config(args: argparse.Namespace) -> Config:
 
 
 def choose_start(config: Config, resume: str | None) -> None:
-    """Say in the config where the run begins: anew, from a named checkpoint, or from the last in the work directory.
+    """Write into the config where the run begins: at the start, at a checkpoint, or at the last one in the work dir.
 
-    What torchrun or Slurm has started again goes on from the last checkpoint, whatever the command line says.
+    A run that torchrun or Slurm has started again continues from the last checkpoint, whatever the command line says.
 
     Args:
-        config: The config; ``resume`` and ``load_from`` are set. Without a checkpoint to go on from they stay, so that
-            fine-tuning begins with its pre-trained weights.
-        resume: What ``--resume`` says: None, 'auto', or a checkpoint.
+        config: The config; ``resume`` and ``load_from`` are set. Without a checkpoint to continue from they stay, so
+            that fine-tuning begins with its pre-trained weights.
+        resume: The value of ``--resume``: None, 'auto', or a checkpoint.
     """
+    from mmengine.runner import find_latest_checkpoint
+
     if any(int(os.environ.get(f'{starter}_RESTART_COUNT', 0)) for starter in ('TORCHELASTIC', 'SLURM')):
         resume = 'auto'
     if resume == 'auto':
@@ -111,17 +87,44 @@ def choose_start(config: Config, resume: str | None) -> None:
         config.resume, config.load_from = True, resume
 
 
+def check_start(config: Config) -> None:
+    """Refuse a checkpoint that is missing or truncated, before the model and the data are built.
+
+    A path such as s3://bucket/epoch_1.pth is left to mmengine's backends.
+
+    Raises:
+        ConfigError: Naming the file.
+    """
+    from strl_mmdet3d.errors import ConfigError
+
+    path = config.get('load_from')
+    if not path or '://' in path:
+        return
+    file = Path(path).expanduser()
+    if not config.get('resume'):
+        if not file.is_file():
+            raise ConfigError(f'no checkpoint at {path} to load: correct load_from')
+    elif not file.is_file():
+        raise ConfigError(f'no checkpoint at {path} to resume from: name another one by --resume')
+    elif not zipfile.is_zipfile(file):  # torch's format; its table of contents is at the end
+        raise ConfigError(f'{path} is truncated, or not a checkpoint: name another one by --resume')
+
+
 def enable_amp(config: Config) -> None:
     """Exchange the optimizer wrapper for the one of mixed precision.
 
     Raises:
-        SystemExit: If the config's wrapper is neither the plain one nor one of mixed precision.
+        ConfigError: If the config's wrapper is neither the plain one nor one of mixed precision.
     """
+    import torch
+
+    from strl_mmdet3d.errors import ConfigError
+
     kind = config.optim_wrapper.get('type', 'OptimWrapper')
     if kind in ('AmpOptimWrapper', 'BFloat16OptimWrapper'):
         return
     if kind != 'OptimWrapper':
-        raise SystemExit(f'--amp replaces an OptimWrapper, but optim_wrapper.type is {kind}')
+        raise ConfigError(f'--amp replaces an OptimWrapper, but optim_wrapper.type is {kind}: leave --amp out')
     if torch.cuda.is_available():
         config.optim_wrapper.type = 'AmpOptimWrapper'
         config.optim_wrapper.setdefault('loss_scale', 'dynamic')
@@ -129,30 +132,51 @@ def enable_amp(config: Config) -> None:
         config.optim_wrapper.type = 'BFloat16OptimWrapper'
 
 
+def run(args: argparse.Namespace) -> Runner:
+    """Train as the command line asks.
+
+    Raises:
+        StrlError: If the config, the data, the launcher or the work directory does not allow it.
+    """
+    from strl_mmdet3d.engine.console import QuietRunner
+    from strl_mmdet3d.engine.distributed import use_ranks_without_gpu
+    from strl_mmdet3d.engine.work_dir import prepare_work_dir
+    from strl_mmdet3d.errors import ConfigError, StrlError
+    from strl_mmdet3d.safe_loading import load_safely
+
+    load_safely()
+    config = build_config(args)
+    check_start(config)
+    use_ranks_without_gpu(config)
+    prepare_work_dir(config.work_dir)
+    if not config.get('resume') and int(os.environ.get('RANK', 0)) == 0:
+        # Of an earlier run in the same folder: no restart may take it for ours. The checkpoint itself stays.
+        (Path(config.work_dir) / 'last_checkpoint').unlink(missing_ok=True)
+    runner = QuietRunner.from_cfg(config)
+    try:
+        runner.train()
+    except pickle.UnpicklingError as error:
+        if isinstance(error, StrlError) or not config.get('load_from'):
+            raise
+        raise ConfigError(f'{config.load_from} was refused as a checkpoint: {error}') from error  # torch names no file
+    return runner
+
+
 def main(argv: list[str] | None = None) -> Runner:
     """Train, and return the finished runner.
 
     Raises:
-        SystemExit: With a message, if the config, the launcher or the work directory is not as it should be.
+        SystemExit: With a message, for a foreseen error.
     """
-    config = build_config(parse_args(argv))
-    use_ranks_without_gpu(config)
-    try:
-        prepare_work_dir(config.work_dir)
-    except WorkDirError as error:
-        raise SystemExit(f'error: {error}') from None
-    if not config.get('resume') and int(os.environ.get('RANK', 0)) == 0:
-        # Of a run before this one in the same folder: no restart may take it for ours. The checkpoint itself stays.
-        (Path(config.work_dir) / 'last_checkpoint').unlink(missing_ok=True)
-    runner = Runner.from_cfg(config)
-    try:
-        runner.train()
-    except (*TOLD, pickle.UnpicklingError) as error:
-        loaded = f' (load_from={config.load_from})' if config.get('load_from') else ''  # torch names no file
-        raise SystemExit(f'error: {error}{loaded}') from error
-    return runner
+    args = parse_args(argv)
+    hide_deprecations()
+    with foreseen_errors(args.work_dir or 'the work directory'):
+        return run(args)
 
 
 if __name__ == '__main__':
     main(sys.argv[1:])
+
+    from strl_mmdet3d.engine.distributed import leave_ranks
+
     leave_ranks()

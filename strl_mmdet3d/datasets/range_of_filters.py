@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ..errors import ConfigError
 
 CUTTING = ('PointsRangeFilter', 'MultiView')
@@ -36,7 +34,7 @@ def with_range(transforms: Any, point_cloud_range: Sequence[float] | None) -> An
         stated = config.setdefault('point_cloud_range', point_cloud_range)
         if stated is None and kind == 'PointsRangeFilter':
             raise ConfigError(f'{kind} has no range: set train_dataloader.dataset.point_cloud_range')
-        if point_cloud_range is not None and not np.array_equal(stated, point_cloud_range):
+        if point_cloud_range is not None and list(stated or ()) != list(point_cloud_range):
             raise ConfigError(
                 f'{kind} has the range {stated}, its data set {list(point_cloud_range)}: state it once, as '
                 'train_dataloader.dataset.point_cloud_range'

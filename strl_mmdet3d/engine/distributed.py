@@ -14,6 +14,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import MODEL_WRAPPERS  # the Runner looks into the root registry, not into mmdet3d's
 from torch import Tensor, distributed, nn
 
+from ..errors import ConfigError
 from ..models.strl import STRL
 
 ENVIRONMENT = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
@@ -45,31 +46,29 @@ class STRLDistributedDataParallel(MMDistributedDataParallel):
 
 
 def use_ranks_without_gpu(config: Config) -> None:
-    """Let a run with a launcher train on the CPU; where there is a GPU, or no launcher, change nothing.
+    """Let a run with a launcher train on the CPU. With a GPU, or without a launcher, change nothing.
 
-    mmengine's launchers ask for a GPU. So the process group is made here, with gloo, before the Runner looks for one;
-    the wrapper becomes one that takes the CPU, and synchronised BatchNorm, which torch has for GPUs only, is left out.
+    mmengine's launchers need a GPU. So the process group is created here, with gloo, before the Runner looks for one.
+    The wrapper becomes one that works on the CPU. Synchronised BatchNorm, which torch has for GPUs only, is left out.
 
     Args:
         config: The run's config; ``launcher`` says how it was started.
 
     Raises:
-        SystemExit: If the launcher is not torchrun's, or its environment is missing.
+        ConfigError: If the launcher is not torchrun's, or its environment is missing.
     """
     if config.launcher == 'none' or torch.cuda.is_available():
         return
     if config.launcher != 'pytorch':
-        raise SystemExit(
-            f'error: without a GPU, ranks are started by torchrun (tools/dist_train.sh), not {config.launcher}'
-        )
+        raise ConfigError(f'without a GPU, start the ranks by torchrun (tools/dist_train.sh), not by {config.launcher}')
     missing = [name for name in ENVIRONMENT if name not in os.environ]
     if missing:
-        raise SystemExit(f'error: --launcher pytorch without {", ".join(missing)}: start it by tools/dist_train.sh')
+        raise ConfigError(f'--launcher pytorch without {", ".join(missing)}: start the run by tools/dist_train.sh')
     if config.get('sync_bn'):
-        print('without a GPU, sync_bn has no effect: BatchNorm takes the statistics of each rank by itself')
+        print('without a GPU, sync_bn has no effect: BatchNorm takes the statistics of each rank separately')
         config.sync_bn = None
     wrapper = config.setdefault('model_wrapper_cfg', dict())
-    if 'find_unused_parameters' in config:  # the Runner reads it only where no wrapper is named
+    if 'find_unused_parameters' in config:  # the Runner reads it only if the config names no wrapper
         wrapper.setdefault('find_unused_parameters', config.find_unused_parameters)
     wrapper.setdefault('type', STRLDistributedDataParallel.__name__)
     if not distributed.is_initialized():

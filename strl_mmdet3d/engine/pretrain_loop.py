@@ -13,6 +13,7 @@ from ..datasets.sampler import PairSampler
 from ..errors import ConfigError, StrlError
 from ..generators import seed_generators
 from .range_check import check_ranges
+from .unwrapping import unwrapped_model
 
 ITERS_PER_EPOCH = 'iters_per_epoch'
 """The message hub's name for the length of an epoch, which a checkpoint keeps."""
@@ -50,7 +51,7 @@ class PretrainLoop(EpochBasedTrainLoop):
                 f'the training set has {pairs} pairs for this rank, fewer than one batch of {size}, so an epoch has no '
                 f'step: set train_dataloader.batch_size={max(pairs, 2)} or less, or add data'
             )
-        check_ranges(runner.cfg, runner.model, self.dataloader.dataset)
+        check_ranges(runner.cfg, unwrapped_model(runner), self.dataloader.dataset)
 
     def run(self) -> nn.Module:
         """Train, from the first epoch or from where the checkpoint was saved.

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.model import is_model_wrapper
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -17,18 +16,17 @@ from ..errors import ConfigError
 SETTING = 'train_dataloader.dataset.point_cloud_range'
 
 
-def check_ranges(config: Config, model: nn.Module, dataset: Dataset) -> None:
+def check_ranges(config: Config, model: Any, dataset: Dataset) -> None:
     """Refuse a run whose data, config and detector have different point cloud ranges.
 
     Args:
         config: The run's config.
-        model: The model, or its distributed wrapper.
+        model: `STRL`, or a model without a detector in it, which is not checked.
         dataset: The training set.
 
     Raises:
         ConfigError: If a range differs from another one (both are named), or a detector's voxels do not fit its grid.
     """
-    model = model.module if is_model_wrapper(model) else model
     detector = getattr(getattr(model, 'online_encoder', None), 'detector', None)
     of_detector = check_detector(detector, model.data_preprocessor.detector) if detector is not None else None
     at_top = config.get('point_cloud_range')

@@ -1,4 +1,4 @@
-"""The model of a run, with one rank or with several."""
+"""The model of a run without its distributed wrapper."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from mmengine.runner import Runner
 
 
 def unwrapped_model(runner: Runner) -> Any:
-    """Give the model that the config describes, without the wrapper that it trains under on several ranks."""
+    """Return the model that the config describes; on several ranks the Runner wraps it."""
     return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -1,4 +1,4 @@
-"""The statistics of BatchNorm, measured on data: what makes a random encoder an honest baseline."""
+"""Measures the statistics of BatchNorm on data, which makes a random encoder an honest baseline."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def calibrate_batchnorm(encoder: nn.Module, batches: Iterable[Any]) -> int:
     """Let each BatchNorm of an encoder measure its statistics, in one pass in train mode; nothing else changes.
 
-    As initialised, a BatchNorm believes that its input has mean 0 and variance 1. In eval mode a random encoder then
-    shrinks its signal layer by layer, and any pre-training looks good beside it, because any training at all would
-    measure the statistics. After the pass they are the mean, over the batches, of each batch's mean and unbiased
-    variance. Batches should be drawn at random: batches of one class each have too small a variance.
+    As initialised, a BatchNorm assumes that its input has mean 0 and variance 1. In eval mode a random encoder then
+    shrinks its signal layer by layer. Any pre-training looks good beside it, because any training at all would measure
+    the statistics. After the pass the statistics are the means, over the batches, of each batch's mean and unbiased
+    variance. Draw the batches at random: batches of one class each have too small a variance.
 
     Args:
-        encoder: The encoder; it is left in eval mode. Its weights do not change.
-        batches: What the encoder is called with, one batch after the other, all of about one size.
+        encoder: The encoder. The function leaves it in eval mode and does not change its weights.
+        batches: The inputs of the encoder, batch by batch, all of about the same size.
 
     Returns:
-        The number of BatchNorm layers; 0 means that there is nothing to calibrate, and no batch was looked at.
+        The number of BatchNorm layers; 0 means that there was nothing to calibrate and that no batch was read.
 
     Raises:
         ValueError: If there are layers to calibrate, but no batch.
     """
     layers = [layer for layer in encoder.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
     momenta = [layer.momentum for layer in layers]
-    encoder.eval()  # dropout and the like stay off: only the layers that measure are put in train mode
+    encoder.eval()  # only the layers that measure go into train mode: dropout and the like stay off
     try:
         for layer in layers:
             layer.reset_running_stats()
-            layer.momentum = None  # torch's word for the plain mean over all batches
+            layer.momentum = None  # torch then takes the plain mean over all batches
             layer.train()
         num_batches = 0
         for batch in batches if layers else ():

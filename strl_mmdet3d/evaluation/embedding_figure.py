@@ -1,4 +1,7 @@
-"""A picture of features: t-SNE, before and after pre-training side by side (paper, Fig. 4)."""
+"""A picture of features: t-SNE, before and after pre-training side by side (paper, Fig. 4).
+
+Needs the extras 'probe' (scikit-learn) and 'vis' (matplotlib).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
 PERPLEXITY = 30.0
-NUM_NAMED = 10  # as many as matplotlib's palette 'tab10' has colours
+NUM_NAMED = 10  # the number of colours in matplotlib's palette 'tab10'
 PANEL_SIZE = 6.0  # inches
 
 
@@ -17,10 +20,10 @@ def draw_embeddings(features: dict[str, np.ndarray], labels: np.ndarray, classes
     """Embed the features of the same samples in the plane, and draw them side by side.
 
     Args:
-        features: What each panel is called, and its features (N, D); N >= 4.
-        labels: Int (N,); the ten largest classes are coloured and named, the others are grey.
+        features: Title of a panel -> its features (N, D), N >= 4.
+        labels: Int (N,). The ten largest classes are coloured and named, the others are grey.
         classes: The classes' names, by label.
-        seed: Of t-SNE.
+        seed: The seed of t-SNE.
 
     Returns:
         The picture.
@@ -30,7 +33,7 @@ def draw_embeddings(features: dict[str, np.ndarray], labels: np.ndarray, classes
     """
     if len(labels) < 4:
         raise ValueError(f't-SNE needs at least four samples, there are {len(labels)}')
-    # t-SNE wants three samples for each of the neighbours that it looks at.
+    # t-SNE looks at 3 * perplexity neighbours of each sample, which has only N - 1.
     perplexity = min(PERPLEXITY, (len(labels) - 1) / 3)
     counts = np.bincount(labels, minlength=len(classes))
     named = [label for label in np.argsort(-counts, kind='stable')[:NUM_NAMED] if counts[label]]

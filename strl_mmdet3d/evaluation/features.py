@@ -1,4 +1,4 @@
-"""From a labelled data set to arrays: clouds and labels, and an encoder's features of the clouds."""
+"""Reads a labelled data set into arrays: clouds, labels, and an encoder's features of the clouds."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ..models.stack_clouds import stack_clouds
 T = TypeVar('T')
 
 BATCH_SIZE = 32
-"""Clouds that are encoded at a time; in eval mode it changes the time only."""
+"""Clouds that are encoded at a time; in eval mode it affects only the time."""
 
 
 @dataclass
 class LabelledClouds:
-    """A labelled data set, as its pipeline has prepared it.
+    """A labelled data set, as its pipeline prepared it.
 
     Attributes:
-        points: Float32 (N, P, C), P points of each of N clouds; the first three channels are x, y and z.
+        points: Float32 (N, P, C), P points for each of N clouds; the first three channels are x, y and z.
         labels: Int64 (N,), positions in the data set's classes.
     """
 
@@ -34,24 +34,25 @@ class LabelledClouds:
     labels: np.ndarray
 
     def __len__(self) -> int:
-        """Give the number of clouds."""
+        """Return the number of clouds."""
         return len(self.labels)
 
 
 def read_clouds(dataset: Dataset, seed: int, description: str | None = None) -> LabelledClouds:
-    """Take all clouds out of a data set, one after the other.
+    """Read all clouds of a data set.
 
     Args:
-        dataset: Gives ``inputs['points']`` and ``data_samples.gt_instances_3d.labels_3d``, one label a cloud. It is
-            the sampling of points only that may be random in its pipeline.
-        seed: What numpy's global state, from which transforms draw, is seeded with meanwhile.
-        description: What the progress bar says; None shows no bar.
+        dataset: Gives ``inputs['points']`` and ``data_samples.gt_instances_3d.labels_3d``, one label per cloud. Only
+            the sampling of points may be random in its pipeline.
+        seed: Seeds numpy's global state, which transforms draw from, while the function reads.
+        description: The text of the progress bar; None shows no bar.
 
     Returns:
         The clouds and labels, in the order of the data set.
 
     Raises:
-        ValueError: If the data set is empty, a cloud has several labels or none, or two differ in the number of points.
+        ValueError: If the data set is empty, a cloud has no label or several, or the clouds differ in their number of
+            points.
     """
     num_clouds = len(dataset)  # type: ignore[arg-type]
     state = np.random.get_state()
@@ -64,18 +65,21 @@ def read_clouds(dataset: Dataset, seed: int, description: str | None = None) -> 
     labels = [item['data_samples'].gt_instances_3d.labels_3d for item in items]
     counts = {len(label) for label in labels}
     if counts != {1}:
-        raise ValueError(f'a probe needs one label a cloud, the data set of {num_clouds} gives {sorted(counts)}')
+        raise ValueError(
+            f'a probe needs one label per cloud, but the {num_clouds} clouds of the data set have '
+            f'{sorted(counts)} labels'
+        )
     points = [item['inputs']['points'].float() for item in items]
     return LabelledClouds(stack_clouds(points), torch.cat(labels).numpy().astype(np.int64))
 
 
 def batches_of(encoder: nn.Module, points: Tensor, batch_size: int = BATCH_SIZE) -> Iterator[dict]:
-    """Make batches as the encoder takes them, by its own data preprocessor.
+    """Make batches by the encoder's own data preprocessor.
 
     Args:
         encoder: A :class:`DetectorEncoder`, or any module with a ``data_preprocessor`` of mmdet3d.
         points: Float32 (N, P, C).
-        batch_size: Clouds a batch; the last one may have fewer.
+        batch_size: Clouds per batch; the last batch may have fewer.
 
     Yields:
         The preprocessor's ``inputs``.
@@ -88,13 +92,13 @@ def batches_of(encoder: nn.Module, points: Tensor, batch_size: int = BATCH_SIZE)
 def shuffled_batches_of(encoder: nn.Module, points: Tensor, seed: int, batch_size: int = BATCH_SIZE) -> Iterator[dict]:
     """Make batches of random clouds, each cloud once, for `calibrate_batchnorm`.
 
-    A last batch that is not full is left out, where there is a full one: it would count as much as the others.
+    A last batch that is not full is left out if there is a full one, because it would count as much as a full one.
 
     Args:
         encoder: As in `batches_of`.
         points: Float32 (N, P, C).
-        seed: The order of the clouds depends on nothing else.
-        batch_size: Clouds a batch.
+        seed: Determines the order of the clouds.
+        batch_size: Clouds per batch.
 
     Yields:
         The preprocessor's ``inputs``.
@@ -111,13 +115,13 @@ def collect_features(
     """Encode clouds in eval mode.
 
     Args:
-        encoder: As in `batches_of`; it is left in eval mode.
+        encoder: As in `batches_of`; the function leaves it in eval mode.
         points: Float32 (N, P, C), N > 0.
-        batch_size: Clouds a batch.
-        description: What the progress bar says; None shows no bar.
+        batch_size: Clouds per batch.
+        description: The text of the progress bar; None shows no bar.
 
     Returns:
-        Float32 (N, D): for an encoder of STRL what its projector gets.
+        Float32 (N, D): for an encoder of STRL the input of its projector.
 
     Raises:
         ValueError: If a feature is NaN or infinite.
@@ -133,12 +137,12 @@ def collect_features(
 
 
 def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Show a progress bar on stderr, where it stays out of results.
+    """Show a progress bar on stderr, so that it does not mix with results on stdout.
 
     Args:
-        items: What there is to do.
-        description: What is done.
-        total: How many items, where they do not tell it themselves.
+        items: The items to iterate over.
+        description: The text of the bar.
+        total: The number of items, if they have no length.
 
     Yields:
         The items.

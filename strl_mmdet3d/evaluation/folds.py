@@ -1,4 +1,4 @@
-"""Folds of the training part, by which everything that a probe chooses is chosen."""
+"""Cross-validation folds of the training part, on which a probe chooses its settings."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ def stratified_folds(labels: np.ndarray, seed: int) -> StratifiedKFold:
 
     Args:
         labels: Int (N,).
-        seed: Which samples go together.
+        seed: Determines which samples share a fold.
 
     Returns:
-        scikit-learn's splitter: of five folds, or of as many as the largest class has samples.
+        scikit-learn's splitter. It makes five folds, or fewer if the largest class has fewer samples.
 
     Raises:
-        ValueError: If every class has one sample: nothing can be held out then.
+        ValueError: If every class has only one sample, so that nothing can be held out.
     """
     largest = int(np.bincount(labels).max())
     if largest < 2:
         raise ValueError(
-            f'each of the {len(np.unique(labels))} classes has one training sample, and nothing can be held out to '
-            'choose C or k: give the probe more labels'
+            f'each of the {len(np.unique(labels))} classes has only one training sample, so nothing can be held out '
+            'to choose C or k: give the probe more labels'
         )
     return StratifiedKFold(min(NUM_FOLDS, largest), shuffle=True, random_state=seed)
 
 
 @contextmanager
 def rare_classes_allowed() -> Iterator[None]:
-    """Keep scikit-learn from warning, once a fit, of classes with fewer samples than folds: real shapes have them."""
+    """Silence scikit-learn's warning, at each fit, of classes with fewer samples than folds: real data has them."""
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'The least populated class', UserWarning)
         yield

@@ -1,20 +1,20 @@
-"""Features that need no learning: what an encoder has to beat to be worth anything."""
+"""Features without learning. An encoder must beat them to be useful."""
 
 from __future__ import annotations
 
 import numpy as np
 
 D2_BINS = 64
-D2_PAIRS = 4096  # random pairs of points a cloud: some 60 in a bin
+D2_PAIRS = 4096  # random pairs of points per cloud, about 60 per bin
 OCCUPANCY_CELLS = 6  # along each axis
 
 
 def handcrafted_features(clouds: np.ndarray, seed: int) -> np.ndarray:
-    """Describe clouds by a D2 histogram, the sizes along their principal axes, and coarse occupancy.
+    """Describe clouds by a D2 histogram, the sizes along their principal axes, and a coarse occupancy grid.
 
     Args:
-        clouds: Float (N, P, 3 or more), P >= 2, in any unit; each is first put into the unit sphere around its mean.
-        seed: Of the pairs of points.
+        clouds: Float (N, P, 3 or more), P >= 2, in any unit; each is first scaled into the unit sphere around its mean.
+        seed: Determines the pairs of points.
 
     Returns:
         Float32 (N, 64 + 3 + 216): `d2_histogram`, `principal_sizes` and `occupancy`, side by side.
@@ -27,7 +27,7 @@ def handcrafted_features(clouds: np.ndarray, seed: int) -> np.ndarray:
 
 
 def d2_histogram(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Give the shape distribution D2: how far two random points are from each other.
+    """Return the shape distribution D2: how far two random points are from each other.
 
     Args:
         points: (P, 3) in the unit sphere.
@@ -38,22 +38,25 @@ def d2_histogram(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     first, second = rng.integers(len(points), size=(2, D2_PAIRS))
     distances = np.linalg.norm(points[first] - points[second], axis=1)
-    # The unit sphere's diameter is 2, but for rounding.
+    # Rounding may exceed 2, the diameter of the unit sphere.
     counts, _ = np.histogram(distances.clip(max=2), bins=D2_BINS, range=(0, 2))
     return counts / D2_PAIRS
 
 
 def principal_sizes(points: np.ndarray) -> np.ndarray:
-    """Give the standard deviations (3,) of points (P, 3) along their principal axes, the largest first."""
+    """Return the standard deviations (3,) of points (P, 3) along their principal axes, the largest first."""
     variances = np.linalg.eigvalsh(np.cov(points.T, bias=True))
     return np.sqrt(variances.clip(min=0))[::-1]
 
 
 def occupancy(points: np.ndarray) -> np.ndarray:
-    """Tell which of 6 x 6 x 6 cells of the cube [-1, 1]^3 hold a point: (216,) of 0 and 1, z the fastest.
+    """Return which of 6 x 6 x 6 cells of the cube [-1, 1]^3 hold a point.
 
     Args:
         points: (P, 3) in the unit sphere.
+
+    Returns:
+        (216,), 1 if the cell holds a point, else 0; z varies fastest.
     """
     cells = ((points + 1) / 2 * OCCUPANCY_CELLS).astype(int).clip(0, OCCUPANCY_CELLS - 1)
     grid = np.zeros((OCCUPANCY_CELLS,) * 3)
@@ -62,7 +65,7 @@ def occupancy(points: np.ndarray) -> np.ndarray:
 
 
 def _into_unit_sphere(points: np.ndarray) -> np.ndarray:
-    """Move the mean of points (P, 3) to the origin, and scale the farthest to 1; one place remains one place."""
+    """Move the mean of points (P, 3) to the origin, and scale the farthest to 1; equal points all become 0."""
     points = points - points.mean(axis=0)
     farthest = np.linalg.norm(points, axis=1).max()
     return points / farthest if farthest > 0 else points

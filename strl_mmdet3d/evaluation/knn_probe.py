@@ -1,4 +1,4 @@
-"""Nearest neighbours among the features of a frozen encoder: a probe that learns nothing."""
+"""Nearest neighbours among the features of a frozen encoder: a probe without learning. Needs the extra 'probe'."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from .folds import rare_classes_allowed, stratified_folds
 from .linear_probe import FittedProbe
 
 K_GRID = (1, 3, 5, 10, 20)
-"""Numbers of neighbours that are tried. Small ones are among them, because a rare class has few samples to find."""
+"""Numbers of neighbours that are tried. Some are small, because a rare class has few samples to find."""
 
 
 def cosine_knn(
     train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray, seed: int
 ) -> FittedProbe:
-    """Classify by the k nearest training samples in the cosine distance, the nearer the more weight.
+    """Classify by the k nearest training samples in the cosine distance, weighted by the inverse distance.
 
     Args:
         train_x: Features (N, D), as the encoder gives them.
         train_y: Labels (N,).
         test_x: Features (M, D).
         test_y: Labels (M,).
-        seed: Of the folds by which k is chosen inside the training part.
+        seed: Determines the folds of the training part on which k is chosen.
 
     Returns:
-        The probe; `chosen` is k, the smallest of those that are equally good.
+        The probe; `chosen` is k, the smallest of equally good ones.
 
     Raises:
         ValueError: If no class has two training samples.

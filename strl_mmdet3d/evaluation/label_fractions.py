@@ -1,4 +1,4 @@
-"""A part of the labels: fine-tuning with few of them, the same ones every time."""
+"""Selects a part of the labels, the same every time, for fine-tuning with few labels."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 def select_fraction(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     """Select a fraction of each class, but at least one sample of it.
 
-    Each class is put into a random order of its own, and the first ones are taken. So with one seed, the selection of a
-    smaller fraction is part of that of a larger one, and a class does not depend on what other classes there are.
+    Each class is shuffled on its own, and its first samples are taken. So with the same seed, a smaller fraction is a
+    subset of a larger one, and the samples of a class do not depend on the other classes.
 
     Args:
         labels: Int (N,), from 0.
-        fraction: In (0, 1]. Of a class with n samples, ``round(fraction * n)`` are taken, at least one.
-        seed: A whole number, 0 or more.
+        fraction: In (0, 1]. From a class with n samples, ``round(fraction * n)`` are taken, at least one.
+        seed: An integer, 0 or more.
 
     Returns:
         Positions in [0, N), ascending, each once.

@@ -1,4 +1,7 @@
-"""Linear SVMs on the features of a frozen encoder: the paper's, and one that does not depend on their scale."""
+"""Linear SVMs on the features of a frozen encoder: the paper's, and one that does not depend on the features' scale.
+
+Needs the extra 'probe' (scikit-learn).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from sklearn.svm import SVC
 from .folds import rare_classes_allowed, stratified_folds
 
 C_GRID = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
-"""Penalties that are tried on standardised features; 0.01 suits 1024 features, 0.1 the fewer hand-crafted ones."""
+"""Penalties that are tried on standardised features. 0.01 suits 1024 features, 0.1 the 283 hand-crafted ones."""
 
 
 @dataclass
@@ -21,9 +24,10 @@ class FittedProbe:
     """A probe whose settings were chosen by cross-validation in the training part.
 
     Attributes:
-        accuracy: Per cent of the test samples that it gets right.
-        cross_validated: Per cent of the training samples, each held out once, that it gets right with its settings.
-        chosen: The value of the setting: C of an SVM, k of nearest neighbours.
+        accuracy: Per cent of the test samples that are classified correctly.
+        cross_validated: Per cent of the training samples, each held out once, that are classified correctly with the
+            chosen setting.
+        chosen: The chosen setting: C of an SVM, k of nearest neighbours.
     """
 
     accuracy: float
@@ -34,7 +38,7 @@ class FittedProbe:
 def unscaled_svm(train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray) -> float:
     """Probe as the paper does: ``SVC(kernel='linear', C=1)`` on the features as they are.
 
-    What C=1 means depends on the scale of the features, which differs from encoder to encoder.
+    The effect of C=1 depends on the scale of the features, which differs between encoders.
 
     Args:
         train_x: Features (N, D).
@@ -43,7 +47,7 @@ def unscaled_svm(train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, t
         test_y: Labels (M,).
 
     Returns:
-        Per cent of the test samples that are classified rightly.
+        Per cent of the test samples that are classified correctly.
     """
     return 100 * SVC(kernel='linear', C=1).fit(train_x, train_y).score(test_x, test_y)
 
@@ -51,12 +55,12 @@ def unscaled_svm(train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, t
 def fit_standardised_svm(train_x: np.ndarray, train_y: np.ndarray, seed: int) -> GridSearchCV:
     """Fit a linear SVM to standardised features, with C chosen inside the training part.
 
-    Mean and deviation are those of the training part, in the cross-validation those of the folds that are fitted.
+    Mean and deviation come from the training part; in the cross-validation, from the folds that the SVM is fitted to.
 
     Args:
         train_x: Features (N, D).
         train_y: Labels (N,).
-        seed: Of the folds.
+        seed: Determines the folds.
 
     Returns:
         scikit-learn's search, fitted to the whole training part with the best C, the smallest of equally good ones.
@@ -83,7 +87,7 @@ def standardised_svm(
         train_y: Labels (N,).
         test_x: Features (M, D).
         test_y: Labels (M,).
-        seed: Of the folds.
+        seed: Determines the folds.
 
     Returns:
         The probe; `chosen` is C.

@@ -1,4 +1,4 @@
-"""Looking at the online encoder in the middle of its training, and leaving no trace."""
+"""Encodes clouds by the online encoder in the middle of its training, without affecting the training."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..generators import generators_kept
 
 @contextmanager
 def training_untouched(model: nn.Module) -> Iterator[None]:
-    """Put a model into eval mode, and afterwards all back as it was.
+    """Put a model into eval mode without gradients, and restore everything afterwards.
 
-    Each module gets its own mode back, because some may be frozen in eval mode, and python's, NumPy's and torch's
-    global generators, that of this rank's GPU too, their states. In eval mode BatchNorm's running statistics stay as
-    they are, and no gradient is recorded. So the training goes on as if nothing had been.
+    Each module gets its own mode back, because some may be frozen in eval mode. The global generators of Python, NumPy
+    and torch, including the generator of this rank's GPU, get their states back. In eval mode BatchNorm's running
+    statistics do not change. So the training continues as if the block had not run.
 
     Args:
         model: The model in training.
@@ -40,11 +40,11 @@ def encode_online(model: Any, clouds: Iterable[Tensor], batch_size: int) -> np.n
 
     Args:
         model: `STRL`.
-        clouds: Each (N_i, C), at least one in all; they are taken batch by batch, so they need not all be in memory.
-        batch_size: Clouds that are encoded at a time; in eval mode it changes the time only.
+        clouds: At least one cloud, each (N_i, C). They are read batch by batch, so they need not all be in memory.
+        batch_size: Clouds that are encoded at a time; in eval mode it affects only the time.
 
     Returns:
-        Float32 (N, D), what the projector gets of each cloud. NaN or infinite where the training has diverged.
+        Float32 (N, D), the input of the projector for each cloud. NaN or infinite if the training has diverged.
     """
     preprocess = model.data_preprocessor.detector
     clouds, features = iter(clouds), []

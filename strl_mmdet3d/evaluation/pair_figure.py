@@ -1,7 +1,7 @@
-"""Pictures of training pairs: the two raw frames, and what the model sees of them.
+"""Pictures of training pairs: the two raw frames, and the views that the model gets of them.
 
-Lidar points are drawn from above, other clouds in an oblique projection; of depth images, the image is drawn, and the
-views from above and from the side. The colour is the height, in a depth image the depth.
+Lidar points are drawn from above, other clouds in an oblique projection. For depth frames, the depth images are drawn,
+and the views from above and from the side. Points are coloured by height, depth images by depth. Needs the extra 'vis'.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from ..datasets import MultiView, PairKey, PairSampler, TemporalPairDataset
 from ..datasets.readers.depth_image import read_depth
 from ..datasets.transforms.views import VIEWS
 
-SHOWN_SHARE = 99.0  # per cent of the points that the picture's limits hold; far returns would shrink the rest
-MARGIN = 0.1  # of the points' extent, on each side: the paper's view transform shifts a cloud by as much
+SHOWN_SHARE = 99.0  # per cent of the points inside the picture's limits; far returns would shrink the others
+MARGIN = 0.1  # on each side, as a share of the points' extent: the paper's view transform shifts a cloud by up to this
 PANEL_WIDTH = 7.0  # inches
-OBLIQUE_ELEVATION, OBLIQUE_AZIMUTH = 25, -60  # degrees; where an oblique projection is seen from
+OBLIQUE_ELEVATION, OBLIQUE_AZIMUTH = 25, -60  # degrees; the direction to the eye in an oblique projection
 
 
 @dataclass
@@ -31,7 +31,7 @@ class RawFrame:
     """A frame as it was loaded.
 
     Attributes:
-        points: Its points, before alignment where they are those of a lidar.
+        points: Its points; lidar points before alignment.
         depth_path: Its depth image, or None.
     """
 
@@ -40,10 +40,10 @@ class RawFrame:
 
 
 class FrameRecorder:
-    """The last transform of the load stage: it keeps every frame.
+    """A transform at the end of the load stage that keeps every frame.
 
     Attributes:
-        frames: The frames loaded so far; the last two are those of the last pair.
+        frames: The frames loaded so far. The last two belong to the last pair.
     """
 
     def __init__(self) -> None:
@@ -56,16 +56,16 @@ class FrameRecorder:
 
 
 def build_recorded_dataset(config: Config) -> tuple[TemporalPairDataset, PairSampler, FrameRecorder]:
-    """Build a config's training set as the Runner does, and let it keep its raw frames.
+    """Build a config's training set as the Runner does, and make it keep its raw frames.
 
     Args:
         config: The pre-training config, read in mmdet3d's scope.
 
     Returns:
-        The dataset, its sampler, and what keeps the raw frames.
+        The dataset, its sampler, and the recorder of its raw frames.
 
     Raises:
-        ValueError: If the config trains on something else than pairs of views.
+        ValueError: If the config does not train on pairs of views.
     """
     dataset = DATASETS.build(config.train_dataloader.dataset)
     seed = config.get('randomness', {}).get('seed') or 0
@@ -86,7 +86,7 @@ def draw_pair(dataset: TemporalPairDataset, key: PairKey, recorder: FrameRecorde
     Args:
         dataset: The training set.
         key: The pair.
-        recorder: What keeps the raw frames of the dataset.
+        recorder: The recorder of the dataset's raw frames.
 
     Returns:
         The picture: the raw frames above, the views below, view 1 on the left. All clouds have the same limits.
@@ -106,11 +106,11 @@ def draw_pair(dataset: TemporalPairDataset, key: PairKey, recorder: FrameRecorde
 
 
 def draw_cloud_pair(frames: list[RawFrame], titles: list[str], views: list[np.ndarray]) -> Figure:
-    """Draw a pair of point clouds, lidar from above: the frames above, the views below.
+    """Draw a pair of point clouds: the frames above, the views below. Lidar points are seen from above.
 
     Args:
         frames: The two raw frames.
-        titles: What they are called.
+        titles: The titles of the frames.
         views: The points (N, 3) of the two views.
     """
     raw = [frame.points.coord.numpy() for frame in frames]
@@ -133,7 +133,7 @@ def draw_depth_pair(frames: list[RawFrame], titles: list[str], views: list[np.nd
 
     Args:
         frames: The two raw frames, each with a depth image.
-        titles: What they are called.
+        titles: The titles of the frames.
         views: The points (N, 3) of the two views.
     """
     limits = shown_limits(views)
@@ -156,13 +156,13 @@ def draw_depth_pair(frames: list[RawFrame], titles: list[str], views: list[np.nd
 
 
 def shown_limits(clouds: list[np.ndarray]) -> np.ndarray:
-    """Give the lower and upper corner (2, 3) of what is shown: nearly all points of the clouds, and a margin."""
+    """Return the lower and upper corner (2, 3) of the box to show: nearly all points of the clouds, and a margin."""
     lower, upper = np.percentile(np.concatenate(clouds), [(100 - SHOWN_SHARE) / 2, (100 + SHOWN_SHARE) / 2], axis=0)
     return np.stack([lower - MARGIN * (upper - lower), upper + MARGIN * (upper - lower)])
 
 
 def panel_height(limits: np.ndarray, plane: str) -> float:
-    """Give the height of a panel, in inches, that shows a plane's limits (2, 3) with equal scales."""
+    """Return the height of a panel, in inches, that shows limits (2, 3) in a plane with equal scales."""
     width, height = (limits[1] - limits[0])[['xyz'.index(axis) for axis in plane]]
     return PANEL_WIDTH * float(np.clip(height / width, 0.3, 1.2))
 
@@ -173,7 +173,7 @@ def draw_points(axes: Any, coords: np.ndarray, limits: np.ndarray, plane: str = 
     Args:
         axes: The panel, plain or 3D.
         coords: The points (N, 3), in metres, z upwards.
-        limits: Lower and upper corner (2, 3) of what is shown; the colours span its z.
+        limits: Lower and upper corner (2, 3) of the box to show; the colours span its z.
         plane: 'xy' from above, or 'xz' from the side, against the direction of y.
 
     Returns:
@@ -190,7 +190,7 @@ def draw_points(axes: Any, coords: np.ndarray, limits: np.ndarray, plane: str = 
 
 
 def draw_oblique(axes: Any, coords: np.ndarray, limits: np.ndarray) -> PathCollection:
-    """Draw points obliquely into 3D axes; the arguments and the result are those of :func:`draw_points`."""
+    """Draw points obliquely into 3D axes; arguments and result as in :func:`draw_points`."""
     coords = coords[((coords >= limits[0]) & (coords <= limits[1]))[:, :2].all(axis=1)]
     axes.set(xlabel='x [m]', ylabel='y [m]', zlabel='z [m]', xlim=limits[:, 0], ylim=limits[:, 1], zlim=limits[:, 2])
     axes.set_box_aspect(limits[1] - limits[0])
@@ -199,5 +199,5 @@ def draw_oblique(axes: Any, coords: np.ndarray, limits: np.ndarray) -> PathColle
 
 
 def height_colours(coords: np.ndarray, limits: np.ndarray) -> dict[str, Any]:
-    """Give the style of points (N, 3) that are coloured by their height, the same in every panel."""
+    """Return the style that colours points (N, 3) by their height, the same in every panel."""
     return {'c': coords[:, 2], 'linewidths': 0, 'cmap': 'viridis', 'vmin': limits[0, 2], 'vmax': limits[1, 2]}

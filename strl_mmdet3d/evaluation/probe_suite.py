@@ -1,4 +1,4 @@
-"""All probes of one set of features, on all classes or on those with many samples."""
+"""All probes of one set of features, on all classes or on the classes with many samples. Needs the extra 'probe'."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .linear_probe import FittedProbe, standardised_svm, unscaled_svm
 
 @dataclass
 class Part:
-    """The samples that a probe is about: those of some classes.
+    """The samples of some classes, on which a probe runs.
 
     Attributes:
-        min_shapes: How many samples, training and test together, each of the classes has at least; 0 for all classes.
-        train: Boolean (N,), which training samples belong to it.
+        min_shapes: The least number of samples, training and test together, of each of the classes; 0 for all classes.
+        train: Boolean (N,), which training samples belong to the part.
         test: Boolean (M,), which test samples do.
         num_classes: The number of the classes.
     """
@@ -27,14 +27,14 @@ class Part:
     num_classes: int
 
     def __str__(self) -> str:
-        """Name it: '21 classes with at least 40 shapes: 700 to train on, 200 to test on'."""
+        """Describe the part, as in '21 classes with at least 40 shapes: 700 to train on, 200 to test on'."""
         which = f' with at least {self.min_shapes} shapes' if self.min_shapes else ''
         return f'{self.num_classes} classes{which}: {self.train.sum()} shapes to train on, {self.test.sum()} to test on'
 
 
 @dataclass
 class Scores:
-    """What the probes say of one encoder, in per cent of the test samples.
+    """The results of the probes for one encoder, in per cent of the test samples.
 
     Attributes:
         unscaled: The paper's SVM.
@@ -48,12 +48,12 @@ class Scores:
 
 
 def large_classes(train_y: np.ndarray, test_y: np.ndarray, min_shapes: int) -> Part:
-    """Take the classes with many samples; a probe of them is a problem of its own, without the other classes.
+    """Select the classes with many samples. A probe trains and tests on these classes alone.
 
     Args:
         train_y: Labels (N,) of the training part.
         test_y: Labels (M,) of the test part.
-        min_shapes: The least number of samples of a class in both parts together; 0 takes all classes.
+        min_shapes: The least number of samples of a class in both parts together; 0 selects all classes.
 
     Returns:
         The samples of these classes.
@@ -74,12 +74,12 @@ def run_probes(
     """Run all probes.
 
     Args:
-        part: Which samples to look at.
+        part: The samples to use.
         train_x: Features (N, D).
         train_y: Labels (N,).
         test_x: Features (M, D).
         test_y: Labels (M,).
-        seed: Of the folds.
+        seed: Determines the folds.
 
     Returns:
         The scores.

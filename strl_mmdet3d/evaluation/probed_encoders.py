@@ -1,4 +1,4 @@
-"""The encoders that a probe compares: pre-trained ones, and random ones beside them."""
+"""The encoders that a probe compares: pre-trained and random ones."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..models.encoder import DetectorEncoder
 
 
 def random_encoder(model: dict, seed: int) -> DetectorEncoder:
-    """Build an encoder as its pre-training would start.
+    """Build an encoder with the weights that a pre-training starts from.
 
     Args:
         model: The config of the downstream model; its heads are dropped.
-        seed: Of the weights. torch's global state is left as it was.
+        seed: Determines the weights. torch's global state does not change.
 
     Returns:
         The encoder in eval mode, BatchNorm as initialised.
@@ -29,18 +29,18 @@ def random_encoder(model: dict, seed: int) -> DetectorEncoder:
 
 
 def pretrained_encoder(model: dict, path: str | Path) -> DetectorEncoder:
-    """Build an encoder and load a checkpoint into it, tensor by tensor accounted for.
+    """Build an encoder, load a checkpoint into it, and check that every tensor was loaded.
 
     Args:
         model: The config of the downstream model; its heads are dropped.
-        path: An exported encoder, or a checkpoint of STRL, whose online encoder is taken.
+        path: An exported encoder, or a checkpoint of STRL; its online encoder is loaded.
 
     Returns:
         The encoder in eval mode.
 
     Raises:
-        ExportError: If the file is none of the two, one of its tensors does not land, or the encoder has a tensor that
-            the file does not hold.
+        ExportError: If the file is neither, one of its tensors does not load, or the encoder has a tensor that the file
+            lacks.
     """
     checkpoint = read_checkpoint(path)
     exported = checkpoint if META_KEY in checkpoint.get('meta', {}) else export_encoder(checkpoint, str(path))
@@ -50,6 +50,7 @@ def pretrained_encoder(model: dict, path: str | Path) -> DetectorEncoder:
     if report.from_scratch:
         raise ExportError(
             f'{path} holds {len(report.landed)} tensors of the encoder, but lacks {len(report.from_scratch)}: '
-            f'{", ".join(report.from_scratch[:5])}. A probe of a part that is random would be no probe'
+            f'{", ".join(report.from_scratch[:5])}. They would stay random: probe a whole encoder of this model, '
+            'exported without --leave-out'
         )
     return encoder

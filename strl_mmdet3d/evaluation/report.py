@@ -1,4 +1,4 @@
-"""A page about a run that shows without a network: its curves, sample pairs, numbers, warnings and config."""
+"""A page about a run, as one file: its curves, sample pairs, numbers, warnings and config. Needs the extra 'vis'."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .pair_figure import build_recorded_dataset, draw_pair
 Curves = dict[str, dict[int, float]]
 """Name of a scalar -> step -> value."""
 
-NO_CURVES = ('step', 'iter', 'epoch')  # the other names for a row's place in the run
+NO_CURVES = ('step', 'iter', 'epoch')  # these number the rows of a log; they are not measured
 PACKAGES = ('strl_mmdet3d', 'mmdet3d', 'mmdet', 'mmcv', 'mmengine', 'spconv', 'torch', 'numpy')
 NUM_PAIRS = 3
 MAX_WARNINGS = 100
@@ -52,20 +52,20 @@ pre {{ background: #f4f4f4; padding: 1em; overflow-x: auto; }}
 </html>
 """
 
-# As mmengine's file handler begins a record: '2026/11/24 00:18:06 - mmengine - WARNING - message'.
+# The beginning of a record in mmengine's log file: '2026/11/24 00:18:06 - mmengine - WARNING - message'.
 RECORD = re.compile(r'^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d - \S+ - ([A-Z]+) - (.*)$')
 
 
 def write_report(sessions: Sequence[Path], config: Config, title: str) -> str:
     """Write the page of a run.
 
-    A part that cannot be made says so on the page, and the others are made all the same.
+    If a part cannot be made, the page says so and has the other parts.
 
     Args:
-        sessions: The log folders of the run, mmengine's ``WORK_DIR/TIMESTAMP``, in the order of time: several where it
-            was resumed.
+        sessions: The log folders of the run, mmengine's ``WORK_DIR/TIMESTAMP``, in the order of time; several if the
+            run was resumed.
         config: The run's config, read in mmdet3d's scope; its training set gives the sample pairs.
-        title: What the run is called.
+        title: The heading of the page.
 
     Returns:
         The page, as HTML.
@@ -83,26 +83,26 @@ def write_report(sessions: Sequence[Path], config: Config, title: str) -> str:
 
 
 def _part(heading: str, make: Callable[[], str]) -> str:
-    """Make a part of the page, or say why it cannot be made."""
+    """Make a part of the page, or a paragraph that says why it cannot be made."""
     try:
         content = make()
-    except Exception as error:  # whatever it is, it must not fail a training that is done
+    except Exception as error:  # no error may fail a finished training
         reason = escape(f'{type(error).__name__}: {error}')
         content = f'<p class="failed">This part could not be made: {reason}</p>'
     return f'<h2>{escape(heading)}</h2>\n{content}'
 
 
 def read_curves(sessions: Sequence[Path]) -> Curves:
-    """Read what was logged, and join the sessions.
+    """Read the logged scalars, and join the sessions.
 
-    Where a session was killed and the next one has done some steps again, the later values count.
+    If a session was killed and the next one repeated some steps, the later values count.
 
     Args:
-        sessions: The log folders, in the order of time, each with what mmengine's ``LocalVisBackend`` has written:
-            ``vis_data/scalars.json``, a JSON object a line.
+        sessions: The log folders, in the order of time, each with the ``vis_data/scalars.json`` that mmengine's
+            ``LocalVisBackend`` writes, one JSON object per line.
 
     Returns:
-        The curves, by name; their steps ascend. Values that are NaN or infinite are among them.
+        The curves, by name, with ascending steps. They keep values that are NaN or infinite.
 
     Raises:
         FileNotFoundError: If no session has logged anything.
@@ -128,13 +128,13 @@ def read_curves(sessions: Sequence[Path]) -> Curves:
 
 
 def draw_curves(curves: Curves) -> Figure:
-    """Draw each scalar over the iterations, in a panel of its own.
+    """Draw each scalar over the iterations, one panel per scalar.
 
     Args:
-        curves: At least one.
+        curves: At least one curve.
 
     Returns:
-        The picture. Values that are not finite are left out, and the panel says how many.
+        The picture. Values that are not finite are left out; the panel's title counts them.
     """
     columns = min(3, len(curves))
     rows = math.ceil(len(curves) / columns)
@@ -155,7 +155,7 @@ def draw_curves(curves: Curves) -> Figure:
 
 
 def sessions_table(sessions: Sequence[Path]) -> str:
-    """Give the sessions of a run as a table, each with whether its log is still there.
+    """Make a table of the sessions of a run, which says whether each log still exists.
 
     Args:
         sessions: The log folders.
@@ -169,10 +169,10 @@ def sessions_table(sessions: Sequence[Path]) -> str:
 
 
 def numbers_table(curves: Curves) -> str:
-    """Give the first, last, least and largest value of each scalar as a table.
+    """Make a table of the first, last, least and largest value of each scalar.
 
     Args:
-        curves: Of the run.
+        curves: The curves of the run.
 
     Returns:
         HTML.
@@ -193,7 +193,7 @@ def read_warnings(sessions: Sequence[Path]) -> dict[str, int]:
         sessions: The log folders, each with mmengine's ``*.log``.
 
     Returns:
-        Each message and how often it was given, in the order of their first time.
+        Message -> how often it was logged, in the order of first occurrence.
     """
     counts: dict[str, int] = {}
     for file in (file for session in sessions for file in sorted(session.glob('*.log'))):
@@ -206,19 +206,19 @@ def read_warnings(sessions: Sequence[Path]) -> dict[str, int]:
                     counts[message] = counts.get(message, 0) + 1
                 is_warning = record is not None and record[1] in ('WARNING', 'ERROR', 'CRITICAL')
                 lines = [record[2]] if record and is_warning else []
-            elif lines:  # a record goes on
+            elif lines:  # another line of the same record
                 lines.append(line)
     return counts
 
 
 def warnings_table(counts: dict[str, int]) -> str:
-    """Give warnings as a table.
+    """Make a table of warnings.
 
     Args:
         counts: See `read_warnings`.
 
     Returns:
-        HTML; of more than 100 different warnings it shows the first.
+        HTML, with the first 100 different warnings.
     """
     if not counts:
         return '<p>None.</p>'
@@ -234,7 +234,7 @@ def sample_pairs(config: Config) -> str:
         config: The pre-training config.
 
     Returns:
-        HTML, with the pictures in it.
+        HTML that holds the pictures.
 
     Raises:
         ValueError: If the config does not train on pairs of views.
@@ -245,7 +245,7 @@ def sample_pairs(config: Config) -> str:
 
 
 def versions_table() -> str:
-    """Give the versions of python and of the packages that matter as a table, in HTML."""
+    """Make a table, in HTML, of the versions of Python and of the packages that affect a run."""
     rows = [['python', platform.python_version()], ['platform', platform.platform()]]
     for package in PACKAGES:
         try:
@@ -259,11 +259,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Make a table.
 
     Args:
-        header: What the columns are called.
-        rows: The cells; what reads as a number is put to the right.
+        header: The names of the columns.
+        rows: The cells. Numbers are aligned to the right.
 
     Returns:
-        HTML, all text escaped.
+        HTML, with all text escaped.
     """
     head = ''.join(f'<th>{escape(name)}</th>' for name in header)
     body = '\n'.join(f'<tr>{"".join(map(_cell, row))}</tr>' for row in rows)
@@ -281,11 +281,11 @@ def _cell(value: object) -> str:
 
 
 def picture(figure: Figure, description: str) -> str:
-    """Put a picture into the page itself.
+    """Make an image that the page holds itself, without another file.
 
     Args:
         figure: The picture.
-        description: What it shows.
+        description: The alternative text.
 
     Returns:
         HTML.

@@ -1,4 +1,4 @@
-"""What a batch of projections tells of a representation: rank, alignment, uniformity; and the way of the target."""
+"""Measures of a batch of projections (spread, rank, alignment, uniformity), and of how far the target network lags."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import all_reduce_dict
 from torch import Tensor
 
+from ..models.strl import STRL
+
 ROUNDING = 1e-6
-"""Rows that differ from their mean by no more than this share of their length are the same up to rounding."""
+"""Rows that differ from their mean by at most this share of their length are equal up to rounding."""
 
 
 @torch.no_grad()
 def spread(projections: Tensor) -> Tensor:
-    """Measure how far the projections of a batch are from having collapsed into one.
+    """Measure how far the projections of a batch are from collapsing into a single one.
 
     Args:
         projections: (B, D).
 
     Returns:
         A scalar: the standard deviation over the batch of the normalised projections, averaged over the D channels and
-        times sqrt(D). About 1 where they are spread over the sphere, 0 where all are the same.
+        times sqrt(D). About 1 if they are spread over the sphere, 0 if all are the same.
     """
     unit = F.normalize(projections.float(), dim=-1)
     return unit.std(dim=0, unbiased=False).mean() * unit.shape[1] ** 0.5
@@ -29,14 +32,14 @@ def spread(projections: Tensor) -> Tensor:
 
 @torch.no_grad()
 def effective_rank(x: Tensor) -> Tensor:
-    """In how many directions a batch varies (Roy & Vetterli 2007, of the covariance).
+    """Measure in how many directions a batch varies: the effective rank of its covariance (Roy & Vetterli, 2007).
 
     Args:
         x: (B, D), B >= 1.
 
     Returns:
-        A scalar: the exponential of the entropy of the covariance's normalised spectrum, in [1, min(B - 1, D)]; 0 where
-        all rows are the same, NaN where a value is NaN or infinite.
+        A scalar: the exponential of the entropy of the covariance's normalised spectrum, in [1, min(B - 1, D)]. 0 if
+        all rows are the same, NaN if a value is NaN or infinite.
     """
     x = x.double()
     if not x.isfinite().all():
@@ -52,15 +55,15 @@ def effective_rank(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def alignment(projections_1: Tensor, projections_2: Tensor) -> Tensor:
-    """How far apart the two views of a pair are (Wang & Isola, ICML 2020, alpha = 2).
+    """Measure how far apart the two views of a pair are (Wang & Isola, ICML 2020, alpha = 2).
 
     Args:
-        projections_1: (B, D), of the first views.
-        projections_2: (B, D), of the second views.
+        projections_1: (B, D), the first views.
+        projections_2: (B, D), the second views.
 
     Returns:
-        A scalar in [0, 4]: the mean squared distance of the normalised projections of a pair. The smaller, the better
-        aligned; 2 for views that have nothing to do with each other.
+        A scalar in [0, 4]: the mean squared distance of the normalised projections of a pair. Smaller is better
+        aligned; unrelated views have 2.
     """
     unit_1, unit_2 = F.normalize(projections_1.float(), dim=-1), F.normalize(projections_2.float(), dim=-1)
     return (unit_1 - unit_2).square().sum(dim=-1).mean()
@@ -68,22 +71,22 @@ def alignment(projections_1: Tensor, projections_2: Tensor) -> Tensor:
 
 @torch.no_grad()
 def uniformity(projections: Tensor, t: float = 2.0) -> Tensor:
-    """How evenly a batch fills the sphere (Wang & Isola, ICML 2020).
+    """Measure how evenly a batch fills the sphere (Wang & Isola, ICML 2020).
 
     Args:
         projections: (B, D), B >= 2.
-        t: The sharpness of the kernel; the paper's is 2.
+        t: The sharpness of the kernel, 2 in that paper.
 
     Returns:
-        A scalar in [-4 t, 0]: the logarithm of the mean of exp(-t d^2) over all pairs of the batch, d the distance of
-        their normalised projections. 0 where all are the same; -2 t is what many evenly spread ones give. The smaller,
-        the more uniform.
+        A scalar in [-4 t, 0]: the logarithm of the mean of exp(-t d^2) over all pairs of the batch, where d is the
+        distance of their normalised projections. Smaller is more uniform: 0 if all are the same, about -2 t for many
+        evenly spread ones.
 
     Raises:
-        ValueError: If the batch has no pair.
+        ValueError: If the batch has only one row.
     """
     if len(projections) < 2:
-        raise ValueError('uniformity is a mean over the pairs of a batch, and a batch of one has none')
+        raise ValueError('uniformity is a mean over the pairs of a batch, and a batch of one has no pair')
     unit = F.normalize(projections.float(), dim=-1)
     first, second = torch.triu_indices(len(unit), len(unit), offset=1, device=unit.device)
     squared_distances = 2 - 2 * (unit @ unit.T)[first, second]
@@ -92,15 +95,15 @@ def uniformity(projections: Tensor, t: float = 2.0) -> Tensor:
 
 @torch.no_grad()
 def relative_distance(online: Iterable[Tensor], target: Iterable[Tensor]) -> Tensor:
-    """How far the target network is behind the online one.
+    """Measure how far the target network is from the online one.
 
     Args:
         online: The parameters of the online encoder and projector.
-        target: Those of the target network, in the same order.
+        target: The parameters of the target network, in the same order.
 
     Returns:
-        A scalar, at least 0: the Euclidean norm of the difference of all parameters over that of the online ones.
-        0 where both networks are the same.
+        A scalar, at least 0: the Euclidean norm of the difference of all parameters, divided by the norm of the online
+        parameters. 0 if both networks are the same.
     """
     online, target = list(online), list(target)
     difference = _norm(torch._foreach_sub(online, target))
@@ -108,5 +111,30 @@ def relative_distance(online: Iterable[Tensor], target: Iterable[Tensor]) -> Ten
 
 
 def _norm(tensors: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
-    """Give the Euclidean norm of all values of some tensors."""
+    """Return the Euclidean norm of all values of some tensors."""
     return torch.stack([norm.float() for norm in torch._foreach_norm(tensors)]).norm()
+
+
+@torch.no_grad()
+def measure_projections(model: STRL) -> dict[str, float]:
+    """Measure the projections of the latest batch, and the distance of the target from the online network.
+
+    Args:
+        model: The model, after a training step.
+
+    Returns:
+        The measures by name, averaged over the ranks.
+    """
+    view_1, view_2 = model.projections['view_1'], model.projections['view_2']
+    measures = dict(
+        spread=(spread(view_1) + spread(view_2)) / 2,
+        effective_rank=(effective_rank(view_1) + effective_rank(view_2)) / 2,
+        alignment=alignment(view_1, view_2),
+        uniformity=(uniformity(view_1) + uniformity(view_2)) / 2,
+        target_distance=relative_distance(
+            [*model.online_encoder.parameters(), *model.online_projector.parameters()],
+            [*model.target_encoder.parameters(), *model.target_projector.parameters()],
+        ),
+    )
+    all_reduce_dict(measures, op='mean')
+    return {name: value.item() for name, value in measures.items()}

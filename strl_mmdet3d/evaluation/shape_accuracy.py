@@ -1,4 +1,4 @@
-"""How many shapes a classifier gets right."""
+"""The accuracy of a classifier of shapes."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from mmengine.evaluator import BaseMetric
 class ShapeAccuracy(BaseMetric):
     """Overall accuracy and mean class accuracy, both in per cent.
 
-    The mean is over the classes that occur among the shapes.
+    The mean is over the classes that occur among the true labels.
 
     Args:
-        collect_device (str): Where the results of several ranks are collected, 'cpu' or 'gpu'.
-        prefix (str, optional): Put before the names of the metrics.
+        collect_device (str): The device that collects the results of several ranks, 'cpu' or 'gpu'.
+        prefix (str, optional): A prefix of the metrics' names.
     """
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Keep the true and the predicted label of each shape.
 
         Args:
-            data_batch: The batch from the dataloader; not looked at.
-            data_samples: Of each shape its ``gt_instances_3d`` and ``pred_instances_3d`` with ``labels_3d`` (1,).
+            data_batch: The batch from the dataloader; not used.
+            data_samples: ``gt_instances_3d`` and ``pred_instances_3d`` of each shape, both with ``labels_3d`` (1,).
         """
         for sample in data_samples:
             true, predicted = (sample[key]['labels_3d'] for key in ('gt_instances_3d', 'pred_instances_3d'))
             self.results.append((int(true), int(predicted)))
 
     def compute_metrics(self, results: list[tuple[int, int]]) -> dict[str, float]:
-        """Count.
+        """Compute both accuracies.
 
         Args:
-            results: True and predicted label of each shape.
+            results: The true and the predicted label of each shape.
 
         Returns:
             ``accuracy`` and ``mean_class_accuracy``, in [0, 100].

@@ -1,14 +1,15 @@
-"""From the checkpoints that STRL's authors released to ours, every tensor accounted for.
+"""Converts the checkpoints that STRL's authors released to exported encoders, and accounts for every tensor.
 
-Their pre-training (github.com/yichen928/STRL) writes PyTorch-Lightning checkpoints, whose ``state_dict`` holds
-``online_network.*`` and ``target_network.*``, each with the encoder's layers beside a ``projector`` and, online, a
-``predictor``. Their own script for downstream tasks keeps the online encoder and cuts its prefix off; such
-"transformed" files are read too, VoteNet's ``model_state_dict`` with ``backbone_net.*`` included.
+The authors' pre-training (github.com/yichen928/STRL) writes PyTorch-Lightning checkpoints. Their ``state_dict`` holds
+``online_network.*`` and ``target_network.*``: each has the encoder's layers and a ``projector``, and the online network
+also a ``predictor``. The authors' script for downstream tasks keeps the online encoder and removes its prefix. Such
+"transformed" files are read too, including VoteNet's ``model_state_dict`` with ``backbone_net.*``.
 
-The names in `ENCODERS` were compared with the definitions of their networks, and the order of channels with ours (edge
-features are neighbour minus centre, then centre; set abstraction takes coordinates, then features; feature propagation
-takes interpolated features, then skipped ones). No released file has been converted here yet, since they are on a drive
-out of reach. A name that is not expected is an error, so that a file of another layout cannot pass unnoticed.
+The names in `ENCODERS` were compared with the definitions of the authors' networks, and the order of their channels
+with ours (edge features are neighbour minus centre, then centre; set abstraction takes coordinates, then features;
+feature propagation takes interpolated features, then skipped ones). No released file has been converted here yet,
+because they are on a drive out of reach. An unexpected name is an error, so that a file with another layout cannot pass
+unnoticed.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from .checkpoint_file import META_KEY, ExportError
 
 @dataclass(frozen=True)
 class EncoderNames:
-    """How an encoder's layers are named by the authors and here.
+    """The authors' names of an encoder's layers, and ours.
 
     Attributes:
-        layers: The authors' name of a layer -> the detector's.
-        twins: Names under which a layer is stored once more -> its name in `layers`.
-        unused: Layers that are in the file and took no part in pre-training -> why.
-        weight_dims: Dimensions of a weight here; the authors' trailing ones of size 1 are removed or added. None keeps
-            them as they are.
+        layers: The authors' name of a layer -> the detector's name.
+        twins: Second name of a layer that the file stores twice -> its name in `layers`.
+        unused: Layer that is in the file but took no part in pre-training -> the reason.
+        weight_dims: Number of dimensions of a weight here. The authors' trailing dimensions of size 1 are removed or
+            added to match. None keeps them.
     """
 
     layers: dict[str, str]
@@ -46,7 +47,7 @@ class EncoderNames:
 
 
 def _votenet_layers() -> dict[str, str]:
-    """VoteNet: four set abstractions of three layers, two feature propagations of two."""
+    """Return VoteNet's layers: four set abstractions with three layers each, two feature propagations with two."""
     layers: dict[str, str] = {}
     for module in range(4):
         for layer in range(3):
@@ -78,7 +79,7 @@ ENCODERS: dict[str, EncoderNames] = {
         twins={f'bn{layer}': f'conv{layer}.1' for layer in range(1, 6)},
         weight_dims=2,  # Linear here, Conv2d and Conv1d there
     ),
-    # mmdet3d's DGCNN: two layers in the first two graph modules, one in the third, and one behind their concatenation.
+    # mmdet3d's DGCNN: two layers in the first two graph modules, one in the third, and one after their concatenation.
     'dgcnn_seg': EncoderNames(
         layers={
             'conv1.0': 'backbone.GF_modules.0.mlps.0.layer0.conv',
@@ -95,33 +96,33 @@ ENCODERS: dict[str, EncoderNames] = {
             'conv6.1': 'backbone.FA_module.mlps.layer0.bn',
         },
         twins={f'bn{layer}': f'conv{layer}.1' for layer in range(1, 7)},
-        unused=dict.fromkeys(('conv7', 'conv8', 'bn7', 'bn8'), 'behind the pooled feature: never trained'),
+        unused=dict.fromkeys(('conv7', 'conv8', 'bn7', 'bn8'), 'after the pooled feature: never trained'),
     ),
     'votenet': EncoderNames(
         layers=_votenet_layers(),
-        unused=dict.fromkeys(('sa_aggre', 'fc_layer'), "no part of VoteNet's backbone"),
+        unused=dict.fromkeys(('sa_aggre', 'fc_layer'), "not in VoteNet's backbone"),
     ),
 }
-"""The encoders that were released, by the name that the tool takes."""
+"""Name of a released encoder, as the tool takes it -> its layers."""
 
 BATCH_NORM = ('weight', 'bias', 'running_mean', 'running_var')
-"""What a normalisation layer (``*bn`` here) holds, beside its count of batches; a convolution holds a weight alone."""
+"""The tensors of a normalisation layer (``*bn`` here), beside its count of batches. A convolution has only a weight."""
 
 ONLINE_PREFIXES = ('online_network.', 'online_netwrok.', 'backbone_net.', '')
-"""What stands before the encoder's names: as trained (the second one is read by the authors' script, so it may occur),
-transformed for VoteNet, transformed for all others."""
+"""Prefixes of the encoder's names: as trained (the authors' script also reads the second, so it may occur), transformed
+for VoteNet, and transformed for all others."""
 
 TARGET_PREFIX = 'target_network.'
-"""What stands before the names of the target network."""
+"""The prefix of the target network's names."""
 
 HEADS = {
     'projector': "the projector, not the encoder's",
     'predictor': "the predictor, not the encoder's",
 }
-"""What stands beside the encoder's layers -> why it is dropped."""
+"""Part of a network beside the encoder's layers -> why it is dropped."""
 
-# What pytorch-lightning 0.8 (the release's) and its neighbours pickle beside the tensors: hyper-parameters, and the
-# classes of callbacks. All of it is thrown away, so a plain dict stands in for each; no code of Lightning is run.
+# pytorch-lightning 0.8 (the release's) and its neighbours pickle hyper-parameters and the classes of callbacks beside
+# the tensors. They are not used, so a plain dict stands in for each; no code of Lightning is run.
 LIGHTNING_NAMES = (
     'pytorch_lightning.utilities.parsing.AttributeDict',
     'pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint',
@@ -131,10 +132,10 @@ LIGHTNING_NAMES = (
 
 @dataclass
 class ConversionReport:
-    """What became of each tensor of a released checkpoint.
+    """Which tensors of a released checkpoint are kept, and which are dropped.
 
     Attributes:
-        kept: The authors' name -> the detector's.
+        kept: The authors' name -> the detector's name.
         dropped: The authors' name -> the reason.
     """
 
@@ -142,7 +143,7 @@ class ConversionReport:
     dropped: dict[str, str]
 
     def __str__(self) -> str:
-        """A line for what is kept, and one for each reason to drop."""
+        """Write a line with the number of kept tensors, and one for each reason to drop."""
         total = len(self.kept) + len(self.dropped)
         lines = [f'{len(self.kept)} of {total} tensors kept']
         return '\n'.join(
@@ -150,15 +151,8 @@ class ConversionReport:
         )
 
 
-def _lightning_names_allowed() -> AbstractContextManager:
-    """Let ``weights_only`` read a Lightning checkpoint: `LIGHTNING_NAMES` become plain dicts."""
-    if not hasattr(torch.serialization, 'safe_globals'):  # torch older than 2.5 refuses such files, with its reason
-        return nullcontext()
-    return torch.serialization.safe_globals([argparse.Namespace, *((dict, name) for name in LIGHTNING_NAMES)])
-
-
 def read_authors_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a released checkpoint with ``weights_only``; nothing in it is run.
+    """Read a released checkpoint with ``weights_only``, so that none of its code is run.
 
     Args:
         path: The file.
@@ -167,7 +161,7 @@ def read_authors_checkpoint(path: str | Path) -> dict[str, Any]:
         Its content, on the CPU, with the tensors as ``state_dict``.
 
     Raises:
-        ExportError: If it is missing, broken, refused as unsafe, or holds no state dict of tensors; names the file.
+        ExportError: If it is missing, damaged, refused as unsafe, or holds no state dict of tensors; names the file.
     """
     path = Path(path)
     if not path.is_file():
@@ -186,28 +180,35 @@ def read_authors_checkpoint(path: str | Path) -> dict[str, Any]:
         isinstance(name, str) and isinstance(tensor, Tensor) and tensor.layout == torch.strided
         for name, tensor in state_dict.items()
     ):
-        raise ExportError(f'{path} holds no state_dict of tensors: it is none of the released checkpoints')
+        raise ExportError(f'{path} holds no state_dict of tensors: it is not a released checkpoint')
     if not all(isinstance(content.get(count, 0), int) for count in ('epoch', 'global_step')):
-        raise ExportError(f'{path} was not written by Lightning: its epoch or global_step is no number')
+        raise ExportError(f'{path} was not written by Lightning: its epoch or global_step is not an integer')
     return dict(content, state_dict=state_dict)
+
+
+def _lightning_names_allowed() -> AbstractContextManager:
+    """Let ``weights_only`` read a Lightning checkpoint, with plain dicts in place of `LIGHTNING_NAMES`."""
+    if not hasattr(torch.serialization, 'safe_globals'):  # torch older than 2.5 refuses such files and says why
+        return nullcontext()
+    return torch.serialization.safe_globals([argparse.Namespace, *((dict, name) for name in LIGHTNING_NAMES)])
 
 
 def convert_authors_checkpoint(
     checkpoint: dict[str, Any], encoder: str, source: str
 ) -> tuple[dict[str, Any], ConversionReport]:
-    """Take the online encoder out of a released checkpoint, under the names that it has here.
+    """Take the online encoder out of a released checkpoint, under our names.
 
     Args:
-        checkpoint: What `read_authors_checkpoint` returns.
+        checkpoint: The result of `read_authors_checkpoint`.
         encoder: A key of `ENCODERS`.
         source: The checkpoint's name, for error messages and provenance.
 
     Returns:
-        The encoder in the format of `export_encoder`, and what became of each tensor.
+        The encoder in the format of `export_encoder`, and the report on every tensor.
 
     Raises:
-        ExportError: If a tensor is unknown (names it), one of the encoder's is missing, two copies of one differ, or
-            one holds NaN or infinity.
+        ExportError: If a tensor is unknown (names it), a tensor of the encoder is missing, two copies of a tensor
+            differ, or a tensor holds NaN or infinity.
         KeyError: If `encoder` is unknown.
     """
     names = ENCODERS[encoder]
@@ -216,17 +217,15 @@ def convert_authors_checkpoint(
     if unknown:
         shown = ', '.join(unknown[:5]) + (', ...' if len(unknown) > 5 else '')
         raise ExportError(
-            f'{source}: {len(unknown)} of {len(state_dict)} tensors are not known of the released {encoder}: {shown}. '
-            f'The encoders known are {sorted(ENCODERS)}.'
+            f'{source}: {len(unknown)} of {len(state_dict)} tensors do not belong to the released {encoder}: {shown}. '
+            f'Is it another encoder, one of {sorted(ENCODERS)}?'
         )
     missing = sorted(
         {f'{layer}.{tensor}' for layer in names.layers.values() for tensor in required_tensors(layer)}
         - set(report.kept.values())
     )
     if missing:
-        raise ExportError(
-            f'{source} lacks {len(missing)} tensors of the released {encoder}; {missing[0]} would stay empty'
-        )
+        raise ExportError(f'{source} lacks {len(missing)} tensors of the released {encoder}, {missing[0]} among them')
     _check_twins(state_dict, names, source)
     converted = OrderedDict(
         (ours, _with_dims(state_dict[theirs], names.weight_dims)) for theirs, ours in report.kept.items()
@@ -234,7 +233,7 @@ def convert_authors_checkpoint(
     broken = [name for name, tensor in converted.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise ExportError(f'{source}: {len(broken)} tensors hold NaN or infinity, {broken[0]} among them')
-    # What state_dict() writes there: BatchNorm counts its batches since version 2.
+    # As state_dict() writes it: BatchNorm counts its batches since version 2.
     layers = dict.fromkeys(name.rpartition('.')[0] for name in converted)
     converted._metadata = OrderedDict(  # type: ignore[attr-defined]
         [('', {})]
@@ -243,25 +242,15 @@ def convert_authors_checkpoint(
     return dict(meta={META_KEY: _provenance(checkpoint, encoder, source, len(converted))}, state_dict=converted), report
 
 
-def required_tensors(layer: str) -> tuple[str, ...]:
-    """What a layer, by its name here, must hold."""
-    return BATCH_NORM if layer.endswith('bn') else ('weight',)
-
-
-def online_prefix(state_dict: dict[str, Tensor]) -> str:
-    """What stands before the names of the online encoder: the first of `ONLINE_PREFIXES` that occurs."""
-    return next((prefix for prefix in ONLINE_PREFIXES if any(name.startswith(prefix) for name in state_dict)), '')
-
-
 def account_for(state_dict: dict[str, Tensor], names: EncoderNames) -> tuple[ConversionReport, list[str]]:
-    """Decide on each tensor by its name.
+    """Decide for each tensor, by its name, whether to keep or to drop it.
 
     Args:
         state_dict: The authors' tensors.
-        names: How their encoder's layers are named.
+        names: The names of their encoder's layers.
 
     Returns:
-        What is kept and dropped, and the names that are in no table.
+        The tensors that are kept and dropped, and the names that are not in any table.
     """
     prefix = online_prefix(state_dict)
     left_behind = HEADS | names.unused
@@ -283,24 +272,34 @@ def account_for(state_dict: dict[str, Tensor], names: EncoderNames) -> tuple[Con
     return report, unknown
 
 
+def online_prefix(state_dict: dict[str, Tensor]) -> str:
+    """Return the prefix of the online encoder's names: the first of `ONLINE_PREFIXES` that occurs."""
+    return next((prefix for prefix in ONLINE_PREFIXES if any(name.startswith(prefix) for name in state_dict)), '')
+
+
+def required_tensors(layer: str) -> tuple[str, ...]:
+    """Return the tensors that a layer must have, by our name of the layer."""
+    return BATCH_NORM if layer.endswith('bn') else ('weight',)
+
+
 def allowed_tensors(layer: str) -> tuple[str, ...]:
-    """What a layer, by its name here, may hold: old versions of torch wrote no count of batches."""
+    """Return the tensors that a layer may have: old versions of torch wrote no count of batches."""
     required = required_tensors(layer)
     return (*required, 'num_batches_tracked') if required == BATCH_NORM else required
 
 
 def _check_twins(state_dict: dict[str, Tensor], names: EncoderNames, source: str) -> None:
-    """Refuse a file where a layer that is stored twice has two values."""
+    """Refuse a file whose two copies of a layer differ."""
     prefix = online_prefix(state_dict)
     for twin, layer in names.twins.items():
         for tensor in BATCH_NORM:
             second, first = f'{prefix}{twin}.{tensor}', f'{prefix}{layer}.{tensor}'
             if second in state_dict and not torch.equal(state_dict[second], state_dict[first]):
-                raise ExportError(f'{source}: {second} and {first} are one tensor, but their values differ')
+                raise ExportError(f'{source}: {second} and {first} are the same tensor, but their values differ')
 
 
 def _with_dims(tensor: Tensor, weight_dims: int | None) -> Tensor:
-    """A weight (O, I, 1, ...) with so many dimensions; what is no weight of a layer stays as it is."""
+    """Return a weight (O, I, 1, ...) with this number of dimensions, and any other tensor unchanged."""
     if weight_dims is None or tensor.ndim < 2:
         return tensor
     flat = tensor.flatten(1)
@@ -308,7 +307,7 @@ def _with_dims(tensor: Tensor, weight_dims: int | None) -> Tensor:
 
 
 def _provenance(checkpoint: dict[str, Any], encoder: str, source: str, tensors: int) -> dict[str, Any]:
-    """What `export_encoder` writes of a run of ours, as far as a released file tells it."""
+    """Return the provenance that `export_encoder` writes, as far as a released file has it."""
     return dict(
         exported_by=f'strl_mmdet3d {__version__}',
         source=Path(source).name,

@@ -1,4 +1,4 @@
-"""The files that go in and out: checkpoints of a pre-training, and exported encoders."""
+"""Reads checkpoints of a pre-training and exported encoders, and writes the latter."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..errors import StrlError
 from ..safe_loading import mmengine_checkpoints_allowed
 
 META_KEY = 'strl'
-"""Where in a checkpoint's ``meta`` the provenance of an exported encoder is."""
+"""The key of an exported encoder's provenance in the ``meta`` of its file."""
 
 
 class ExportError(StrlError, RuntimeError):
-    """A file is not an STRL pre-training, or an encoder does not fit the detector in full."""
+    """A file is not an STRL checkpoint or exported encoder, or an encoder does not fit the detector in full."""
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         Its content, on the CPU.
 
     Raises:
-        ExportError: If it is missing, broken, refused as unsafe, or no checkpoint; the message names the file.
+        ExportError: If it is missing, damaged, refused as unsafe, or not a checkpoint; the message names the file.
     """
     path = Path(path)
     if not path.is_file():
@@ -41,20 +41,20 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     except Exception as error:
         raise ExportError(f'{path} cannot be read as a checkpoint of tensors and plain values: {error}') from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get('state_dict'), dict):
-        raise ExportError(f'{path} holds no state_dict: it was not written by mmengine')
+        raise ExportError(f'{path} holds no state_dict: mmengine did not write it')
     if not isinstance(checkpoint.setdefault('meta', {}), dict):
         raise ExportError(f'{path} holds a meta of type {type(checkpoint["meta"]).__name__}: mmengine did not write it')
     for name, tensor in checkpoint['state_dict'].items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
-            raise ExportError(f'{path}: {name!r} of its state_dict is no dense tensor with a name')
+            raise ExportError(f'{path}: {name!r} of its state_dict is not a dense tensor with a name')
     return checkpoint
 
 
 def save_exported(exported: dict[str, Any], path: str | Path) -> None:
-    """Write an exported encoder, so that a kill leaves either the old file or the new one.
+    """Write an exported encoder. A kill leaves either the old file or the new one.
 
     Args:
-        exported: What `export_encoder` returns.
+        exported: The result of `export_encoder`.
         path: The file; its folder is created.
     """
     with written_whole(path) as part:

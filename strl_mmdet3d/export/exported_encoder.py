@@ -1,4 +1,4 @@
-"""From a pre-training checkpoint to the encoder under the detector's own names."""
+"""Takes the online encoder out of a pre-training checkpoint, under the detector's own names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..version import __version__
 from .checkpoint_file import META_KEY, ExportError
 
 PREFIX = 'online_encoder.detector.'
-"""What STRL and DetectorEncoder put before the detector's own names."""
+"""The prefix that STRL and DetectorEncoder put before the detector's own names."""
 
 
 def export_encoder(checkpoint: dict[str, Any], source: str, leave_out: Sequence[str] = ()) -> dict[str, Any]:
@@ -23,23 +23,23 @@ def export_encoder(checkpoint: dict[str, Any], source: str, leave_out: Sequence[
     Args:
         checkpoint: A checkpoint of `STRL`, as `read_checkpoint` returns it.
         source: The checkpoint's name, for error messages and provenance.
-        leave_out: Tensors not to export, by the detector's names: what the downstream detector must learn anew because
-            its shape differs there, such as VoteNet's first layer with a height channel more.
+        leave_out: Tensors not to export, by the detector's names. The downstream detector must learn them from scratch
+            because their shape differs there, such as VoteNet's first layer with an additional height channel.
 
     Returns:
         ``{'meta': {'strl': provenance}, 'state_dict': ...}``: tensors and plain values only. The state dict keeps its
         ``_metadata``, without which spconv's weights would be skipped on loading.
 
     Raises:
-        ExportError: If there is no online encoder in it, a tensor holds NaN or infinity, or `leave_out` names one that
-            is not there.
+        ExportError: If it holds no online encoder, a tensor holds NaN or infinity, or `leave_out` names an unknown
+            tensor.
     """
     trained = checkpoint['state_dict']
     encoder = OrderedDict((name[len(PREFIX) :], tensor) for name, tensor in trained.items() if name.startswith(PREFIX))
     if not encoder:
         if META_KEY in checkpoint.get('meta', {}):
             raise ExportError(f'{source} is an exported encoder already')
-        raise ExportError(f"{source} is no STRL pre-training: none of its names begins with '{PREFIX}'")
+        raise ExportError(f"{source} is not an STRL pre-training: none of its names begins with '{PREFIX}'")
     broken = [name for name, tensor in encoder.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise ExportError(

@@ -1,4 +1,4 @@
-"""The proof that an exported encoder lands in a detector, tensor by tensor."""
+"""Proves, tensor by tensor, that an exported encoder was loaded into a detector."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .checkpoint_file import META_KEY, ExportError, read_checkpoint
 
 @dataclass
 class LoadReport:
-    """What became of an exported encoder in a detector.
+    """Which tensors of a detector come from an exported encoder.
 
     Attributes:
-        landed: The names of the tensors that are in the detector bit for bit.
-        from_scratch: The names of the detector's tensors that the encoder does not hold.
-        left_out: The names of those that it was told not to hold, when it was exported.
+        landed: Names of the exported tensors; all are in the detector bit for bit.
+        from_scratch: Names of the detector's tensors that the encoder does not hold.
+        left_out: Names of the tensors that the export left out by choice.
     """
 
     landed: list[str]
@@ -32,7 +32,7 @@ class LoadReport:
     left_out: list[str]
 
     def __str__(self) -> str:
-        """Say it in a line each; tensors are counted by the detector's top-level parts."""
+        """Write a line for each attribute; tensors are counted by the detector's top-level parts."""
         lines = [
             f'{len(self.landed)} of {len(self.landed)} exported tensors landed bit for bit: {_by_part(self.landed)}'
         ]
@@ -43,23 +43,23 @@ class LoadReport:
 
 
 def _by_part(names: list[str]) -> str:
-    """Count names by their first component: 'backbone 72, neck 12'."""
+    """Count names by their first component, as in 'backbone 72, neck 12'."""
     return ', '.join(f'{part} {count}' for part, count in Counter(name.split('.')[0] for name in names).items())
 
 
 def compare_loaded(exported: dict[str, Any], model: nn.Module, source: str) -> LoadReport:
-    """Count what of an exported encoder is in a model.
+    """Check that a model holds every tensor of an exported encoder, bit for bit.
 
     Args:
-        exported: What `export_encoder` returned.
+        exported: The result of `export_encoder`.
         model: The model after loading.
         source: The checkpoint's name, for the error message.
 
     Returns:
-        The report, where everything has landed.
+        The report.
 
     Raises:
-        ExportError: If a tensor is missing in the model, has another shape or type there, or other values. Names each.
+        ExportError: If the model lacks a tensor, or has it with another shape, type or value. Names each, up to 20.
     """
     state_dict: dict[str, Tensor] = exported['state_dict']
     if not state_dict:
@@ -90,26 +90,28 @@ def compare_loaded(exported: dict[str, Any], model: nn.Module, source: str) -> L
 
 
 def verify_export(path: str | Path, config: str | Path | Config) -> LoadReport:
-    """Build a downstream model, load an exported encoder as ``load_from`` does, and count.
+    """Build a downstream model, load an exported encoder as ``load_from`` does, and compare.
 
     Args:
         path: The exported encoder.
         config: The downstream config: a file's name, or the config itself.
 
     Returns:
-        The report, where every exported tensor has landed bit for bit.
+        The report: every exported tensor is in the model bit for bit.
 
     Raises:
-        ExportError: If one has not, or the file is no exported encoder.
+        ExportError: If a tensor is not in the model, or the file is not an exported encoder.
     """
     exported = read_checkpoint(path)
     provenance = exported['meta'].get(META_KEY)
     if not isinstance(provenance, dict) or not isinstance(provenance.get('left_out'), list):
-        raise ExportError(f'{path} is no exported encoder: run tools/export_encoder.py on the pre-training checkpoint')
+        raise ExportError(
+            f'{path} is not an exported encoder: run tools/export_encoder.py on the pre-training checkpoint'
+        )
     config = config if isinstance(config, Config) else Config.fromfile(config)
     init_default_scope(config.get('default_scope', 'mmdet3d'))
     model = MODELS.build(config.model)
-    # Zeroed counters and unit scales would be equal without any loading. After this, what is equal has been loaded.
+    # Zeroed counters and unit scales would be equal without loading. After this, only loaded tensors can be equal.
     with torch.no_grad():
         for tensor in model.state_dict().values():
             tensor.fill_(torch.nan if tensor.is_floating_point() else -1)

@@ -1,4 +1,4 @@
-"""The algorithm: STRL, the encoder around a stock detector, projector and predictor; and a classifier of shapes."""
+"""The algorithm: STRL, the encoder around a stock detector, projector and predictor. Also a classifier of shapes."""
 
 from .backbones import DGCNN, FeatureKNNDGCNN, PointNet
 from .data_preprocessor import PairDataPreprocessor

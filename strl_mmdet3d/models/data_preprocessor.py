@@ -1,4 +1,4 @@
-"""From a collated list of pairs to two batches."""
+"""Turns a collated list of pairs into two batches."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         """Move to the device and voxelize, view by view.
 
         Args:
-            data: ``{'view_1': packed, 'view_2': packed}``, and ``local_1`` and so on where `MultiView` makes local
-                views, where packed is what ``Pack3DDetInputs`` and the collate
-                function make of B clouds: ``{'inputs': {'points': B x (N_i, C)}, 'data_samples': ...}``.
+            data: ``{'view_1': packed, 'view_2': packed}``, with ``local_1`` and so on if `MultiView` makes local views.
+                packed holds B clouds, as ``Pack3DDetInputs`` and the collate function make it:
+                ``{'inputs': {'points': B x (N_i, C)}, 'data_samples': ...}``.
             training: Whether the detector's preprocessor acts as in training (e.g. its limit on voxels).
 
         Returns:
-            The same keys, ``{'view_1': inputs, 'view_2': inputs}``, where inputs is what the detector's
-            ``extract_feat`` takes: ``{'points': B x (N_i, C), 'voxels': ...}``.
+            ``{'view_1': inputs, 'view_2': inputs}``, with the keys of `data`. inputs is the argument of the detector's
+            ``extract_feat``: ``{'points': B x (N_i, C), 'voxels': ...}``.
 
         Raises:
             KeyError: If the data holds no pair of views.
@@ -38,6 +38,6 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         missing = {'view_1', 'view_2'} - set(data)
         if missing:
             raise KeyError(
-                f'the batch has no {sorted(missing)} but {sorted(data)}: pre-training needs a TemporalPairDataset'
+                f'the batch lacks {sorted(missing)}, it has {sorted(data)}: pre-training needs a TemporalPairDataset'
             )
         return {view: self.detector(data[view], training)['inputs'] for view in data}

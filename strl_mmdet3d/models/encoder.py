@@ -1,4 +1,4 @@
-"""The encoder e: a stock detector without its heads, pooled to one vector per cloud."""
+"""The encoder e: a stock detector without its heads, whose features are pooled to one vector per cloud."""
 
 from __future__ import annotations
 
@@ -25,24 +25,25 @@ from .stack_clouds import stack_clouds
 class DetectorEncoder(BaseModule):
     """Wrap the trunk of any mmdet3d detector as an encoder of whole point clouds.
 
-    The detector is built by its own registry entry. Its children outside `trunk` become ``nn.Identity``, so that its
-    own ``extract_feat`` runs what is pre-trained and nothing else. The rest keeps the detector's attribute names below
-    ``detector.``: exporting is stripping that prefix.
+    The detector is built from its registry entry. Its children outside `trunk` become ``nn.Identity``, so that its own
+    ``extract_feat`` runs only the parts to pre-train. The others keep the detector's attribute names below
+    ``detector.``, so an export only strips that prefix.
 
     Args:
-        detector: The detector: its config (``dict(type='PointVoxelRCNN', ...)``), or the name of a config file whose
-            ``model`` is taken, as a path or in another package (``'mmdet3d::second/second_hv_...py'``).
-        feature: Where in the output of ``extract_feat`` the features are: keys and positions joined by dots, such as
-            ``'spatial_feats'`` or ``'fp_features.-1'``; several are pooled each and concatenated. None takes the output
-            itself. With a points encoder in the trunk (PV-RCNN's voxel set abstraction) its outputs can be named too.
-        trunk: The detector's children to pre-train. None takes all but the heads (``*_head``).
+        detector: The detector: its config (``dict(type='PointVoxelRCNN', ...)``), or the name of a config file with a
+            ``model``, as a path or in another package (``'mmdet3d::second/second_hv_...py'``).
+        feature: The feature in the output of ``extract_feat``: keys and positions joined by dots, such as
+            ``'spatial_feats'`` or ``'fp_features.-1'``. Several features are pooled separately and concatenated. None
+            takes the whole output. With a points encoder in the trunk (PV-RCNN's voxel set abstraction), its outputs
+            can be named too.
+        trunk: Names of the detector's children to pre-train. None takes all but the heads (``*_head``).
         pool: How a feature becomes one vector per cloud: 'max' (the paper's), 'mean', or 'max_mean' (both,
             concatenated), over points, sparse voxels or the BEV plane.
         override: Changes to the detector's config, merged into it as by ``--cfg-options``.
 
     Raises:
-        FileNotFoundError: If the config file does not exist; names the nearest that does.
-        KeyError: If the detector cannot be built, or `trunk` names no child of it; names what there is.
+        FileNotFoundError: If the config file does not exist; names the nearest ones.
+        KeyError: If the detector cannot be built, or it lacks a child in `trunk`; names the children.
         ValueError: If `pool` is unknown.
     """
 
@@ -61,19 +62,19 @@ class DetectorEncoder(BaseModule):
         self.pool = pool
         self.detector: Any = build_detector(detector, override)
         self.data_preprocessor = self.detector.data_preprocessor
-        # mmdet3d's point segmentors take one (B, N, C) tensor, its detectors the whole of the inputs.
+        # mmdet3d's point segmentors take one (B, N, C) tensor, its detectors the dict of all inputs.
         self.is_segmentor = isinstance(self.detector, EncoderDecoder3D)
         self._keep_only(trunk)
 
     def _keep_only(self, trunk: Sequence[str] | None) -> None:
-        """Replace the children of the detector that are not pre-trained."""
+        """Replace the detector's children outside the trunk, and its data preprocessor, by identities."""
         children = [name for name, _ in self.detector.named_children() if name != 'data_preprocessor']
         if trunk is None:
             trunk = [name for name in children if not name.endswith('_head')]
         unknown = sorted(set(trunk) - set(children))
         if unknown:
             name = type(self.detector).__name__
-            raise KeyError(f'trunk names {unknown}, which {name} does not have; its parts are {children}')
+            raise KeyError(f'trunk names {unknown}, which {name} lacks; its children are {children}')
         for name in {*children, 'data_preprocessor'} - set(trunk):
             setattr(self.detector, name, nn.Identity())
         self.has_points_encoder = 'points_encoder' in trunk
@@ -82,16 +83,17 @@ class DetectorEncoder(BaseModule):
         """Encode a batch.
 
         Args:
-            inputs: What the detector's data preprocessor makes of B clouds, e.g. ``{'points': ..., 'voxels': ...}``.
+            inputs: The output of the detector's data preprocessor for B clouds, such as
+                ``{'points': ..., 'voxels': ...}``.
 
         Returns:
             (B, D), one vector per cloud.
 
         Raises:
-            KeyError: If `feature` is not in the detector's output; names what is.
+            KeyError: If `feature` is not in the detector's output; names the features that are.
         """
         if 'voxels' in inputs:
-            # Online and target share a view, but some voxel encoders (PillarFeatureNet) write into their input.
+            # Online and target network share a view, but some voxel encoders (PillarFeatureNet) write into their input.
             inputs = dict(inputs, voxels={name: tensor.clone() for name, tensor in inputs['voxels'].items()})
         features = self.detector.extract_feat(stack_clouds(inputs['points']) if self.is_segmentor else inputs)
         if self.has_points_encoder:
@@ -106,13 +108,13 @@ def select(features: Any, name: str | None) -> Any:
 
     Args:
         features: The output of ``extract_feat``.
-        name: Keys and positions joined by dots; None for the output itself.
+        name: Keys and positions joined by dots; None for the whole output.
 
     Returns:
-        The feature found there.
+        The feature.
 
     Raises:
-        KeyError: If a step leads nowhere; says which, and what there is.
+        KeyError: If a step is not found; names the step and the features there.
     """
     for step in name.split('.') if name else ():
         try:
@@ -125,9 +127,7 @@ def select(features: Any, name: str | None) -> Any:
                 there = f'has {sorted(features)}'
             elif isinstance(features, (list, tuple)):
                 there = f'has {len(features)} features, named 0 to {len(features) - 1}'
-            raise KeyError(
-                f"feature='{name}': no '{step}' in what the detector extracts there, which {there}"
-            ) from None
+            raise KeyError(f"feature='{name}': '{step}' is not in the detector's output there, which {there}") from None
     return features
 
 
@@ -151,11 +151,11 @@ def build_detector(detector: str | dict, override: dict | None = None) -> nn.Mod
         raise
     except Exception as error:
         origin = detector if isinstance(detector, str) else f'dict(type={detector.get("type")!r}, ...)'
-        raise KeyError(f'the detector of {origin} could not be built: {error}') from error
+        raise KeyError(f'the detector {origin} could not be built: {error}') from error
 
 
 def detector_config(detector: str | dict, override: dict | None = None) -> ConfigDict:
-    """Give the config of a detector's model, with the changes of `override`; see `build_detector`."""
+    """Return the config of a detector's model, with the changes of `override`; see `build_detector`."""
     model = load_model_config(detector) if isinstance(detector, str) else ConfigDict(copy.deepcopy(detector))
     config = Config(dict(model=model))
     config.merge_from_dict({f'model.{key}': value for key, value in (override or {}).items()})
@@ -172,7 +172,7 @@ def load_model_config(name: str) -> ConfigDict:
         The config of the model.
 
     Raises:
-        FileNotFoundError: If there is no such file; names the nearest ones.
+        FileNotFoundError: If the file does not exist; names the nearest ones.
         KeyError: If the file defines no ``model``.
     """
     try:
@@ -185,7 +185,7 @@ def load_model_config(name: str) -> ConfigDict:
 
 
 def suggest(name: str) -> str:
-    """Name the config files that are spelt most like `name`, as the end of an error message."""
+    """Return the end of an error message: the config files whose names are nearest to `name`."""
     if '::' not in name:
         return ': check the path'
     package, relative = name.split('::', 1)

@@ -1,4 +1,8 @@
-"""The projector f and the predictor r, both the same two-layer perceptron (paper, Sec. 3 and BYOL)."""
+"""The projector f and the predictor r: the same two-layer perceptron (paper, Sec. 3; Grill et al., BYOL, 2020).
+
+The paper's text gives no widths; it defers to its supplementary material. The defaults, 4096 and 256, are BYOL's, and
+the authors' released code has them too.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,15 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class ProjectionMLP(nn.Sequential):
-    """Linear (no bias), BatchNorm, ReLU, Linear (no bias), and where asked for a last BatchNorm.
+    """Linear (no bias), BatchNorm, ReLU, Linear (no bias), and optionally a last BatchNorm.
 
     Args:
         in_channels: Width of the input: D of the encoder for the projector, 256 for the predictor.
-        hidden_channels: Width between the layers. Defaults to 4096, the paper's.
-        out_channels: Width of the output. Defaults to 256, the paper's.
-        normalize: Whether a BatchNorm without scale and shift follows, as in SimSiam's projector. Cosines are then
-            those of centred channels of equal variance, so two clouds no longer agree by what all clouds have in
-            common: for the projector of small data, see docs/small_data.md. Defaults to False, the paper's.
+        hidden_channels: Width between the layers. Defaults to 4096, as in BYOL and the released code.
+        out_channels: Width of the output. Defaults to 256, as in BYOL and the released code.
+        normalize: Whether a BatchNorm without scale and shift follows, as in SimSiam's projector. The loss then
+            compares centred channels of equal variance, so two clouds no longer agree through what all clouds share.
+            For the projector on small data, see docs/small_data.md. Defaults to False, as in BYOL.
     """
 
     def __init__(
@@ -36,7 +40,7 @@ class ProjectionMLP(nn.Sequential):
         """Project one vector per cloud.
 
         Args:
-            x: (B, in_channels), B >= 2 in training, because BatchNorm takes the batch's statistics.
+            x: (B, in_channels). B >= 2 in training, because BatchNorm uses the statistics of the batch.
 
         Returns:
             (B, out_channels).

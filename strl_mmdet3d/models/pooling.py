@@ -1,4 +1,4 @@
-"""One vector per cloud, from features of points, sparse voxels or a BEV plane."""
+"""Pools features of points, sparse voxels or a BEV plane to one vector per cloud."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 
 POOLINGS: dict[str, tuple[str, ...]] = {'max': ('amax',), 'mean': ('mean',), 'max_mean': ('amax', 'mean')}
-"""Name -> the reductions whose results are concatenated."""
+"""Name -> the reductions; their results are concatenated."""
 
 
 def pool_clouds(feature: Any, batch_size: int, pool: str = 'max') -> Tensor:
-    """Pool over everything but the cloud and the channel.
+    """Pool over all dimensions except the cloud and the channel.
 
     Args:
         feature: One of
 
             - a dense tensor (B, C, ...): features of points (B, C, N), or of a BEV plane (B, C, H, W);
             - a (B * M, C) tensor: M features for each cloud, one cloud after the other (PV-RCNN's key points);
-            - a (B, C) tensor, which is returned as it is;
+            - a (B, C) tensor, which is returned unchanged;
             - a sparse tensor of spconv, with ``features`` (V, C) and ``indices`` (V, 1 + 3), the cloud's number first.
         batch_size: B.
         pool: A key of `POOLINGS`.
@@ -29,14 +29,12 @@ def pool_clouds(feature: Any, batch_size: int, pool: str = 'max') -> Tensor:
 
     Raises:
         TypeError: If the feature is neither a tensor nor a sparse tensor.
-        ValueError: If the feature has no such number of clouds, or a cloud has no voxel.
+        ValueError: If the feature has another number of clouds, or a cloud has no voxel.
     """
     if hasattr(feature, 'indices') and hasattr(feature, 'features'):
         clouds = feature.indices[:, 0].long()
         if torch.bincount(clouds, minlength=batch_size).min() == 0:
-            raise ValueError(
-                'a cloud of the batch has no voxel at all: every point is outside of the point_cloud_range'
-            )
+            raise ValueError('a cloud of the batch has no voxel: all its points are outside the point_cloud_range')
         return torch.cat([_scatter(feature.features, clouds, batch_size, how) for how in POOLINGS[pool]], dim=1)
     if not isinstance(feature, Tensor):
         raise TypeError(f'cannot pool a {type(feature).__name__}: name one tensor by `feature`, such as feature="0"')
@@ -47,7 +45,7 @@ def pool_clouds(feature: Any, batch_size: int, pool: str = 'max') -> Tensor:
             return feature
         feature = feature.unflatten(0, (batch_size, -1)).transpose(1, 2)
     if feature.shape[0] != batch_size:
-        raise ValueError(f'the feature is of {feature.shape[0]} clouds, the batch of {batch_size}')
+        raise ValueError(f'the feature holds {feature.shape[0]} clouds, the batch {batch_size}')
     flat = feature.flatten(2)
     return torch.cat([getattr(flat, how)(dim=2) for how in POOLINGS[pool]], dim=1)
 

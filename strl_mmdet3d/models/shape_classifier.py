@@ -1,4 +1,4 @@
-"""A classifier of shapes, which mmdet3d has none of, built as its detectors are."""
+"""A classifier of shapes, built like mmdet3d's detectors. mmdet3d has no such model."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .stack_clouds import stack_clouds
 
 @MODELS.register_module()
 class ShapeClassifier(Base3DDetector):
-    """One class for each cloud: a shape is a cloud with one instance.
+    """Predict one class per cloud: a shape is a cloud with one instance.
 
     Args:
         backbone: The trunk, e.g. `PointNet`: (B, N, C) -> (B, D).
         cls_head: The head, a `ShapeClsHead`.
-        data_preprocessor: mmdet3d's, by default the plain ``Det3DDataPreprocessor``.
-        init_cfg: mmengine's.
+        data_preprocessor: A data preprocessor of mmdet3d. Defaults to a plain ``Det3DDataPreprocessor``.
+        init_cfg: mmengine's config of the initialisation.
     """
 
     def __init__(
@@ -32,10 +32,10 @@ class ShapeClassifier(Base3DDetector):
         self.cls_head = MODELS.build(cls_head)
 
     def extract_feat(self, batch_inputs: dict) -> Tensor:
-        """Encode a batch; pre-training projects this very vector, and the linear probe takes it.
+        """Encode a batch. Pre-training projects exactly this vector, and the linear probe classifies it.
 
         Args:
-            batch_inputs: ``points``, B clouds (N, C) of as many points each.
+            batch_inputs: ``points``, B clouds (N, C), all with the same N.
 
         Returns:
             (B, D).
@@ -48,7 +48,7 @@ class ShapeClassifier(Base3DDetector):
     def loss(
         self, batch_inputs: dict, batch_data_samples: Sequence[Det3DDataSample], **kwargs: Any
     ) -> dict[str, Tensor]:
-        """Give the head's loss of a batch; see `ShapeClsHead.loss`."""
+        """Return the head's loss of a batch; see `ShapeClsHead.loss`."""
         return self.cls_head.loss(self.extract_feat(batch_inputs), batch_data_samples)
 
     def predict(
@@ -61,5 +61,5 @@ class ShapeClassifier(Base3DDetector):
     def _forward(
         self, batch_inputs: dict, batch_data_samples: Sequence[Det3DDataSample] | None = None, **kwargs: Any
     ) -> Tensor:
-        """Give the logits (B, K)."""
+        """Return the logits (B, K)."""
         return self.cls_head(self.extract_feat(batch_inputs))

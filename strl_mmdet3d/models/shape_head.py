@@ -1,4 +1,4 @@
-"""The head that names a shape's class."""
+"""The head of the classifier of shapes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class ShapeClsHead(BaseModule):
     """PointNet's and DGCNN's head: an MLP with BatchNorm, ReLU and drop-out, trained by cross-entropy.
 
     Args:
-        in_channels: D, of the trunk's vector.
+        in_channels: D, the width of the trunk's vector.
         num_classes: K.
-        channels: Widths of the hidden layers (PointNet's).
-        dropout: Behind each hidden layer (DGCNN's).
-        label_smoothing: Share of the target that is spread over all classes (DGCNN's).
+        channels: Widths of the hidden layers. The default is PointNet's.
+        dropout: Rate behind each hidden layer. The default is DGCNN's.
+        label_smoothing: Share of the target that is spread over all classes. The default is DGCNN's.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ShapeClsHead(BaseModule):
 
         Args:
             features: (B, D).
-            data_samples: B of them, with ``gt_instances_3d.labels_3d`` (1,).
+            data_samples: B data samples, with ``gt_instances_3d.labels_3d`` (1,).
 
         Returns:
             ``loss_cls``, a scalar.
@@ -63,19 +63,19 @@ class ShapeClsHead(BaseModule):
         labels = torch.cat([sample.gt_instances_3d.labels_3d for sample in data_samples]).to(features.device)
         if not 0 <= int(labels.min()) <= int(labels.max()) < self.num_classes:
             raise ValueError(
-                f'the labels of a batch are in [{labels.min()}, {labels.max()}], and the head has {self.num_classes} '
+                f'the labels of a batch are in [{labels.min()}, {labels.max()}], but the head has {self.num_classes} '
                 'classes: set model.cls_head.num_classes to the number of classes of the data'
             )
         return dict(loss_cls=cross_entropy(self(features), labels, label_smoothing=self.label_smoothing))
 
     def predict(self, features: Tensor) -> list[InstanceData]:
-        """Name the classes.
+        """Predict the most probable class of each shape.
 
         Args:
             features: (B, D).
 
         Returns:
-            B results, each with ``labels_3d`` (1,) and ``scores_3d`` (1,), its probability.
+            B results, each with ``labels_3d`` (1,) and its probability ``scores_3d`` (1,).
         """
         scores, labels = self(features).softmax(dim=1).max(dim=1, keepdim=True)
         return [InstanceData(labels_3d=label, scores_3d=score) for label, score in zip(labels, scores, strict=True)]

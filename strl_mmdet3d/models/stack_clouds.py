@@ -1,4 +1,4 @@
-"""From a list of clouds to one tensor, for the models that take all clouds of a batch at once."""
+"""Stacks a list of clouds into one tensor, for the models that take a batch as one tensor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def stack_clouds(clouds: Sequence[Tensor]) -> Tensor:
-    """Stack clouds of as many points each.
+    """Stack clouds with the same number of points.
 
     Args:
         clouds: B clouds (N, C), B > 0.
@@ -24,6 +24,6 @@ def stack_clouds(clouds: Sequence[Tensor]) -> Tensor:
     if len(sizes) > 1:
         raise ValueError(
             f'the clouds have {sizes[0]} to {sizes[-1]} points: end their pipeline with DownSamplePoints, so that all '
-            'have as many'
+            'have the same number'
         )
     return torch.stack(list(clouds))

@@ -1,11 +1,12 @@
-"""CPU kernels for what mmdetection3d's detectors use of mmcv, spconv and numba.cuda, registered on import.
+"""CPU kernels for the ops of mmcv, mmdet3d and spconv that mmdetection3d's detectors use.
 
-mmcv's own functions and mmdet3d's own modules stay in use: only what they call underneath is replaced, for CPU tensors
-alone. A CUDA tensor takes the original path. :mod:`~strl_mmdet3d.ops.dispatch` holds the table of the replacements.
+Importing this package puts the kernels in place for CPU tensors. A CUDA tensor takes the original path. The modules of
+mmcv, mmdet3d and spconv stay in use: only functions that they call are replaced. The docstring of
+:mod:`~strl_mmdet3d.ops.dispatch` lists everything that the import changes.
 
-The kernels compute what the CUDA kernels compute, index for index: the same order of ties, padding and marks. Sums
-are rounded in float32 as the CUDA source writes them; nvcc may fuse a product and a sum into one rounding, so that
-distances that differ in their last bit alone may still be ordered differently on a GPU.
+The kernels return what the CUDA kernels return, index for index: the same order of ties, the same padding and the same
+marks. Sums are rounded in float32 as the CUDA source writes them. nvcc may fuse a product and a sum into one rounding,
+so a GPU may still order two distances differently if they differ only in their last bit.
 """
 
 from .dispatch import register

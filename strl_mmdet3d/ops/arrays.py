@@ -1,4 +1,4 @@
-"""CPU tensors as the numpy arrays that the kernels read and write."""
+"""Converts CPU tensors to the numpy arrays that the kernels read and write."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Types numpy or numba lack; the kernels compute in float32 in their place.
+# Types that numpy or numba lack. The kernels compute in float32 instead.
 REDUCED_PRECISION = (torch.float16, torch.bfloat16)
 
 
 def read_array(tensor: Tensor) -> np.ndarray:
-    """A contiguous array of the tensor's values.
+    """Return the tensor's values as a contiguous array.
 
     Args:
         tensor (Tensor): A CPU tensor. float16 and bfloat16 are widened to float32.
 
     Returns:
-        np.ndarray: Shares the tensor's memory where neither its type nor its layout had to change.
+        np.ndarray: The values. They share the tensor's memory if neither its type nor its layout had to change.
     """
     if tensor.dtype in REDUCED_PRECISION:
         tensor = tensor.float()
@@ -29,7 +29,7 @@ def read_array(tensor: Tensor) -> np.ndarray:
 
 @contextmanager
 def write_array(tensor: Tensor) -> Iterator[np.ndarray]:
-    """An array whose final values end up in the tensor.
+    """Yield an array whose values are in the tensor when the context closes.
 
     Args:
         tensor (Tensor): A contiguous CPU tensor. For float16 and bfloat16 the array is float32, and its values are
@@ -47,7 +47,7 @@ def write_array(tensor: Tensor) -> Iterator[np.ndarray]:
 
 
 def check_indices(indices: Tensor, num_points: int) -> None:
-    """Refuse indices that a kernel would follow out of its array.
+    """Refuse indices that lie outside the array that a kernel reads.
 
     Args:
         indices (Tensor): Point indices of any shape.

@@ -1,4 +1,4 @@
-"""Ball query over points binned in a hashed grid, with the answers of mmcv's exhaustive CUDA scan."""
+"""Ball query over points binned in a hashed grid, with the same results as mmcv's exhaustive CUDA scan."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 from .arrays import read_array, write_array
 from .threads import run_over_rows
 
-# Cells are wider than the radius by more than float32 rounding can stretch a distance, so that a ball never
-# reaches past the neighbours of its cell.
+# Cells are wider than the radius by more than float32 rounding can add to a distance, so a ball never reaches past the
+# neighbours of its cell.
 CELL_SLACK = 1.0001
-# Keeps cells positive for radius 0, whose ball holds the coinciding points alone.
+# Keeps the cell size positive for radius 0. Such a ball holds only the points at its center.
 MIN_CELL_SIZE = 1e-12
-# Cell coordinates are held within +-2**40: beyond it float64 no longer separates cells, and int64 would overflow.
+# Cell coordinates are clipped to +-2**40: beyond it float64 does not separate cells, and int64 would overflow.
 MAX_CELL = 2.0**40
 
 
@@ -39,19 +39,19 @@ class Grid(NamedTuple):
 
 @njit(nogil=True, cache=True)
 def _cell(coordinate: np.floating, cell_size: float) -> int:
-    """The cell of a finite coordinate along one axis."""
+    """Return the cell of a finite coordinate along one axis."""
     return int(min(max(np.floor(coordinate / cell_size), -MAX_CELL), MAX_CELL))
 
 
 @njit(nogil=True, cache=True)
 def _bucket(i: int, j: int, k: int, num_buckets: int) -> int:
-    """The bucket of cell (i, j, k), by the primes of Teschner et al., 'Optimized Spatial Hashing', VMV 2003."""
+    """Return the bucket of cell (i, j, k), by the primes of Teschner et al., 'Optimized Spatial Hashing', VMV 2003."""
     return ((i * 73856093) ^ (j * 19349663) ^ (k * 83492791)) & (num_buckets - 1)
 
 
 @njit(nogil=True, cache=True)
 def _bin_points(xyz: np.ndarray, cell_size: float, num_buckets: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Counting sort of the finite points by bucket; the other points are in no ball."""
+    """Sort the finite points by bucket (counting sort). Other points are left out: no ball holds them."""
     bucket_of = np.full(xyz.shape[0], -1, np.int64)
     first = np.zeros(num_buckets + 1, np.int64)
     for n in range(xyz.shape[0]):
@@ -116,7 +116,7 @@ def _query(
             ck = _cell(np.float64(z), cell_size)
             num_visited = 0
             for neighbour in range(27):
-                # 13 is the center's own cell; taken first it soon bounds the indices that still matter.
+                # 13 is the center's own cell. It goes first: the row fills early, and the break below comes soon.
                 offset = (neighbour + 13) % 27
                 bucket = _bucket(ci + offset // 9 - 1, cj + offset // 3 % 3 - 1, ck + offset % 3 - 1, num_buckets)
                 seen = False
@@ -133,7 +133,7 @@ def _query(
                     dx, dy, dz = x - xyz[p, 0], y - xyz[p, 1], z - xyz[p, 2]
                     d2 = dx * dx + dy * dy + dz * dz
                     if d2 == 0 or (d2 >= min_radius2 and d2 < max_radius2):
-                        # Insert; once the row is full its largest index drops out.
+                        # Insert in order. Once the row is full, its largest index drops out.
                         place = min(num_hits, num_samples - 1)
                         while place > 0 and hits[place - 1] > n:
                             hits[place] = hits[place - 1]
@@ -172,10 +172,10 @@ def ball_query_forward(
     max_radius: float,
     nsample: int,
 ) -> None:
-    """For each center, the first S points of its ball by index, filled up with the first of them.
+    """Find the S points of lowest index in each ball. A ball with fewer points repeats its first one.
 
-    A ball holds the points at squared distance 0 or in [``min_radius``^2, ``max_radius``^2). The row of an empty
-    ball is left as it comes, which is zeros from mmcv.
+    A ball holds the points at squared distance 0 or in [``min_radius``^2, ``max_radius``^2). The row of an empty ball
+    is not written: mmcv passes zeros.
 
     Args:
         new_xyz_tensor (Tensor): Ball centers, shape (B, M, 3).
@@ -203,10 +203,10 @@ def stack_ball_query_forward(
     max_radius: float,
     nsample: int,
 ) -> None:
-    """:func:`ball_query_forward` for clouds of unequal size, stacked.
+    """Query balls like :func:`ball_query_forward`, in stacked clouds of unequal size.
 
-    There is no inner radius, indices count from the start of the center's own cloud, and an empty ball holds -1
-    in its first place.
+    The inner radius is 0. Indices count from the start of the center's own cloud. An empty ball holds -1 in its first
+    place.
 
     Args:
         new_xyz_tensor (Tensor): Ball centers, shape (M1 + M2 + ..., 3).

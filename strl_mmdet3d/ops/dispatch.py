@@ -1,4 +1,36 @@
-"""The table of what is replaced on the CPU, and the replacing."""
+"""Replaces functions of mmcv, mmdet3d and spconv, so that mmdetection3d's detectors train and predict on a CPU.
+
+Importing ``strl_mmdet3d`` makes the changes below, once per process. Each replaced function looks at the first tensor
+among its arguments. A CPU tensor takes the kernel of this package. A tensor on any other device takes the original
+function, with unchanged arguments.
+
+1. ``mmcv._ext``, mmcv's compiled module (:data:`COMPILED_FUNCTIONS`). mmcv has these functions for CUDA only, except
+   ``nms_rotated``:
+
+   - furthest point sampling: ``furthest_point_sampling_forward``, ``furthest_point_sampling_with_dist_forward``;
+   - ball query: ``ball_query_forward``, ``stack_ball_query_forward``;
+   - gathering and grouping: ``gather_points_forward``, ``gather_points_backward``, ``group_points_backward``,
+     ``stack_group_points_backward``;
+   - three-neighbour interpolation: ``three_nn_forward``, ``three_interpolate_forward``,
+     ``three_interpolate_backward``;
+   - k nearest neighbours: ``knn_forward``;
+   - dynamic scatter to voxels: ``dynamic_point_to_voxel_forward``, ``dynamic_point_to_voxel_backward``;
+   - rotated non-maximum suppression: ``nms_rotated``. mmcv's CPU version is too slow to train with. Unlike it, the
+     replacement keeps a box whose IoU equals the threshold, as the CUDA kernel does.
+
+2. The ``forward`` of three autograd functions of ``mmcv.ops`` (:data:`FORWARD_METHODS`): ``FurthestPointSampling``
+   (``furthest_point_sample``), ``KNN`` (``knn``) and ``GroupingOperation`` (``grouping_operation``).
+3. ``points_in_boxes_all`` and ``points_in_boxes_part`` of ``mmcv.ops`` (:data:`PYTHON_FUNCTIONS`). Every loaded module
+   that has imported one of them by name, such as mmdet3d's 3D boxes, gets the replacement too.
+4. ``indice_conv`` and ``indice_conv_backward`` of ``spconv.pytorch.ops``, if spconv is installed: its sparse
+   convolutions and their gradients (:mod:`~strl_mmdet3d.ops.sparse_conv`).
+5. The module ``mmdet3d.evaluation.functional.kitti_utils.rotate_iou``, which computes the overlaps of the KITTI metric
+   from numpy arrays, if torch finds no GPU and the module is not loaded yet. :mod:`~strl_mmdet3d.ops.rotate_iou` then
+   takes its name. With a GPU mmdet3d's own module stays.
+
+1 to 3 keep the original as the ``__wrapped__`` of the replacement. The package also restores one name of numpy, see
+:mod:`strl_mmdet3d.compat`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +49,7 @@ from mmcv.ops.knn import KNN
 
 from . import ball_query, grouping, interpolate, knn, nms_rotated, points_in_boxes, rotate_iou, sampling, scatter
 
-# Functions of mmcv's compiled module that exist for CUDA alone. mmcv's autograd functions around them stay in use.
+# Functions of mmcv's compiled module that exist for CUDA only. mmcv's autograd functions around them stay in use.
 COMPILED_FUNCTIONS: dict[str, Callable[..., Any]] = {
     'furthest_point_sampling_forward': sampling.furthest_point_sampling_forward,
     'furthest_point_sampling_with_dist_forward': sampling.furthest_point_sampling_with_dist_forward,
@@ -33,36 +65,37 @@ COMPILED_FUNCTIONS: dict[str, Callable[..., Any]] = {
     'knn_forward': knn.knn_forward,
     'dynamic_point_to_voxel_forward': scatter.dynamic_point_to_voxel_forward,
     'dynamic_point_to_voxel_backward': scatter.dynamic_point_to_voxel_backward,
-    # Not for CUDA alone, but too slow on the CPU to train with.
+    # mmcv has a CPU version of this one too, but it is too slow to train with.
     'nms_rotated': nms_rotated.nms_rotated,
 }
 
-# Forward methods of mmcv's autograd functions that ask for a CUDA device in Python, or do twice what is needed once.
+# Forward methods of mmcv's autograd functions. The first two ask for a CUDA device in Python; GroupingOperation fills
+# its output with zeros before it writes the values.
 FORWARD_METHODS: dict[type[torch.autograd.Function], Callable[..., Any]] = {
     FurthestPointSampling: sampling.furthest_point_sample,
     KNN: knn.knn,
     GroupingOperation: grouping.group,
 }
 
-# Plain functions of ``mmcv.ops`` that do the same.
+# Plain functions of ``mmcv.ops`` that ask for a CUDA device in Python.
 PYTHON_FUNCTIONS: dict[str, Callable[..., Any]] = {
     'points_in_boxes_all': points_in_boxes.points_in_boxes_all,
     'points_in_boxes_part': points_in_boxes.points_in_boxes_part,
 }
 
-# mmdet3d imports this module when it evaluates; without CUDA the import itself fails.
+# mmdet3d imports this module when it evaluates. Without CUDA the import fails.
 ROTATE_IOU_MODULE = 'mmdet3d.evaluation.functional.kitti_utils.rotate_iou'
 
 
 def by_device(on_cpu: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that takes CPU tensors to one implementation and all others to the original.
+    """Return a function that calls one implementation for CPU tensors and the original for all others.
 
     Args:
         on_cpu (Callable): The implementation for CPU tensors.
-        original (Callable): The untouched original; kept as ``__wrapped__`` of the result.
+        original (Callable): The original, which becomes the ``__wrapped__`` of the result.
 
     Returns:
-        Callable: Decides by the first tensor among its arguments.
+        Callable: The function. The first tensor among its arguments decides.
     """
 
     @functools.wraps(original)
@@ -74,16 +107,16 @@ def by_device(on_cpu: Callable[..., Any], original: Callable[..., Any]) -> Calla
 
 
 def _rebind(name: str, original: Callable[..., Any], replacement: Callable[..., Any]) -> None:
-    """Replace a function in every loaded module that holds it, since mmdet3d imports it by name."""
+    """Replace a function in every loaded module that holds it: mmdet3d imports it by name."""
     for module in list(sys.modules.values()):
-        # Not getattr: some modules import others when asked for an attribute.
+        # Not getattr: some modules import others when an attribute is read.
         if vars(module).get(name) is original:
             setattr(module, name, replacement)
 
 
 @functools.cache
 def register() -> None:
-    """Make mmcv, mmdet3d and spconv take CPU tensors; called once, when ``strl_mmdet3d.ops`` is imported."""
+    """Make the changes that the module's docstring lists. ``strl_mmdet3d.ops`` calls it; later calls change nothing."""
     for name, on_cpu in COMPILED_FUNCTIONS.items():
         setattr(mmcv._ext, name, by_device(on_cpu, getattr(mmcv._ext, name)))
     for function, on_cpu in FORWARD_METHODS.items():
@@ -93,7 +126,7 @@ def register() -> None:
         _rebind(name, original, by_device(on_cpu, original))
     if not torch.cuda.is_available():
         sys.modules.setdefault(ROTATE_IOU_MODULE, rotate_iou)
-    # mmdet3d falls back on mmcv's sparse convolutions where spconv is not installed.
+    # mmdet3d falls back on mmcv's sparse convolutions if spconv is not installed.
     if importlib.util.find_spec('spconv') is not None:
         from . import sparse_conv
 

@@ -44,7 +44,7 @@ def _stack_gather(
     idx: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """``out[m, c, s] = features[first[m] + idx[m, s], c]``, 0 where that is of another cloud; a row is one m."""
+    """``out[m, c, s] = features[first[m] + idx[m, s], c]``, or 0 if that is in another cloud; a row is one m."""
     for m in range(start, stop):
         for s in range(idx.shape[1]):
             if 0 <= idx[m, s] < count[m]:
@@ -66,7 +66,7 @@ def _stack_scatter_add(
     idx: np.ndarray,
     grad_features: np.ndarray,
 ) -> None:
-    """The transpose of :func:`_stack_gather`; a row is one channel, so that no two threads add to one value."""
+    """The transpose of :func:`_stack_gather`; a row is one channel, so no two threads add to the same value."""
     for m in range(idx.shape[0]):
         for c in range(start, stop):
             for s in range(idx.shape[1]):
@@ -75,7 +75,7 @@ def _stack_scatter_add(
 
 
 def _places(idx_tensor: Tensor) -> np.ndarray:
-    """Indices (B, ...) as unsigned ones (B, S), which numba does not look at for negative ones: twice as fast."""
+    """Return indices (B, ...) as unsigned (B, S). numba does not check these for negative values: twice as fast."""
     idx = read_array(idx_tensor)
     return idx.view(f'u{idx.itemsize}').reshape(len(idx), -1)
 
@@ -125,7 +125,7 @@ def gather_points_backward(
 
 
 def _cloud_of_rows(features_batch_cnt: Tensor, idx_batch_cnt: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Where each row's cloud starts among the stacked features, and how many points it has, both int64 (M,)."""
+    """Return the start of each row's cloud in the stacked features, and its number of points, both int64 (M,)."""
     counts = read_array(features_batch_cnt).astype(np.int64)
     rows = read_array(idx_batch_cnt)
     return np.repeat(np.cumsum(counts) - counts, rows), np.repeat(counts, rows)
@@ -138,25 +138,25 @@ def group(
     features_batch_cnt: Tensor | None = None,
     indices_batch_cnt: Tensor | None = None,
 ) -> Tensor:
-    """``GroupingOperation.forward``: pick the points of each ball by index.
+    """Pick the points of each ball by index, as ``GroupingOperation.forward``.
 
-    Each value of the output is written once; mmcv's own method first fills all of it with zeros, which takes as long
-    (134 MB in VoteNet's first layer at 4 clouds). In stacked clouds an index outside its cloud (of a ball of an empty
-    cloud) gives zeros.
+    Each value of the output is written once. mmcv's method fills the output with zeros first, which takes as long as
+    the grouping (134 MB in VoteNet's first layer at 4 clouds). In stacked clouds an index outside its cloud gives
+    zeros: the balls of an empty cloud have such indices.
 
     Args:
         ctx (Any): The autograd context.
         features (Tensor): Features, shape (B, C, N); stacked (N1 + N2 + ..., C).
         indices (Tensor): Indices in [0, N), shape (B, M, S); stacked, counted from the start of the ball's own cloud,
             (M1 + M2 + ..., S).
-        features_batch_cnt (Tensor | None): Of stacked clouds the points in each, int32 (B,).
-        indices_batch_cnt (Tensor | None): Of stacked clouds the balls in each, int32 (B,).
+        features_batch_cnt (Tensor | None): Points in each of the stacked clouds, int32 (B,). None if not stacked.
+        indices_batch_cnt (Tensor | None): Balls in each of the stacked clouds, int32 (B,). None if not stacked.
 
     Returns:
         Tensor: The grouped features, (B, C, M, S); stacked (M1 + M2 + ..., C, S).
 
     Raises:
-        IndexError: If an index is out of range, where the clouds are not stacked.
+        IndexError: If an index is out of range and the clouds are not stacked.
     """
     features, indices = features.contiguous(), indices.contiguous()
     if features_batch_cnt is None or indices_batch_cnt is None:
@@ -182,7 +182,7 @@ def group_points_backward(
     npoints: int,
     nsample: int,
 ) -> None:
-    """Gradient of :func:`group`, added to ``grad_points_tensor`` (B, C, N)."""
+    """Add the gradient of :func:`group` to ``grad_points_tensor`` (B, C, N)."""
     _group_backward(grad_out_tensor, idx_tensor, grad_points_tensor)
 
 
@@ -198,7 +198,7 @@ def stack_group_points_backward(
     n: int,
     nsample: int,
 ) -> None:
-    """Gradient of :func:`group` of stacked clouds, added to ``grad_features_tensor`` (N1 + N2 + ..., C)."""
+    """Add the gradient of :func:`group` of stacked clouds to ``grad_features_tensor`` (N1 + N2 + ..., C)."""
     first, count = _cloud_of_rows(features_batch_cnt_tensor, idx_batch_cnt_tensor)
     grad_out, idx = read_array(grad_out_tensor), read_array(idx_tensor)
     with write_array(grad_features_tensor) as grad_features:

@@ -10,16 +10,16 @@ from .arrays import check_indices, read_array, write_array
 from .threads import run_over_rows
 
 BLOCK = 64
-"""Known points whose distances are computed side by side; most blocks hold none that is near enough to be looked at."""
+"""Known points whose distances are computed together. Most blocks hold no point near enough, and are skipped."""
 
 
 @njit(nogil=True, cache=True)
 def _three_nn(
     start: int, stop: int, unknown: np.ndarray, known: np.ndarray, dist2: np.ndarray, idx: np.ndarray
 ) -> None:
-    """Neighbours of rows ``start`` to ``stop``, a row being one point of one cloud; the lower index wins a tie.
+    """Find the neighbours of rows ``start`` to ``stop``. A row is one point of one cloud; the lower index wins a tie.
 
-    ``known`` is (B, 3, M), so that the distances to a block are computed as vectors.
+    ``known`` is (B, 3, M), so the distances to a block are computed as vectors.
     """
     num_points, num_known = unknown.shape[1], known.shape[2]
     block = np.empty(BLOCK, np.float32)
@@ -87,9 +87,9 @@ def _interpolate_backward(
 def three_nn_forward(
     unknown_tensor: Tensor, known_tensor: Tensor, dist2_tensor: Tensor, idx_tensor: Tensor, b: int, n: int, m: int
 ) -> None:
-    """The three known points nearest to each unknown point, nearest first.
+    """Find the three known points nearest to each unknown point, nearest first.
 
-    Where fewer than three points are known, the missing ones are index 0 at an infinite distance.
+    If fewer than three points are known, the missing ones are index 0 at an infinite distance.
 
     Args:
         unknown_tensor (Tensor): Points to find neighbours for, shape (B, N, 3).
@@ -116,7 +116,7 @@ def three_interpolate_forward(
     m: int,
     n: int,
 ) -> None:
-    """Weighted sum of three known features per unknown point.
+    """Compute the weighted sum of three known features for each unknown point.
 
     Args:
         points_tensor (Tensor): Known features, shape (B, C, M).
@@ -147,7 +147,7 @@ def three_interpolate_backward(
     n: int,
     m: int,
 ) -> None:
-    """Gradient of :func:`three_interpolate_forward` by the features, added to ``grad_points_tensor`` (B, C, M)."""
+    """Add the features' gradient of :func:`three_interpolate_forward` to ``grad_points_tensor`` (B, C, M)."""
     grad_out, idx, weight = read_array(grad_out_tensor), read_array(idx_tensor), read_array(weight_tensor)
     with write_array(grad_points_tensor) as grad_features:
         run_over_rows(_interpolate_backward, b * c, grad_out, idx, weight, grad_features)

@@ -1,4 +1,4 @@
-"""k nearest neighbours with the heap of mmcv's CUDA kernel, which decides the order of ties."""
+"""k nearest neighbours with the heap of mmcv's CUDA kernel. The heap decides the order of ties."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from .arrays import read_array, write_array
 from .threads import run_over_rows
 
-# The CUDA kernel keeps its heap in an array of 100.
+# The CUDA kernel keeps its heap in an array of 100 entries.
 MAX_NEIGHBOURS = 99
 
 
@@ -35,7 +35,7 @@ def _sift_down(dist: np.ndarray, index: np.ndarray, size: int) -> None:
 
 @njit(nogil=True, cache=True)
 def _knn(start: int, stop: int, xyz: np.ndarray, centers: np.ndarray, dist2: np.ndarray, idx: np.ndarray) -> None:
-    """Neighbours of rows ``start`` to ``stop``, a row being one center of one cloud."""
+    """Find the neighbours of rows ``start`` to ``stop``. A row is one center of one cloud."""
     num_centers, k = idx.shape[1], idx.shape[2]
     dist = np.empty(k, np.float32)
     index = np.empty(k, np.int32)
@@ -60,7 +60,7 @@ def _knn(start: int, stop: int, xyz: np.ndarray, centers: np.ndarray, dist2: np.
 
 
 def _as_triples(tensor: Tensor, batch_size: int, num_points: int) -> np.ndarray:
-    """The memory of a tensor (B, N, C) as the CUDA kernel reads it: N triples per cloud from the front, (B, N, 3)."""
+    """Return a tensor's memory as the CUDA kernel reads it: N triples per cloud from the front, (B, N, 3)."""
     if tensor.shape[-1] < 3:
         raise ValueError(f'knn reads three values per point, got a tensor of shape {tuple(tensor.shape)}')
     return read_array(tensor).reshape(-1)[: batch_size * num_points * 3].reshape(batch_size, num_points, 3)
@@ -76,12 +76,14 @@ def knn_forward(
     m: int,
     nsample: int,
 ) -> None:
-    """The k points nearest to each center, nearest first.
+    """Find the k points nearest to each center, nearest first.
 
-    Where a cloud has fewer than k points, the missing ones are index 0 at squared distance 1e10. mmdet3d's DGCNN
-    ('F-KNN') passes features of more than three channels here. The CUDA kernel knows triples alone and reads the whole
-    batch's memory as such, from the front; so does this one, since models were trained that way. It makes no graph of
-    neighbours, and mixes the clouds of a batch: :class:`strl_mmdet3d.models.FeatureKNNDGCNN` is the remedy.
+    If a cloud has fewer than k points, the missing ones are index 0 at squared distance 1e10.
+
+    mmdet3d's DGCNN ('F-KNN') passes features of more than three channels here. The CUDA kernel knows only triples: it
+    reads the memory of the whole batch as triples, from the front. This kernel does the same, because models were
+    trained that way. The result is not a graph of neighbours, and it mixes the clouds of a batch. Use
+    :class:`strl_mmdet3d.models.FeatureKNNDGCNN` instead.
 
     Args:
         xyz_tensor (Tensor): Points, shape (B, N, 3).
@@ -102,7 +104,7 @@ def knn_forward(
 
 
 def knn(ctx: Any, k: int, xyz: Tensor, center_xyz: Tensor | None = None, transposed: bool = False) -> Tensor:
-    """``KNN.forward`` without mmcv's choice of a current CUDA device.
+    """Run ``KNN.forward``. Unlike mmcv's version it does not select a CUDA device.
 
     Args:
         ctx (Any): The autograd context.

@@ -1,4 +1,4 @@
-"""The maximum over a cloud's points of a linear layer, without keeping what the layer makes of every point."""
+"""A linear layer and the maximum over each cloud's points, without keeping the layer's output for every point."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torch.autograd.function import once_differentiable
 from .threads import run_over_rows
 
 CLOUDS_AT_A_TIME = 8
-"""Few enough that the outputs of their points, 1 MB of a cloud of 256 points and 1024 channels, stay in the cache."""
+"""So few that the outputs of their points stay in the cache: 1 MB for a cloud of 256 points and 1024 channels."""
 
 
 @njit(nogil=True, cache=True)
 def _max_over_points(start: int, stop: int, values: np.ndarray, best: np.ndarray, where: np.ndarray) -> None:
-    """``best[b, c]``, the largest of ``values[b, :, c]``, and its point; a row is a cloud, the first wins a tie."""
+    """Find the largest of ``values[b, :, c]``, and its point. A row is a cloud; the first point wins a tie."""
     for b in range(start, stop):
         for c in range(values.shape[2]):
             best[b, c] = values[b, 0, c]
@@ -60,7 +60,7 @@ class _LinearMax(Function):
 
     @staticmethod
     def forward(ctx: Any, points: Tensor, weight: Tensor) -> Tensor:
-        """Take the maxima, and keep where they are."""
+        """Take the maxima, and save the points that hold them."""
         ctx.dtypes = points.dtype, weight.dtype
         points, weight = points.detach().float().contiguous(), weight.detach().float().contiguous()
         best = points.new_empty(len(points), len(weight))
@@ -76,7 +76,7 @@ class _LinearMax(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        """Let the gradient through at the maxima alone."""
+        """Pass the gradient on to the points that hold the maxima, and to the weight."""
         points, weight, where = ctx.saved_tensors
         grad = grad.float().contiguous()
         grad_points, grad_weight = torch.zeros_like(points), torch.zeros_like(weight)
@@ -89,12 +89,12 @@ class _LinearMax(Function):
 def linear_max(points: Tensor, weight: Tensor) -> Tensor:
     """Compute ``(points @ weight.T).amax(dim=1)`` on the CPU.
 
-    The gradient goes to the one point of each cloud and channel that is the maximum, of equal ones to the first. The
-    (B, N, D) outputs are never kept.
+    For each cloud and channel the gradient goes to the point that holds the maximum, and to the first of several equal
+    ones. The (B, N, D) outputs are not kept.
 
     Args:
         points: Features of the clouds' points (B, N, C), N > 0. bfloat16 is computed in float32.
-        weight: Of the linear layer (D, C).
+        weight: Weight of the linear layer (D, C).
 
     Returns:
         The maxima (B, D), float32.

@@ -8,7 +8,7 @@ from mmcv.ops import box_iou_rotated
 from numba import njit
 from torch import Tensor
 
-# Boxes are taken this much larger where their IoU is bounded, so that rounding never hides a suppression.
+# The bound of the IoU enlarges the boxes by this factor, so that rounding never hides a suppression.
 BOUND_SLACK = 1.001
 
 
@@ -16,7 +16,7 @@ BOUND_SLACK = 1.001
 def _covered_area(
     along: float, across: float, w1: float, h1: float, w2: float, h2: float, cos: float, sin: float
 ) -> float:
-    """Area of box 1 that lies within box 2's bounding rectangle in the axes of box 1.
+    """Return the area of box 1 inside the bounding rectangle of box 2 along the axes of box 1.
 
     Args:
         along (float): Distance of the centers along box 1's width.
@@ -38,7 +38,7 @@ def _covered_area(
 def _find_rivals(
     i: int, boxes: np.ndarray, cos: np.ndarray, sin: np.ndarray, threshold: float, suppressed: np.ndarray
 ) -> np.ndarray:
-    """The boxes after box ``i`` that it may suppress: the IoU of all others is at most the threshold.
+    """Return the boxes after box ``i`` that it may suppress. Its IoU with all others is at most the threshold.
 
     Args:
         i (int): A box.
@@ -68,7 +68,7 @@ def _find_rivals(
             _covered_area(cos[i] * dx + sin[i] * dy, cos[i] * dy - sin[i] * dx, w1, h1, w2, h2, cos_ij, sin_ij),
             _covered_area(cos[j] * dx + sin[j] * dy, cos[j] * dy - sin[j] * dx, w2, h2, w1, h1, cos_ij, sin_ij),
         )
-        # iou <= intersection / (areas - intersection), here without the slack's growth of the areas.
+        # IoU <= intersection / (areas - intersection). The areas are the exact ones, without the slack.
         areas = boxes[i, 2] * boxes[i, 3] + boxes[j, 2] * boxes[j, 3]
         if intersection > threshold * (areas - intersection):
             rivals[num_rivals] = j
@@ -85,12 +85,12 @@ def nms_rotated(
     iou_threshold: float,
     multi_label: bool,
 ) -> Tensor:
-    """Indices of the boxes that no better box overlaps by more than ``iou_threshold``.
+    """Return the indices of the boxes that no better box overlaps by more than ``iou_threshold``.
 
-    mmcv has this for the CPU, but intersects every pair of boxes: 9000 proposals of PV-RCNN took it about a minute of a
-    training step on two cores. Here a cheap upper bound of the IoU leaves few pairs to mmcv's exact one. As in the
-    CUDA kernel a box goes if its IoU is greater than the threshold; mmcv's CPU version takes "equal" too, and so
-    leaves a single box at threshold 0.
+    mmcv's CPU version intersects every pair of boxes: 9000 proposals of PV-RCNN took about a minute of a training step
+    on two cores. Here a cheap upper bound of the IoU leaves only few pairs for mmcv's exact IoU. As in the CUDA kernel,
+    a box is dropped if its IoU is greater than the threshold. mmcv's CPU version also drops a box whose IoU equals the
+    threshold, and so keeps a single box at threshold 0.
 
     Args:
         dets (Tensor): Boxes (x, y, w, h, angle), radians, shape (N, 5), or (N, 6) with their label.
@@ -98,7 +98,7 @@ def nms_rotated(
         order (Tensor): Indices by descending score, int64 (N,).
         dets_sorted (Tensor): ``dets[order]``.
         labels (Tensor): Unused, as in the CUDA kernel.
-        iou_threshold (float): IoU in [0, 1] above which the box of the lower score goes.
+        iou_threshold (float): IoU in [0, 1] above which the box with the lower score is dropped.
         multi_label (bool): Unused; a label column is ignored, as in the CUDA kernel.
 
     Returns:

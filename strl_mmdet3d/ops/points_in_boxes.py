@@ -1,4 +1,4 @@
-"""Which points lie in which 3D boxes, by mmcv's own CPU kernel."""
+"""Finds which points lie in which 3D boxes, with mmcv's own CPU kernel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def points_in_boxes_all(points: Tensor, boxes: Tensor) -> Tensor:
-    """All boxes that each point is in.
+    """Find all boxes that each point is in.
 
     Args:
         points (Tensor): Positions, shape (B, M, 3), in LiDAR or depth coordinates, metres.
@@ -16,20 +16,20 @@ def points_in_boxes_all(points: Tensor, boxes: Tensor) -> Tensor:
             shape (B, T, 7), in the same frame.
 
     Returns:
-        Tensor: 1 where the point is in the box, int32 (B, M, T).
+        Tensor: 1 if the point is in the box, else 0, int32 (B, M, T).
     """
     return points_in_boxes_cpu(points, boxes).contiguous()
 
 
 def points_in_boxes_part(points: Tensor, boxes: Tensor) -> Tensor:
-    """The first box that each point is in.
+    """Find the first box that each point is in.
 
     Args:
         points (Tensor): As for :func:`points_in_boxes_all`.
         boxes (Tensor): As for :func:`points_in_boxes_all`.
 
     Returns:
-        Tensor: Index of the box, -1 where the point is in none, int32 (B, M).
+        Tensor: Index of the box, -1 if the point is not in a box, int32 (B, M).
     """
     inside = points_in_boxes_cpu(points, boxes)
     if boxes.shape[1] == 0:

@@ -13,18 +13,18 @@ REACH_SLACK = 1.001
 def rotate_iou_gpu_eval(
     boxes: np.ndarray, query_boxes: np.ndarray, criterion: int = -1, device_id: int = 0
 ) -> np.ndarray:
-    """Overlap of boxes in the ground plane, under the name by which mmdet3d's evaluation imports it.
+    """Compute the overlaps of boxes in the ground plane. mmdet3d's evaluation imports the function by this name.
 
-    Only pairs whose circumscribed circles meet are intersected, by mmcv's exact intersection. The metric compares
-    the boxes of many frames at once, so that nearly all pairs are apart.
+    Only pairs whose circumscribed circles meet are intersected, with mmcv's exact intersection. The metric compares
+    the boxes of many frames at once, so nearly all pairs are far apart.
 
     Args:
         boxes (np.ndarray): Boxes (center x, center z, x size, z size, yaw) in the camera frame, metres and radians,
             the yaw turning from z to x, shape (N, 5).
-        query_boxes (np.ndarray): Boxes of the same kind, shape (K, 5).
+        query_boxes (np.ndarray): Boxes in the same format, shape (K, 5).
         criterion (int): -1 for intersection over union, 0 for intersection over the area of the query box, 1 for
             intersection over the area of the box, anything else for the area of the intersection. The original's
-            docstring has 0 and 1 the other way round, but its kernel passes the query box first.
+            docstring swaps 0 and 1, but its kernel passes the query box first.
         device_id (int): Unused; kept from the original's signature.
 
     Returns:

@@ -18,7 +18,7 @@ MAX_BLOCK_SIZE = 1024
 
 
 def cuda_block_size(num_points: int) -> int:
-    """Threads per block that mmcv's launcher chooses (``opt_n_threads``): a power of two, at most 1024.
+    """Return the threads per block that mmcv's launcher chooses (``opt_n_threads``): a power of two, at most 1024.
 
     Args:
         num_points (int): Points per cloud.
@@ -33,11 +33,11 @@ def cuda_block_size(num_points: int) -> int:
 
 @njit(nogil=True, cache=True)
 def _reduce_lanes(best: np.ndarray, best_step: np.ndarray) -> int:
-    """The CUDA block's reduction: a tree over its threads in which the lower half wins a tie.
+    """Reduce the lanes like the CUDA block: in a tree over its threads, where the lower half wins a tie.
 
     Args:
         best (np.ndarray): Distance of each lane's candidate, float32 (block,). Overwritten.
-        best_step (np.ndarray): At which of its steps each lane saw its candidate, int32 (block,). Overwritten.
+        best_step (np.ndarray): Step at which each lane saw its candidate, int32 (block,). Overwritten.
 
     Returns:
         int: The index of the furthest point.
@@ -61,13 +61,13 @@ def _sample_by_position(
 ) -> None:
     """Sample clouds ``start`` to ``stop``.
 
-    One lane stands for one CUDA thread: lane t sees points t, t + block, ... in order and keeps the first of its
-    furthest. The order of the lanes decides ties between them, see :func:`_reduce_lanes`.
+    One lane stands for one CUDA thread: lane t sees points t, t + block, ... in order and keeps the furthest, or the
+    first of several that are equally far. :func:`_reduce_lanes` decides ties between lanes.
 
     Args:
         start (int): First cloud.
         stop (int): One past the last cloud.
-        coords (np.ndarray): x, y and z, each contiguous so that lanes are computed as vectors, float32 (B, 3, N).
+        coords (np.ndarray): x, y and z, float32 (B, 3, N). Each is contiguous, so lanes are computed as vectors.
         nearest (np.ndarray): Squared distance to the nearest sample so far, float32 (B, N). Overwritten.
         idx (np.ndarray): The samples, int32 (B, M). Overwritten.
         block (int): Number of lanes, at most N.
@@ -102,7 +102,7 @@ def _sample_by_position(
 def _sample_by_distance(
     start: int, stop: int, distances: np.ndarray, nearest: np.ndarray, idx: np.ndarray, block: int
 ) -> None:
-    """:func:`_sample_by_position` with the distances given, float32 (B, N, N), instead of computed."""
+    """Sample like :func:`_sample_by_position`, but from given distances, float32 (B, N, N)."""
     num_points = distances.shape[2]
     best = np.empty(block, np.float32)
     best_step = np.empty(block, np.int32)
@@ -131,7 +131,7 @@ def furthest_point_sampling_forward(
 ) -> None:
     """Sample M points of each cloud, starting with point 0.
 
-    A cloud with fewer distinct points than M repeats what the CUDA kernel repeats, which is point 0.
+    If a cloud has fewer than M distinct points, the other samples repeat point 0, as in the CUDA kernel.
 
     Args:
         points_tensor (Tensor): Positions, shape (B, N, 3), in any unit.
@@ -154,7 +154,7 @@ def furthest_point_sampling_forward(
 def furthest_point_sampling_with_dist_forward(
     points_tensor: Tensor, temp_tensor: Tensor, idx_tensor: Tensor, b: int, n: int, m: int
 ) -> None:
-    """:func:`furthest_point_sampling_forward` from pairwise distances, ``points_tensor`` of shape (B, N, N)."""
+    """Sample like :func:`furthest_point_sampling_forward`, from distances: ``points_tensor`` has shape (B, N, N)."""
     if m < 1:
         return
     distances = read_array(points_tensor.float())
@@ -164,7 +164,7 @@ def furthest_point_sampling_with_dist_forward(
 
 
 def furthest_point_sample(ctx: Any, points_xyz: Tensor, num_points: int) -> Tensor:
-    """``FurthestPointSampling.forward`` with its buffers on the CPU; mmcv's own asks ``torch.cuda`` for them.
+    """Run ``FurthestPointSampling.forward`` with its buffers on the CPU; mmcv's version asks ``torch.cuda`` for them.
 
     Args:
         ctx (Any): The autograd context.

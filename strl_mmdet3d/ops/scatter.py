@@ -1,4 +1,4 @@
-"""Reduction of point features to the voxels of dynamic voxelization, with gradients."""
+"""Reduces point features to the voxels of dynamic voxelization, with gradients."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def dynamic_point_to_voxel_backward(
     reduce_count: Tensor,
     reduce_type: str,
 ) -> None:
-    """Gradient of :func:`dynamic_point_to_voxel_forward` by the point features.
+    """Compute the point features' gradient of :func:`dynamic_point_to_voxel_forward`.
 
-    The gradient of a maximum that several points share goes to the first of them.
+    If several points share a maximum, its gradient goes to the first of them.
 
     Args:
         grad_feats (Tensor): Receives the gradient, shape (N, C).
-        grad_reduced_feats (Tensor): Gradient by the voxel features, shape (M, C).
+        grad_reduced_feats (Tensor): Gradient of the voxel features, shape (M, C).
         feats (Tensor): Point features, shape (N, C).
         reduced_feats (Tensor): Voxel features, shape (M, C).
         coors_idx (Tensor): The voxel of each point or -1, int32 (N,).
@@ -79,7 +79,7 @@ def dynamic_point_to_voxel_backward(
         candidate = torch.where(attains, valid[:, None], num_points)
         first = torch.full_like(reduced_feats, num_points, dtype=torch.long)
         first.scatter_reduce_(0, target[:, None].expand_as(candidate), candidate, 'amin')
-        # A maximum of NaN is attained by no point; its gradient falls into the extra last row.
+        # No point equals a maximum of NaN: its gradient goes to the extra last row.
         padded = grad_feats.new_zeros(num_points + 1, feats.shape[1])
         grad_feats.copy_(padded.scatter_(0, first, grad_reduced_feats)[:num_points])
     elif reduce_type == 'sum':

@@ -1,9 +1,9 @@
 """spconv's convolutions for CPU tensors: the same on any number of threads, with gradients, in float32 under autocast.
 
-spconv 2.3.8 has a CPU path, but not one to train with. Its backward asks for a CUDA stream. Its ``scatter_add_cpu``
-loses additions when OpenMP has several threads, in forward and backward: with 50,000 distinct rows up to 28 of them
-came out wrong on two cores, in one call of two. And autocast changes the type of its products, not of its buffers.
-What stays in use are its modules, its autograd functions and its index pairs.
+spconv 2.3.8 has a CPU path, but it cannot be used for training. Its backward asks for a CUDA stream. Its
+``scatter_add_cpu`` loses additions when OpenMP has several threads, in forward and backward: on two cores, half of the
+calls with 50,000 distinct rows got rows wrong, up to 28 of them. Under autocast its products change their type, but its
+buffers do not. spconv's modules, autograd functions and index pairs stay in use.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _indice_conv_backward = ops.indice_conv_backward
 
 @njit(nogil=True, cache=True)
 def _add_rows(target: np.ndarray, rows: np.ndarray, source: np.ndarray) -> None:
-    """``target[rows[i]] += source[i]``, one after the other: these sums are too short to gain from threads."""
+    """``target[rows[i]] += source[i]``, one after the other: these sums are too short for threads to pay off."""
     for i in range(rows.shape[0]):
         for c in range(source.shape[1]):
             target[rows[i], c] += source[i, c]
@@ -40,13 +40,13 @@ def _take_rows(source: np.ndarray, rows: np.ndarray) -> Tensor:
 def _connections(
     indice_pairs: Tensor, indice_pair_num: Tensor, num_sites: int, inverse: bool, subm: bool
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """The input and output rows that each place of the kernel connects.
+    """Yield the input and output rows that each place of the kernel connects.
 
     Args:
         indice_pairs (Tensor): Input and output rows, int32 (2, K, P), for K places of the kernel.
         indice_pair_num (Tensor): How many of the P pairs are in use, int32 (K,).
         num_sites (int): Number of input rows.
-        inverse (bool): Whether input and output change places.
+        inverse (bool): Whether input and output are swapped.
         subm (bool): Whether the convolution is submanifold. spconv then leaves out the center, which connects each
             site to itself, and counts only the first half of the kernel, which the second half mirrors.
 
@@ -68,7 +68,7 @@ def _connections(
 
 
 def _weight_per_place(filters: Tensor) -> Tensor:
-    """Weights (C_out, kernel..., C_in) as one matrix per place of the kernel, (K, C_out, C_in)."""
+    """Return weights (C_out, kernel..., C_in) as one matrix per place of the kernel, (K, C_out, C_in)."""
     return torch.from_numpy(read_array(filters.flatten(1, -2).transpose(0, 1)))
 
 
@@ -92,14 +92,14 @@ def indice_conv(
         indice_pairs (Tensor): See :func:`_connections`.
         indice_pair_num (Tensor): See :func:`_connections`.
         num_activate_out (int): Number of output sites M.
-        inverse (bool): Whether input and output sites change places.
+        inverse (bool): Whether input and output sites are swapped.
         subm (bool): Whether the convolution is submanifold.
-        bias (Tensor, optional): Added to each output, shape (C_out,). spconv passes it in eval mode alone.
-        act_type (Activation): Activation fused by spconv's deployment tools; there is none here.
-        **kwargs (Any): Choices of spconv's CUDA path: algorithm, timer and the activation's parameters.
+        bias (Tensor, optional): Added to each output, shape (C_out,). spconv passes it only in eval mode.
+        act_type (Activation): Activation fused by spconv's deployment tools. The CPU supports only ``None_``.
+        **kwargs (Any): Options of spconv's CUDA path: algorithm, timer and the activation's parameters.
 
     Returns:
-        Tensor: Features of the output sites, shape (M, C_out), of the input's type, computed in float32 at least.
+        Tensor: Features of the output sites, shape (M, C_out), in the input's type; computed at least in float32.
 
     Raises:
         NotImplementedError: If an activation is fused.
@@ -139,20 +139,20 @@ def indice_conv_backward(
     subm: bool = False,
     **kwargs: Any,
 ) -> tuple[Tensor, Tensor]:
-    """Gradient of :func:`indice_conv`.
+    """Compute the gradient of :func:`indice_conv`.
 
     Args:
         features (Tensor): Features of the input sites, shape (N, C_in).
         filters (Tensor): Weights, shape (C_out, kernel..., C_in).
-        out_bp (Tensor): Gradient by the output features, shape (M, C_out).
+        out_bp (Tensor): Gradient of the output features, shape (M, C_out).
         indice_pairs (Tensor): See :func:`_connections`.
         indice_pair_num (Tensor): See :func:`_connections`.
-        inverse (bool): Whether input and output sites change places.
+        inverse (bool): Whether input and output sites are swapped.
         subm (bool): Whether the convolution is submanifold.
-        **kwargs (Any): Choices of spconv's CUDA path: algorithm and timer.
+        **kwargs (Any): Options of spconv's CUDA path: algorithm and timer.
 
     Returns:
-        tuple[Tensor, Tensor]: Gradients by the features and by the weights, of their shapes and types.
+        tuple[Tensor, Tensor]: Gradients of the features and of the weights, in their shapes and types.
     """
     if not features.is_cpu:
         return _indice_conv_backward(features, filters, out_bp, indice_pairs, indice_pair_num, inverse, subm, **kwargs)
@@ -169,6 +169,6 @@ def indice_conv_backward(
 
 
 def register() -> None:
-    """Put this module's functions in the place of spconv's."""
+    """Replace spconv's functions with the functions of this module."""
     ops.indice_conv = indice_conv
     ops.indice_conv_backward = indice_conv_backward

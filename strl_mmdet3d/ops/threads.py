@@ -1,4 +1,4 @@
-"""Runs a compiled kernel over slices of its rows on torch's number of threads."""
+"""Runs a compiled kernel over slices of its rows, on ``torch.get_num_threads()`` threads."""
 
 from __future__ import annotations
 
@@ -10,30 +10,29 @@ from typing import Any
 
 import torch
 
-# Slices per thread: enough that a slice of crowded balls does not hold up the others.
+# Slices per thread: while one thread works on a slice of crowded balls, the others share the rest.
 SLICES_PER_THREAD = 4
 
 
 @lru_cache(maxsize=1)
 def _thread_pool(num_threads: int) -> ThreadPoolExecutor:
-    """The process's pool; a change of ``torch.set_num_threads`` replaces it."""
+    """Return the process's pool. After ``torch.set_num_threads`` it is a new one."""
     return ThreadPoolExecutor(num_threads, thread_name_prefix='strl_mmdet3d.ops')
 
 
-# Threads do not survive a fork, their pool object does: a forked data loader worker starts from none.
+# A fork copies the pool object but not its threads, so a forked data loader worker has to create its own pool.
 os.register_at_fork(after_in_child=_thread_pool.cache_clear)
 
 
 def run_over_rows(kernel: Callable[..., None], num_rows: int, *args: Any) -> None:
     """Call ``kernel(start, stop, *args)`` for slices that cover ``range(num_rows)``.
 
-    The kernels release the GIL, so plain Python threads run them side by side. numba's own ``parallel=True`` is
-    avoided on purpose: its OpenMP layer ends a forked data loader worker, its workqueue layer ends a process that
-    enters it from two threads. Here both are safe, and a data loader worker, where torch keeps to one thread, starts
-    none.
+    The kernels release the GIL, so plain Python threads run them in parallel. numba's ``parallel=True`` is avoided on
+    purpose: its OpenMP layer kills a forked data loader worker, and its workqueue layer kills a process that enters it
+    from two threads. Both are safe here. A data loader worker starts no threads, because torch uses only one there.
 
     Args:
-        kernel (Callable): A numba function compiled with ``nogil=True`` that writes to nothing outside its rows.
+        kernel (Callable): A numba function compiled with ``nogil=True`` that writes only to its own rows.
         num_rows (int): Number of rows.
         *args (Any): The kernel's other arguments.
     """

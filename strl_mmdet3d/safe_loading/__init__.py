@@ -11,6 +11,6 @@ __all__ = ['UnsafePickleError', 'load_safely', 'mmengine_checkpoints_allowed']
 
 
 def load_safely() -> None:
-    """Have ``torch.load`` keep ``weights_only`` and ``mmengine.load`` read plain pickles only. Twice changes nothing."""
+    """Have ``torch.load`` keep ``weights_only``, and ``mmengine.load`` read plain pickles only."""
     allow_mmengine_checkpoints()
     refuse_unsafe_pickles()

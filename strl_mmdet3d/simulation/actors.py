@@ -1,7 +1,7 @@
-"""Shapes of cars, pedestrians and cyclists, of the sizes that KITTI's labels have.
+"""Shapes of cars, pedestrians and cyclists, with the sizes of KITTI's labels.
 
-Every builder gives a :data:`Shape`. Its surface stands on z = 0 and is centred on x = y = 0 (x forward, y left, z up),
-so that its extents are exactly the labelled box.
+Every builder returns a :data:`Shape`. Its surface stands on z = 0 and is centred on x = y = 0 (x forward, y left, z
+up), so its extents are exactly the labelled box.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import trimesh
 from strl_mmdet3d.simulation.surface import Surface, capsule, convex_hull, cylinder, join, surface
 
 Shape = Callable[[float], Surface]
-"""From the metres travelled so far (they move legs and pedals) to the actor's surface in its own frame."""
+"""Maps the metres travelled so far, which move legs and pedals, to the actor's surface in the actor's frame."""
 
 _RUBBER, _SKIN, _GLASS = 0.08, 0.45, 0.12
 """Albedos."""
@@ -30,11 +30,11 @@ class _Body:
 
     Attributes:
         kind: The KITTI class.
-        share: How often it is drawn.
+        share: Probability that it is drawn.
         length, width, height: Smallest and largest size in metres.
         belt, bonnet: Height of the windows' lower edge and of the bonnet's front, as shares of the height.
         cabin, roof: Rear and front end at the belt and at the top, as shares of the length from the rear bumper.
-        windows: Whether the cabin is glass; a panel van's is not.
+        windows: Whether the cabin is glass, unlike a panel van's.
     """
 
     kind: str
@@ -59,13 +59,13 @@ _BODIES = (_HATCHBACK, _SALOON, _ESTATE, _SUV, _VAN)
 
 
 def _prism(profile: np.ndarray, half_widths: np.ndarray, albedo: float, opacity: float = 1.0) -> Surface:
-    """A convex solid that is symmetric in y: ``(P, 2)`` points x, z of its side view and ``(P,)`` half widths."""
+    """Return a convex solid, symmetric in y, from ``(P, 2)`` points x, z of its side view and ``(P,)`` half widths."""
     left = np.column_stack([profile[:, 0], half_widths, profile[:, 1]])
     return convex_hull(np.concatenate([left, left * [1, -1, 1]]), albedo, opacity)
 
 
 def car(rng: np.random.Generator) -> tuple[str, Shape]:
-    """A car or a van of a random body, size and paint.
+    """Draw a car or a van with a random body, size and paint.
 
     Returns:
         The KITTI class (``Car`` or ``Van``) and the shape, which is rigid.
@@ -75,7 +75,7 @@ def car(rng: np.random.Generator) -> tuple[str, Shape]:
     paint = rng.uniform(0.1, 0.7)
 
     def profile(*shares: tuple[float, float]) -> np.ndarray:
-        """Side view in metres from shares of the length (from the rear) and of the height."""
+        """Return the side view in metres from shares of the length (from the rear) and of the height."""
         return (np.array(shares) - [0.5, 0.0]) * [length, height]
 
     sill, bumper, half = 0.13, 0.33, width / 2
@@ -121,12 +121,12 @@ def _limb(
     albedo: float,
     y: tuple[float, float] = (0.0, 0.0),
 ) -> Surface:
-    """A capsule between two points given in side view (x, z), at ``y`` to the left of the middle at either end."""
+    """Return a capsule between two points of the side view (x, z). ``y`` is the offset to the left at each end."""
     return capsule([start[0], y[0], start[1]], [end[0], y[1], end[1]], radius, albedo)
 
 
 def pedestrian(rng: np.random.Generator) -> tuple[str, Shape]:
-    """An adult or a child who swings legs and arms in walking, by about 1.3 m of way for a pair of steps.
+    """Draw an adult or a child who swings legs and arms while walking, about 1.3 m for a pair of steps.
 
     Returns:
         ``Pedestrian`` and the shape.
@@ -170,7 +170,7 @@ def pedestrian(rng: np.random.Generator) -> tuple[str, Shape]:
 
 
 def _wheel(x: float, radius: float) -> Surface:
-    """A bicycle's wheel in the x-z plane that touches z = 0: a tyre with hardly anything between."""
+    """Return a bicycle's wheel in the x-z plane that touches z = 0: a tyre around a disc of spokes, mostly open."""
     tyre = trimesh.creation.annulus(radius - 0.05, radius, 0.045, sections=20)
     spokes = trimesh.creation.cylinder(radius - 0.05, 0.01, sections=12)
     parts = [surface(tyre.vertices, tyre.faces, _RUBBER), surface(spokes.vertices, spokes.faces, 0.3, opacity=0.15)]
@@ -181,10 +181,10 @@ def _wheel(x: float, radius: float) -> Surface:
 
 
 def cyclist(rng: np.random.Generator) -> tuple[str, Shape]:
-    """A rider on a bicycle who pedals, a turn for every 4.5 m of way.
+    """Draw a rider on a bicycle who pedals one turn every 4.5 m.
 
     Returns:
-        ``Cyclist`` and the shape, of rider and bicycle together as in KITTI's labels.
+        ``Cyclist`` and the shape of rider and bicycle together, as in KITTI's labels.
     """
     size = rng.uniform(0.92, 1.06)
     girth = rng.uniform(0.9, 1.2)

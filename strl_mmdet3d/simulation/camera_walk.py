@@ -1,4 +1,4 @@
-"""How somebody walks through a room with a camera in the hand."""
+"""The path of a hand-held camera through a room."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ FRAME_RATE = 30.0
 
 
 def camera_pose(position: np.ndarray, yaw: float, pitch: float, roll: float) -> np.ndarray:
-    """The pose of a camera whose x points to the right, y down and z forward, in a world with z up.
+    """Return the pose of a camera with x to the right, y down and z forward, in a world with z up.
 
     Args:
         position: ``(3,)`` metres.
         yaw: Direction of view about +z, radians from +x to +y.
-        pitch: Radians by which it looks down.
-        roll: Radians by which it is turned clockwise about its line of sight.
+        pitch: Radians by which the camera looks down.
+        roll: Radians by which the camera is turned clockwise about its line of sight.
 
     Returns:
         ``(4, 4)`` float64, camera to world.
@@ -34,7 +34,7 @@ def camera_pose(position: np.ndarray, yaw: float, pitch: float, roll: float) -> 
 
 @dataclass(frozen=True)
 class _Sway:
-    """A smooth wandering about 0: a sum of sines.
+    """A smooth random variation around 0: a sum of sines.
 
     Attributes:
         amplitudes: ``(K,)``.
@@ -48,30 +48,30 @@ class _Sway:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, amplitude: float, slowest: float, fastest: float) -> _Sway:
-        """Draw one that stays within ``amplitude``, of frequencies between the two given, in Hz."""
+        """Draw one that stays within ``amplitude``, with frequencies from ``slowest`` to ``fastest`` in Hz."""
         shares = rng.uniform(0.2, 1.0, 3)
         return cls(amplitude * shares / shares.sum(), rng.uniform(slowest, fastest, 3), rng.uniform(0, 2 * np.pi, 3))
 
     def __call__(self, time: float) -> float:
-        """The value at ``time`` seconds."""
+        """Return the value at ``time`` seconds."""
         return float(self.amplitudes @ np.sin(2 * np.pi * self.frequencies * time + self.phases))
 
 
 @dataclass(frozen=True)
 class CameraWalk:
-    """A way around a room's middle, with the camera at 1.3-1.7 m looking across the middle and a little down.
+    """A path around a room's middle. The camera is at 1.3-1.7 m and looks across the middle and a little down.
 
     From frame to frame at 30 Hz it moves by 4-8 mm and turns by 0.2-0.5 degrees, as a recording of 7-Scenes does
     (measured on its first 600 frames: 7.5 mm and 0.45 degrees).
 
     Attributes:
-        middle: ``(2,)`` the room's middle.
-        reach: ``(2,)`` how far the way leaves it along x and y, metres.
-        start: Where on the way it begins, radians.
-        rate: Radians per second along the way, signed.
+        middle: ``(2,)`` the room's middle, metres.
+        reach: ``(2,)`` largest distance of the path from the middle along x and y, metres.
+        start: Angle around the middle at which the path begins, radians.
+        rate: Radians per second around the middle, signed.
         height: Mean height of the camera, metres.
         pitch: Mean pitch, radians down.
-        sways: Of the yaw, the pitch and the roll in radians, and of the height in metres.
+        sways: Variation of the yaw, the pitch and the roll in radians, and of the height in metres.
     """
 
     middle: np.ndarray
@@ -89,7 +89,7 @@ class CameraWalk:
         Args:
             rng: Source of the draws.
             size: ``(3,)`` the room in metres; it starts at x = y = 0.
-            clearance: Metres to the walls at least.
+            clearance: Smallest distance to the walls, metres.
         """
         middle = size[:2] / 2
         reach = (middle - clearance) * rng.uniform(0.6, 0.95)
@@ -104,7 +104,7 @@ class CameraWalk:
             middle,
             reach,
             rng.uniform(0, 2 * np.pi),
-            # In a small room one turns on the spot rather than runs around.
+            # In a small room a person turns on the spot instead of running around.
             rng.choice([-1, 1]) * min(0.16, speed / reach.mean()),
             rng.uniform(1.4, 1.6),
             np.radians(rng.uniform(18, 28)),

@@ -1,4 +1,4 @@
-"""A structured-light depth camera after the Kinect and ScanNet's Structure sensor."""
+"""A structured-light depth camera, modelled on the Kinect and ScanNet's Structure sensor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from strl_mmdet3d.simulation.ray_casting import RayCaster
 from strl_mmdet3d.simulation.surface import Surface
 
 _PATCHES = (120, 160)
-"""The sensor matches its pattern by patches, so returns are lost by patches: this many in height and width."""
+"""Patches in height and width. The sensor matches its pattern patch by patch, so it loses returns patch by patch."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class DepthImage:
 
     Attributes:
         depth: ``(H, W)`` uint16 millimetres along the optical axis, 0 where nothing was measured.
-        face: ``(H, W)`` int64, the face of the surface that each pixel shows; -1 for none, whether measured or not.
-        true_depth: ``(H, W)`` float64 metres without noise, ``inf`` where there is no face.
+        face: ``(H, W)`` int64, the face of the surface that each pixel shows, measured or not; -1 for none.
+        true_depth: ``(H, W)`` float64 metres without noise, ``inf`` without a face.
         cos_incidence: ``(H, W)`` float64 in [0, 1], |cosine| between the line of sight and the face's normal.
     """
 
@@ -36,15 +36,17 @@ class DepthCamera:
     """A pinhole camera with x to the right, y down and z forward, without distortion.
 
     Attributes:
-        width: Pixels in a row; the picture is 4:3, so it is a multiple of 4. Smaller pictures show the same view.
-        min_depth, max_depth: Metres within which it measures. The sensors start at 0.4 m; what lies beyond 6 m is
-            rarely in ScanNet's frames.
-        baseline: Metres from the camera to the projector on its right, in whose shadow nothing is measured (Kinect).
-        disparity_step: Resolution of the inverse depth in 1/m: depth comes in steps of it times depth squared, 26 mm
-            at 3 m (measured on 7-Scenes, and equal to an eighth of a pixel of disparity).
+        width: Pixels in a row, a multiple of 4 because the picture is 4:3. Smaller pictures show the same view.
+        min_depth, max_depth: Range of the measured depth in metres. The sensors start at 0.4 m, and ScanNet's frames
+            rarely hold depths beyond 6 m.
+        baseline: Metres from the camera to the projector on its right (Kinect). Nothing is measured in the projector's
+            shadow.
+        disparity_step: Resolution of the inverse depth in 1/m. The steps of the depth are this times the depth squared:
+            26 mm at 3 m (measured on 7-Scenes, and equal to an eighth of a pixel of disparity).
         half_signal: The signal ``albedo * cos(incidence) / depth**2`` at which half of the patches return nothing. The
-            default hardly loses anything from a wall and leaves holes where surfaces are grazed or dark and far.
-        noise: Multiple of the Kinect's noise; 0 gives exact depth wherever something is measured.
+            default loses hardly anything on a wall, and leaves holes on surfaces that are seen at a grazing angle or
+            are dark and far.
+        noise: Multiple of the Kinect's noise. With 0 every measured depth is exact.
     """
 
     width: int = 640
@@ -81,8 +83,8 @@ class DepthCamera:
         """Take a picture.
 
         Args:
-            caster: Casts at ``surface``.
-            surface: What is seen, in the world's frame.
+            caster: Casts rays at ``surface``.
+            surface: The surface in view, in the world's frame.
             pose: ``(4, 4)`` camera to world.
             rng: Source of the noise and the holes.
 
@@ -96,7 +98,7 @@ class DepthCamera:
         true = (hits.distance / length).reshape(shape)
         face, cosine = hits.face.reshape(shape), hits.cos_incidence.reshape(shape)
 
-        # Every picture draws the same amount of noise, whatever it shows.
+        # Every picture draws the same amount of noise, independent of what it shows.
         chance = rng.uniform(size=_PATCHES)
         noise = rng.normal(size=shape)
         seen = (face >= 0) & (true > self.min_depth) & (true < self.max_depth)
@@ -114,12 +116,12 @@ class DepthCamera:
         return DepthImage(millimetres, face, true, cosine)
 
     def _in_shadow(self, depth: np.ndarray) -> np.ndarray:
-        """``(H, W)`` bool: hidden from the projector by what is to the right of it in ``(H, W)`` metres of depth."""
+        """Return ``(H, W)`` bool: whether something further right in ``depth`` hides a pixel from the projector."""
         column = np.arange(self.width) - self.intrinsics[0, 0] * self.baseline / depth
-        # Seen from the projector, columns grow from left to right but where a nearer surface comes in between.
+        # Seen from the projector, columns grow from left to right, except where a nearer surface comes in between.
         nearest_right = np.minimum.accumulate(column[:, ::-1], axis=1)[:, ::-1]
         return column > nearest_right + 0.5
 
     def back_project(self, depth: np.ndarray) -> np.ndarray:
-        """``(H, W, 3)`` float64 points in the camera's frame of ``(H, W)`` metres of depth."""
+        """Return ``(H, W, 3)`` float64 points in the camera's frame from ``(H, W)`` metres of depth."""
         return self.rays.reshape(self.height, self.width, 3) * depth[..., None]

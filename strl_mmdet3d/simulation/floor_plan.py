@@ -1,4 +1,4 @@
-"""Where furniture stands in a rectangular room: within the walls, and no two pieces in one place."""
+"""Places for furniture in a rectangular room: within the walls and without overlaps."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 _TRIES = 40
-"""Places that are tried for a piece before it is left out."""
+"""Number of places that are tried for a piece before it is left out."""
 
 _GAP = 0.02
-"""Metres between two footprints at least."""
+"""Smallest distance between two footprints, metres."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,18 @@ class Footprint:
 
     @property
     def axes(self) -> np.ndarray:
-        """``(2, 2)`` unit vectors: to its front and to its left."""
+        """``(2, 2)`` unit vectors to the front and to the left."""
         cos, sin = np.cos(self.yaw), np.sin(self.yaw)
         return np.array([[cos, sin], [-sin, cos]])
 
     @property
     def corners(self) -> np.ndarray:
-        """``(4, 2)`` its corners in metres."""
+        """``(4, 2)`` corners in metres."""
         half = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * [self.depth / 2, self.width / 2]
         return half @ self.axes + [self.x, self.y]
 
     def overlaps(self, other: Footprint, gap: float = 0.0) -> bool:
-        """Whether the two are less than ``gap`` metres apart along every side (the separating axis theorem)."""
+        """Return whether the two are less than ``gap`` metres apart along every side (the separating axis theorem)."""
         for axis in np.concatenate([self.axes, other.axes]):
             mine, theirs = self.corners @ axis, other.corners @ axis
             if mine.min() >= theirs.max() + gap or theirs.min() >= mine.max() + gap:
@@ -57,7 +57,7 @@ class FloorPlan:
     Attributes:
         length: Metres along x.
         breadth: Metres along y.
-        taken: What stands in it so far.
+        taken: The footprints that are placed so far.
     """
 
     length: float
@@ -65,20 +65,20 @@ class FloorPlan:
     taken: list[Footprint] = field(default_factory=list)
 
     def fits(self, footprint: Footprint) -> bool:
-        """Whether it is within the walls and clear of all that is taken."""
+        """Return whether a footprint is within the walls and clear of all placed ones."""
         corners = footprint.corners
         inside = corners.min() >= 0 and np.all(corners.max(0) <= [self.length, self.breadth])
         return bool(inside) and not any(footprint.overlaps(other, _GAP) for other in self.taken)
 
     def take(self, footprint: Footprint) -> Footprint | None:
-        """Take the place if it is free; None if not."""
+        """Place a footprint and return it, or return None if it does not fit."""
         if not self.fits(footprint):
             return None
         self.taken.append(footprint)
         return footprint
 
     def along_wall(self, rng: np.random.Generator, depth: float, width: float) -> Footprint | None:
-        """Find a place with the back to a wall, up to 8 cm from it and one degree askew; None if there is none."""
+        """Find a place with the back to a wall, up to 8 cm from it and turned by up to one degree, or return None."""
         for _ in range(_TRIES):
             wall = rng.integers(4)
             yaw = wall * np.pi / 2
@@ -91,7 +91,7 @@ class FloorPlan:
         return None
 
     def in_the_open(self, rng: np.random.Generator, depth: float, width: float) -> Footprint | None:
-        """Find a place around the middle, parallel to the walls within 10 degrees; None if there is none."""
+        """Find a place around the middle, parallel to the walls within 10 degrees, or return None."""
         for _ in range(_TRIES):
             x, y = rng.uniform(0.3, 0.7, 2) * [self.length, self.breadth]
             yaw = rng.integers(4) * np.pi / 2 + np.radians(rng.uniform(-10, 10))
@@ -100,7 +100,7 @@ class FloorPlan:
         return None
 
     def beside(self, rng: np.random.Generator, host: Footprint, depth: float, width: float) -> Footprint | None:
-        """Find a place at the left or the right of ``host``, with the backs in line; None if there is none."""
+        """Find a place to the left or the right of ``host``, with the backs in line, or return None."""
         front, left = host.axes
         for side in rng.permutation([-1, 1]):
             across = side * (host.width / 2 + rng.uniform(0.03, 0.1) + width / 2)
@@ -119,15 +119,15 @@ class FloorPlan:
         distance: tuple[float, float],
         around: bool,
     ) -> Footprint | None:
-        """Find a place from which the front looks at ``host``, up to 15 degrees askew.
+        """Find a place from which the front looks at ``host``, within 15 degrees.
 
         Args:
             rng: Source of the draws.
-            host: What it looks at.
+            host: The footprint to look at.
             depth: Metres from front to back.
             width: Metres from side to side.
-            distance: Smallest and largest metres between the two.
-            around: At any side of ``host``, rather than at its front.
+            distance: Smallest and largest distance between the two, metres.
+            around: Whether to look from any side of ``host`` instead of only from its front.
 
         Returns:
             The place, or None if none was found.

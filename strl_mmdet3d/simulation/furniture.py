@@ -1,7 +1,7 @@
-"""Furniture of SUN RGB-D's ten classes, of usual sizes.
+"""Furniture of SUN RGB-D's ten classes, in usual sizes.
 
-Every builder gives a surface that stands on z = 0 and is centred on x = y = 0, with its front along +x (SUN RGB-D's
-orientation), so that its extents are exactly the labelled box: depth (front to back), width and height.
+Every builder returns a surface that stands on z = 0 and is centred on x = y = 0, with its front along +x (SUN RGB-D's
+orientation). Its extents are exactly the labelled box: depth (front to back), width and height.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 from strl_mmdet3d.simulation.surface import Surface, convex_hull, cuboid, cylinder, join
 
 _WHITE = 0.75
-"""Albedo of sanitary ware, and of linen."""
+"""Albedo of sanitary ware and of linen."""
 
 
 def _legs(depth: float, width: float, height: float, thickness: float, albedo: float) -> list[Surface]:
-    """Four square legs at the corners of a footprint, from the floor up to ``height``."""
+    """Return four square legs at the corners of a footprint, from the floor up to ``height``."""
     x, y = depth / 2, width / 2
     return [
         cuboid(
@@ -33,7 +33,7 @@ def _legs(depth: float, width: float, height: float, thickness: float, albedo: f
 
 
 def _drawers(x: float, y: tuple[float, float], z: tuple[float, float], rows: int, albedo: float) -> list[Surface]:
-    """Drawer fronts, one above the other, that stand 2 cm out of the face at ``x``, each with a knob."""
+    """Return drawer fronts, one above the other, that stick out 2 cm from the face at ``x``, each with a knob."""
     edges = np.linspace(*z, rows + 1)
     middle = sum(y) / 2
     parts = []
@@ -45,7 +45,7 @@ def _drawers(x: float, y: tuple[float, float], z: tuple[float, float], rows: int
 
 
 def bed(rng: np.random.Generator) -> Surface:
-    """A bed for one or two, its foot in front, with headboard, mattress and pillows."""
+    """Draw a bed for one or two, with its foot in front, and with headboard, mattress and pillows."""
     length, width = rng.uniform(2.0, 2.25), rng.choice([rng.uniform(0.95, 1.2), rng.uniform(1.45, 1.95)])
     frame, top, head = rng.uniform(0.22, 0.32), rng.uniform(0.45, 0.62), rng.uniform(0.85, 1.15)
     wood, linen = rng.uniform(0.2, 0.5), rng.uniform(0.35, _WHITE)
@@ -66,7 +66,7 @@ def bed(rng: np.random.Generator) -> Surface:
 
 
 def table(rng: np.random.Generator) -> Surface:
-    """A dining table: a top on four legs, or a round one on a column."""
+    """Draw a dining table: a top on four legs, or a round top on a column."""
     height, albedo = rng.uniform(0.70, 0.78), rng.uniform(0.2, 0.6)
     if rng.uniform() < 0.25:
         radius = rng.uniform(0.4, 0.6)
@@ -81,21 +81,21 @@ def table(rng: np.random.Generator) -> Surface:
 
 
 def coffee_table(rng: np.random.Generator) -> Surface:
-    """A low table, which SUN RGB-D labels as a table too."""
+    """Draw a low table. SUN RGB-D labels it as a table too."""
     return _top_on_legs(
         rng.uniform(0.5, 0.7), rng.uniform(0.8, 1.2), rng.uniform(0.38, 0.48), 0.05, rng.uniform(0.2, 0.6)
     )
 
 
 def _top_on_legs(depth: float, width: float, height: float, leg: float, albedo: float) -> Surface:
-    """A rectangular top of 4 cm on four legs of thickness ``leg``."""
+    """Return a rectangular top of 4 cm on four legs of thickness ``leg``."""
     x, y = depth / 2, width / 2
     top = cuboid([-x, -y, height - 0.04], [x, y, height], albedo)
     return join([top, *_legs(depth - 0.06, width - 0.06, height - 0.04, leg, albedo)])
 
 
 def sofa(rng: np.random.Generator) -> Surface:
-    """An armchair's or a sofa's seat, back, arms and cushions."""
+    """Draw an armchair or a sofa with seat, back, arms and cushions."""
     depth, width = rng.uniform(0.8, 1.0), rng.choice([rng.uniform(0.85, 1.05), rng.uniform(1.5, 2.3)], p=[0.25, 0.75])
     seat, arm, back = rng.uniform(0.40, 0.46), rng.uniform(0.55, 0.65), rng.uniform(0.75, 0.95)
     albedo, thick = rng.uniform(0.15, 0.6), rng.uniform(0.14, 0.22)
@@ -117,7 +117,7 @@ def sofa(rng: np.random.Generator) -> Surface:
 
 
 def chair(rng: np.random.Generator) -> Surface:
-    """A chair with four legs and a slatted or closed back, or an office chair on a column."""
+    """Draw a chair with four legs and a slatted or closed back, or an office chair on a column."""
     width, depth = rng.uniform(0.42, 0.55), rng.uniform(0.45, 0.56)
     seat, height, albedo = rng.uniform(0.43, 0.48), rng.uniform(0.82, 1.0), rng.uniform(0.15, 0.6)
     x, y = depth / 2, width / 2
@@ -142,7 +142,7 @@ def chair(rng: np.random.Generator) -> Surface:
 
 
 def toilet(rng: np.random.Generator) -> Surface:
-    """A toilet with its tank at the back."""
+    """Draw a toilet with its tank at the back."""
     depth, width, height = rng.uniform(0.62, 0.75), rng.uniform(0.38, 0.46), rng.uniform(0.70, 0.82)
     seat, tank, x = rng.uniform(0.38, 0.43), 0.2, depth / 2
     angle = np.linspace(-np.pi / 2, np.pi / 2, 9)
@@ -162,7 +162,7 @@ def toilet(rng: np.random.Generator) -> Surface:
 
 
 def desk(rng: np.random.Generator) -> Surface:
-    """A desk, open towards the front, with a back panel and drawers on one side."""
+    """Draw a desk, open towards the front, with a back panel and drawers on one side."""
     depth, width, height = rng.uniform(0.55, 0.8), rng.uniform(1.1, 1.7), rng.uniform(0.72, 0.78)
     albedo, side = rng.uniform(0.2, 0.6), rng.choice([-1, 1])
     x, y, under = depth / 2, width / 2, height - 0.03
@@ -180,7 +180,7 @@ def desk(rng: np.random.Generator) -> Surface:
 
 
 def _chest(depth: float, width: float, height: float, rows: int, albedo: float) -> Surface:
-    """A closed chest on a low plinth with ``rows`` drawers."""
+    """Return a closed chest on a low plinth with ``rows`` drawers."""
     x, y = depth / 2, width / 2
     return join(
         [
@@ -192,19 +192,19 @@ def _chest(depth: float, width: float, height: float, rows: int, albedo: float) 
 
 
 def dresser(rng: np.random.Generator) -> Surface:
-    """A chest of drawers."""
+    """Draw a chest of drawers."""
     height = rng.uniform(0.75, 1.15)
     rows = round(height / 0.24)
     return _chest(rng.uniform(0.44, 0.56), rng.uniform(0.8, 1.6), height, rows, rng.uniform(0.2, 0.6))
 
 
 def night_stand(rng: np.random.Generator) -> Surface:
-    """A small chest beside a bed."""
+    """Draw a small chest, as it stands beside a bed."""
     return _chest(rng.uniform(0.36, 0.46), rng.uniform(0.4, 0.58), rng.uniform(0.45, 0.66), 2, rng.uniform(0.2, 0.6))
 
 
 def bookshelf(rng: np.random.Generator) -> Surface:
-    """Open shelves between two sides and a back, with books that do not fill them."""
+    """Draw open shelves between two sides and a back, partly filled with books."""
     depth, width, height = rng.uniform(0.26, 0.38), rng.uniform(0.7, 1.3), rng.uniform(1.5, 2.1)
     albedo, board = rng.uniform(0.25, 0.6), 0.025
     x, y = depth / 2, width / 2
@@ -219,7 +219,7 @@ def bookshelf(rng: np.random.Generator) -> Surface:
         left = -y + board + 0.01
         end = left + rng.uniform(0.3, 1.0) * (2 * y - 2 * board - 0.02)
         while left < end - 0.08:
-            # Blocks of books of one height stand for the single spines.
+            # A block stands for several books of the same height.
             right = min(end, left + rng.uniform(0.06, 0.3))
             top = low + rng.uniform(0.6, 0.9) * (high - low)
             parts.append(
@@ -230,7 +230,7 @@ def bookshelf(rng: np.random.Generator) -> Surface:
 
 
 def bathtub(rng: np.random.Generator) -> Surface:
-    """A hollow tub, built in along its back; one gets in from the front."""
+    """Draw a hollow tub with its long sides at the back and in front."""
     depth, width, height = rng.uniform(0.7, 0.85), rng.uniform(1.5, 1.75), rng.uniform(0.48, 0.6)
     rim, x, y = rng.uniform(0.06, 0.1), depth / 2, width / 2
     return join(
@@ -245,7 +245,7 @@ def bathtub(rng: np.random.Generator) -> Surface:
 
 
 CLASSES = ('bed', 'table', 'sofa', 'chair', 'toilet', 'desk', 'dresser', 'night_stand', 'bookshelf', 'bathtub')
-"""SUN RGB-D's ten classes in mmdet3d's order: a label is the place in this tuple."""
+"""SUN RGB-D's ten classes in mmdet3d's order. A label is the index in this tuple."""
 
 BUILDERS: MappingProxyType[str, Callable[[np.random.Generator], Surface]] = MappingProxyType(
     {
@@ -262,7 +262,7 @@ BUILDERS: MappingProxyType[str, Callable[[np.random.Generator], Surface]] = Mapp
         'bathtub': bathtub,
     }
 )
-"""What a room's plan can ask for. Each kind but ``coffee_table``, a table, is a class of its own."""
+"""The kinds that a room's plan can name. Each is a class, except ``coffee_table``, whose class is ``table``."""
 
 
 def build(rng: np.random.Generator, kind: str) -> tuple[str, Surface]:

@@ -17,18 +17,18 @@ from strl_mmdet3d.simulation.settings import Simulation
 
 @dataclass(frozen=True)
 class KittiSimulation(Simulation):
-    """What to simulate of KITTI.
+    """The settings of the simulated KITTI data, and its writer.
 
-    ``frames_per_drive`` sets the length of the streets, and with it the scenes of all drives. ``train``, ``val`` and
-    ``test`` are all 0 or all at least 1: mmdet3d's ``create_data.py`` fails on an empty split.
+    ``frames_per_drive`` sets the length of the streets, so another value changes the scenes of all drives. ``train``,
+    ``val`` and ``test`` are all 0 or all at least 1: mmdet3d's ``create_data.py`` fails on an empty split.
 
     Attributes:
         drives: Number of drives.
-        frames_per_drive: Scans in each, at 10 Hz.
+        frames_per_drive: Scans in each drive, at 10 Hz.
         train: Labelled frames for training.
         val: Labelled frames for validation.
         test: Frames without labels.
-        azimuth_steps: Firings of the LiDAR in a revolution.
+        azimuth_steps: Firings of the LiDAR per revolution.
     """
 
     AT_LEAST_1 = ('frames_per_drive', 'azimuth_steps')
@@ -43,7 +43,7 @@ class KittiSimulation(Simulation):
 
     @property
     def total(self) -> int:
-        """Number of scans, which is what the tool counts as frames."""
+        """Number of scans. The tool calls them frames."""
         return self.drives * self.frames_per_drive + self.train + self.val + self.test
 
     def write(self, root: Path) -> Iterator[None]:
@@ -61,7 +61,7 @@ class KittiSimulation(Simulation):
             date_folder.mkdir(parents=True)
             write_raw_calibration(date_folder, '01-Jan-2030 12:00:00')
         for drive in range(self.drives):
-            # Stream 0 is the drives, the later ones are the splits.
+            # Seed stream 0 belongs to the drives, the later streams to the splits.
             yield from write_drive(date_folder, drive + 1, self.frames_per_drive, lidar, self.seed_of(0, drive))
         if self.train:
             yield from self._write_frames(root / 'object', lidar)

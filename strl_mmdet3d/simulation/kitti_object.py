@@ -14,10 +14,10 @@ from strl_mmdet3d.simulation.ray_casting import RayCaster
 from strl_mmdet3d.simulation.scene import Moment, PlacedActor, Scene
 
 _NEAR = 0.1
-"""Metres in front of the camera from which on something can be seen."""
+"""Smallest visible distance in front of the camera, metres."""
 
 _OCCLUSION_LIMITS = (0.8, 0.4)
-"""Visible share from which on an object counts as fully visible (0) and as partly occluded (1)."""
+"""Smallest visible share of an object that counts as fully visible (0), and as partly occluded (1)."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Label:
         kind: The class.
         truncated: Share of the box that is outside the picture, 0 to 1.
         occluded: 0 fully visible, 1 partly occluded, 2 largely occluded.
-        bbox: Left, top, right, bottom in pixels of what the picture shows of the object, regardless of occlusion.
+        bbox: Left, top, right, bottom in pixels of the object's part in the picture, regardless of occlusion.
         size: Height, width, length in metres.
         location: Bottom centre in the rectified camera frame, metres.
         rotation_y: Heading about the camera's y axis in [-pi, pi].
@@ -48,20 +48,20 @@ class Label:
         return _wrapped(self.rotation_y - np.arctan2(self.location[0], self.location[2]))
 
     def line(self) -> str:
-        """The label as text: KITTI's 15 columns, but with tenths of a millimetre where KITTI's own end at 1 cm."""
+        """Return the label as text: KITTI's 15 columns, but with 4 decimals (0.1 mm) instead of KITTI's 2 (1 cm)."""
         numbers = [self.alpha, *self.bbox, *self.size, *self.location, self.rotation_y]
         return f'{self.kind} {self.truncated:.2f} {self.occluded} ' + ' '.join(f'{number:.4f}' for number in numbers)
 
 
 def _wrapped(angle: float) -> float:
-    """The angle in [-pi, pi]."""
+    """Return the angle in [-pi, pi]."""
     return float(np.arctan2(np.sin(angle), np.cos(angle)))
 
 
 def label_moment(moment: Moment, scan: Scan) -> list[Label]:
-    """Label what is in the picture of camera 2, as KITTI does.
+    """Label the objects in the picture of camera 2, as KITTI does.
 
-    An object without a single return in the picture is hidden and gets no label.
+    An object without any LiDAR return in the picture counts as hidden and gets no label.
 
     Args:
         moment: The scene.
@@ -76,7 +76,7 @@ def label_moment(moment: Moment, scan: Scan) -> list[Label]:
 
 
 def _label(moment: Moment, scan: Scan, index: int) -> Label:
-    """The label of one actor."""
+    """Return the label of one actor."""
     actor = moment.actors[index]
     bottom = calibration.to_camera(moment.in_sensor(actor.box[None, :3]))[0]
     length, width, height = actor.box[3:6]
@@ -89,7 +89,7 @@ def _label(moment: Moment, scan: Scan, index: int) -> Label:
 
 
 def _visible_share(moment: Moment, scan: Scan, index: int) -> float:
-    """Share of the beams that would meet the actor, were it alone, which do meet it in the scene."""
+    """Return the share of the beams that hit the actor, among the beams that would hit it if it were alone."""
     surface = moment.actors[index].surface
     towards = surface.vertices - moment.position
     towards /= np.linalg.norm(towards, axis=1, keepdims=True)
@@ -102,7 +102,7 @@ def _visible_share(moment: Moment, scan: Scan, index: int) -> float:
 
 
 def _truncation(moment: Moment, actor: PlacedActor) -> float:
-    """Share of the box's volume that is outside the picture, from a grid of 1000 points."""
+    """Return the share of the box's volume outside the picture, estimated from a grid of 1000 points."""
     x, y, z, length, width, height, yaw = actor.box
     steps = (np.arange(10) + 0.5) / 10 - 0.5
     grid = np.stack(np.meshgrid(steps, steps, steps + 0.5), axis=-1).reshape(-1, 3) * [length, width, height]
@@ -112,7 +112,7 @@ def _truncation(moment: Moment, actor: PlacedActor) -> float:
 
 
 def _bbox(moment: Moment, actor: PlacedActor) -> np.ndarray:
-    """``(4,)`` the tight rectangle around the actor's surface in the picture, clipped to it."""
+    """Return the ``(4,)`` tight rectangle around the actor's surface in the picture, clipped to the picture."""
     surface = actor.surface
     vertices = calibration.to_camera(moment.in_sensor(surface.vertices))
     start, end = np.concatenate([vertices[surface.faces[:, [0, 1]]], vertices[surface.faces[:, [1, 2]]]]).swapaxes(0, 1)

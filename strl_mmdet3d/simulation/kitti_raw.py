@@ -14,12 +14,12 @@ from strl_mmdet3d.simulation.ray_casting import RayCaster
 from strl_mmdet3d.simulation.scene import EgoPath, Scene
 
 DATE = '2030_01_01'
-"""The date of all simulated drives, which no recording of KITTI has."""
+"""The date of all simulated drives. No recording of KITTI has this date."""
 
 _START = datetime.strptime(DATE, '%Y_%m_%d').replace(hour=12)
 _EARTH_RADIUS = 6378137.0
 _HOME = (49.0, 8.43, 115.0)
-"""Latitude and longitude in degrees of a drive's first packet (Karlsruhe), and the altitude of the road in metres."""
+"""Latitude and longitude of a drive's first packet in degrees (Karlsruhe), and the road's altitude in metres."""
 
 
 def write_drive(
@@ -28,11 +28,11 @@ def write_drive(
     """Draw a scene and write the scans and the navigation data of a drive through it.
 
     Args:
-        date_folder: Folder of the date, which must exist.
+        date_folder: Folder of the date; it must exist.
         number: Number of the drive.
-        frames: How many scans, 0.1 s apart.
+        frames: Number of scans, 0.1 s apart.
         lidar: The sensor.
-        seed: Of everything random.
+        seed: Seed of everything random.
 
     Yields:
         Nothing, once after each frame.
@@ -58,7 +58,7 @@ def write_drive(
 
 
 def _imu_position(ego: EgoPath, time: float) -> tuple[np.ndarray, float]:
-    """``(3,)`` position of the IMU in the world and its yaw."""
+    """Return the IMU's ``(3,)`` position in the world and its yaw."""
     x, y, yaw = ego.pose(time)
     # The LiDAR in the IMU's frame is the inverse of IMU_TO_VELO, whose rotation is the identity.
     offset = calibration.IMU_TO_VELO[:3, 3]
@@ -68,7 +68,7 @@ def _imu_position(ego: EgoPath, time: float) -> tuple[np.ndarray, float]:
 
 
 def _packet(ego: EgoPath, time: float) -> str:
-    """The 30 values of an OXTS packet (KITTI's ``dataformat.txt``) at ``time`` seconds."""
+    """Return the 30 values of an OXTS packet (KITTI's ``dataformat.txt``) at ``time`` seconds."""
     step = 0.01
     before, here, after = (_imu_position(ego, time + offset)[0] for offset in (-step, 0.0, step))
     yaw_before, yaw, yaw_after = (ego.pose(time + offset)[2] for offset in (-step, 0.0, step))
@@ -96,9 +96,9 @@ def _packet(ego: EgoPath, time: float) -> str:
 
 
 def _geographic(travelled: np.ndarray) -> tuple[float, float]:
-    """Latitude and longitude after ``(3,)`` metres (east, north, up) from the first packet.
+    """Return latitude and longitude after ``(3,)`` metres (east, north, up) from the first packet.
 
-    The inverse of the Mercator projection that KITTI's development kit applies, scaled at the first packet's latitude.
+    This inverts the Mercator projection of KITTI's development kit, scaled at the first packet's latitude.
     """
     scale = np.cos(np.radians(_HOME[0]))
     longitude = _HOME[1] + np.degrees(travelled[0] / (scale * _EARTH_RADIUS))

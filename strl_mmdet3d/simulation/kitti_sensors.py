@@ -1,8 +1,11 @@
-"""The calibration that the simulated KITTI data has, in KITTI's frames and files.
+"""The sensors of the simulated KITTI car: how IMU, LiDAR and cameras are mounted, what the cameras show, and the files.
 
-Frames: IMU and LiDAR x forward, y left, z up; cameras x right, y down, z forward. Numbers are those of KITTI's
-2011_09_26 recordings, except for the rotations: the simulated sensors are mounted exactly upright and parallel. A box
-that stands upright in the LiDAR's frame then does so in the camera's, and its label is exact in both.
+The module holds the transforms between the sensors, the projections and the size of the four cameras' pictures, the
+functions that map LiDAR points to the camera and to pixels, and the writers of KITTI's calibration files.
+
+Frames: IMU and LiDAR x forward, y left, z up; cameras x right, y down, z forward. The numbers come from KITTI's
+2011_09_26 recordings, except for the rotations: the simulated sensors are mounted exactly upright and parallel. So a
+box that stands upright in the LiDAR's frame also does so in the camera's frame, and its label is exact in both.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ PROJECTIONS = {
     )
     for camera, offset in _OFFSETS.items()
 }
-"""``(3, 4)`` projection of rectified camera coordinates into the picture of each of the four cameras."""
+"""For each of the four cameras, the ``(3, 4)`` projection of rectified camera coordinates into its picture."""
 
 VELO_TO_CAM = np.array(
     [
@@ -52,18 +55,18 @@ IMU_TO_VELO = np.array(
 
 
 def to_camera(points: np.ndarray) -> np.ndarray:
-    """``(N, 3)`` points of the LiDAR's frame in the rectified frame of camera 0."""
+    """Map ``(N, 3)`` points of the LiDAR's frame to the rectified frame of camera 0."""
     return points @ VELO_TO_CAM[:3, :3].T + VELO_TO_CAM[:3, 3]
 
 
 def to_pixels(points: np.ndarray, camera: int = 2) -> np.ndarray:
-    """``(N, 2)`` pixels of ``(N, 3)`` points in the rectified frame, which must be in front of the camera."""
+    """Return the ``(N, 2)`` pixels of ``(N, 3)`` points in the rectified frame. They must be in front of the camera."""
     projected = points @ PROJECTIONS[camera][:, :3].T + PROJECTIONS[camera][:, 3]
     return projected[:, :2] / projected[:, 2:]
 
 
 def in_picture(points: np.ndarray) -> np.ndarray:
-    """``(N,)`` bool: which of ``(N, 3)`` points in the rectified frame the picture of camera 2 shows."""
+    """Return ``(N,)`` bool: whether the picture of camera 2 shows each of ``(N, 3)`` points in the rectified frame."""
     shown = points[:, 2] > 0.1
     pixels = to_pixels(points[shown])
     shown[shown] = np.all((pixels >= 0) & (pixels < IMAGE_SIZE), axis=1)
@@ -71,12 +74,12 @@ def in_picture(points: np.ndarray) -> np.ndarray:
 
 
 def _line(name: str, values: np.ndarray) -> str:
-    """One line of a calibration file."""
+    """Return one line of a calibration file."""
     return f'{name}: ' + ' '.join(f'{value:.12e}' for value in np.ravel(values))
 
 
 def write_object_calibration(path: Path) -> None:
-    """Write a frame's file of the detection data set's ``calib`` folder."""
+    """Write a frame's calibration file, as in the detection data set's ``calib`` folder."""
     lines = [_line(f'P{camera}', projection) for camera, projection in PROJECTIONS.items()]
     lines += [
         _line('R0_rect', np.eye(3)),
@@ -91,7 +94,7 @@ def write_raw_calibration(folder: Path, time: str) -> None:
 
     Args:
         folder: The folder of the date.
-        time: The time that the files name.
+        time: The calibration time that the files name.
     """
     for name, transform in (('imu_to_velo', IMU_TO_VELO), ('velo_to_cam', VELO_TO_CAM)):
         lines = [f'calib_time: {time}', _line('R', transform[:3, :3]), _line('T', transform[:3, 3])]

@@ -1,4 +1,4 @@
-"""A 64-beam spinning LiDAR after the Velodyne HDL-64E on KITTI's car."""
+"""A 64-beam spinning LiDAR, modelled on the Velodyne HDL-64E of KITTI's car."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from strl_mmdet3d.simulation.ray_casting import Hits, RayCaster
 from strl_mmdet3d.simulation.surface import Surface
 
 SENSOR_HEIGHT = 1.73
-"""Metres of the LiDAR above the road (KITTI's sensor setup)."""
+"""Height of the LiDAR above the road in metres (KITTI's sensor setup)."""
 
 SCAN_PERIOD = 0.1
 """Seconds between two scans (KITTI's Velodyne spins at 10 Hz)."""
 
 
 def beam_elevations() -> np.ndarray:
-    """The ``(64,)`` elevations of the HDL-64E's beams in radians, from the top one down.
+    """Return the ``(64,)`` elevations of the HDL-64E's beams in radians, from top to bottom.
 
-    +2 to -24.8 degrees (KITTI's sensor setup): the upper block of 32 lasers is spaced by a third of a degree, the
-    lower one by about half a degree (HDL-64E manual).
+    They span +2 to -24.8 degrees (KITTI's sensor setup). The upper block of 32 lasers is spaced by a third of a degree,
+    the lower block by about half a degree (HDL-64E manual).
     """
     upper = 2.0 - np.arange(32) / 3
     lower = np.linspace(upper[-1] - 0.5, -24.8, 32)
@@ -36,7 +36,7 @@ class Scan:
             order of KITTI's files: beam by beam from the top, each turning left from straight ahead.
         face: ``(N,)`` int64, the face of the scanned surface that each point comes from.
         directions: ``(64 * azimuth_steps, 3)`` float64, unit vectors of all beams in the world's frame.
-        hits: What each of these beams met, those that gave no return included.
+        hits: The first hit of each of these beams, including beams that gave no return.
     """
 
     points: np.ndarray
@@ -50,10 +50,10 @@ class SpinningLidar:
     """A LiDAR that takes a whole revolution at one instant, as in a motion-compensated scan.
 
     Attributes:
-        azimuth_steps: Firings a revolution. KITTI's scans have one every 0.17-0.18 degrees (measured).
-        max_range: Metres. KITTI's files end at 80 m (measured), the sensor itself at 120 m.
+        azimuth_steps: Firings per revolution. KITTI's scans have one every 0.17-0.18 degrees (measured).
+        max_range: Largest range in metres. KITTI's files end at 80 m (measured), the sensor itself at 120 m.
         range_noise: Standard deviation of the range in metres (HDL-64E data sheet: below 0.02 m).
-        dropout: Share of the returns that get lost whatever they come from.
+        dropout: Share of the returns that are lost on any surface.
         half_signal: The signal ``albedo * cos(incidence) / range**2`` at which half of the returns are lost. The
             default loses about half of the road's returns at 50 m and hardly any from a wall.
     """
@@ -69,10 +69,10 @@ class SpinningLidar:
             raise ValueError(f'azimuth_steps must be at least 1, got {self.azimuth_steps}')
 
     def directions(self, phase: float) -> np.ndarray:
-        """Unit vectors of all beams in the sensor's frame.
+        """Return unit vectors of all beams in the sensor's frame.
 
         Args:
-            phase: Share in [0, 1) of an azimuth step by which this revolution is turned.
+            phase: Turn of this revolution as a share of an azimuth step, in [0, 1).
 
         Returns:
             ``(64 * azimuth_steps, 3)`` float64, beam by beam from the top, turning left from straight ahead.
@@ -90,9 +90,9 @@ class SpinningLidar:
         """Take one revolution.
 
         Args:
-            caster: Casts at ``surface``.
-            surface: What is scanned, in the world's frame (z up).
-            position: ``(3,)`` the sensor in the world, metres. The sensor stands upright.
+            caster: Casts rays at ``surface``.
+            surface: The scanned surface, in the world's frame (z up).
+            position: ``(3,)`` position of the sensor in the world, metres. The sensor stands upright.
             yaw: Heading of the sensor's x axis in the world, radians from +x to +y.
             rng: Source of the noise.
 
@@ -107,7 +107,7 @@ class SpinningLidar:
         face = np.where(reached, hits.face, 0)
         distance = np.where(reached, hits.distance, self.max_range)
 
-        # Every beam draws the same amount of noise, hit or not, so that one object more changes no other return.
+        # Every beam draws the same amount of noise, hit or not, so that one more object does not change other returns.
         chance, range_noise, reflectance_noise = (
             rng.uniform(size=len(directions)),
             rng.normal(0.0, self.range_noise, len(directions)),

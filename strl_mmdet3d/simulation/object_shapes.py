@@ -1,7 +1,7 @@
 """Single objects of twelve classes, for shape classification.
 
-No two objects of a class are alike: sizes, parts and styles are drawn. Some resemble objects of another class, as a
-stool does a round table, or a vase a bottle.
+Sizes, parts and styles are random, so no two objects of a class are alike. Some resemble objects of another class: a
+stool looks like a round table, and a vase like a bottle.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from strl_mmdet3d.simulation import actors, furniture
 from strl_mmdet3d.simulation.surface import Surface, capsule, convex_hull, cuboid, cylinder, join, lathe
 
 _PLAIN = 0.5
-"""Albedo of everything here; a shape is its points alone."""
+"""Albedo of the parts that are built here. It does not matter: a shape is stored as points only."""
 
 
 def _tube(path: np.ndarray, radius: float) -> Surface:
-    """A bent rod through the points ``path`` (P, 3)."""
+    """Return a bent rod through the points ``path`` (P, 3)."""
     return join([capsule(start, end, radius, _PLAIN) for start, end in pairwise(path)])
 
 
 def _lying(part: Surface) -> Surface:
-    """The surface with its z axis laid along x."""
+    """Return the surface with its z axis turned to x."""
     return replace(part, vertices=part.vertices[:, [2, 1, 0]])
 
 
 def _blade(root: np.ndarray, tip: np.ndarray, chords: tuple[float, float], across: np.ndarray) -> Surface:
-    """A flat wing or fin.
+    """Return a flat wing or fin.
 
     Args:
         root: Middle of its inner end, ``(3,)``.
@@ -50,14 +50,14 @@ def _blade(root: np.ndarray, tip: np.ndarray, chords: tuple[float, float], acros
 
 
 def _blades(root: np.ndarray, tip: np.ndarray, chords: tuple[float, float]) -> list[Surface]:
-    """A wing on the left (y > 0), and its mirror image on the right."""
+    """Return a wing on the left (y > 0) and its mirror image on the right."""
     mirror = np.array([1.0, -1.0, 1.0])
     upwards = np.array([0.0, 0.0, 0.01])
     return [_blade(root * side, tip * side, chords, upwards) for side in (np.ones(3), mirror)]
 
 
 def airplane(rng: np.random.Generator) -> Surface:
-    """An airliner, a glider or a small propeller plane of length 1, its nose along +x."""
+    """Draw an airliner, a glider or a small propeller plane of length 1, with its nose along +x."""
     radius, span, chord = rng.uniform(0.04, 0.11), rng.uniform(0.7, 1.4), rng.uniform(0.12, 0.3)
     sweep, taper, rise = rng.uniform(-0.02, 0.35), rng.uniform(0.3, 0.9), rng.uniform(0.0, 0.15)
     nose, stern = rng.uniform(0.05, 0.2), rng.uniform(0.15, 0.4)
@@ -91,7 +91,7 @@ def airplane(rng: np.random.Generator) -> Surface:
 
 
 def bottle(rng: np.random.Generator) -> Surface:
-    """A round or square bottle with a shoulder, a neck and, often, a cap."""
+    """Draw a round or square bottle with a shoulder, a neck and often a cap."""
     radius, neck = rng.uniform(0.12, 0.26), rng.uniform(0.25, 0.6)
     shoulder = rng.uniform(0.45, 0.75)
     throat = rng.uniform(shoulder + 0.05, 0.92)
@@ -110,7 +110,7 @@ def bottle(rng: np.random.Generator) -> Surface:
 
 
 def box(rng: np.random.Generator) -> Surface:
-    """A carton, closed, with a lid, or open with or without flaps."""
+    """Draw a carton: closed, with a lid, or open with or without flaps."""
     x, y, z = rng.uniform(0.25, 0.5), rng.uniform(0.25, 0.5), rng.uniform(0.2, 0.9)
     style = rng.choice(['closed', 'lid', 'open', 'flaps'])
     if style == 'closed':
@@ -134,12 +134,12 @@ def box(rng: np.random.Generator) -> Surface:
 
 
 def car(rng: np.random.Generator) -> Surface:
-    """A car or a van of the simulated streets, its front along +x."""
+    """Draw a car or a van of the simulated streets, with its front along +x."""
     return actors.car(rng)[1](0.0)
 
 
 def lamp(rng: np.random.Generator) -> Surface:
-    """A lamp with a shade or a globe on a pole, or a desk lamp with a bent arm."""
+    """Draw a lamp with a shade or a globe on a pole, or a desk lamp with a bent arm."""
     foot = rng.uniform(0.1, 0.25)
     parts = [cylinder([0, 0, 0], [0, 0, rng.uniform(0.02, 0.06)], foot, _PLAIN)]
     if rng.uniform() < 0.35:
@@ -163,7 +163,7 @@ def lamp(rng: np.random.Generator) -> Surface:
 
 
 def mug(rng: np.random.Generator) -> Surface:
-    """A cup or a mug with a handle at +y, or, seldom, a beaker without one."""
+    """Draw a cup or a mug with a handle at +y, or rarely a beaker without a handle."""
     height, foot = rng.uniform(0.6, 1.2), rng.uniform(0.3, 0.45)
     rim, middle = foot * rng.uniform(0.9, 1.4), foot * rng.uniform(0.95, 1.25)
     wall = 0.03
@@ -173,7 +173,7 @@ def mug(rng: np.random.Generator) -> Surface:
     if rng.uniform() < 0.92:
         low, high = np.sort(rng.uniform([0.1, 0.65], [0.35, 0.92])) * height
         reach = rng.uniform(0.15, 0.35)
-        turn = np.linspace(-np.pi / 2, np.pi / 2, int(rng.choice([4, 9])))  # an angular or a round one
+        turn = np.linspace(-np.pi / 2, np.pi / 2, int(rng.choice([4, 9])))  # angular or round
         y = middle - wall / 2 + reach * np.cos(turn)
         z = (low + high) / 2 + (high - low) / 2 * np.sin(turn)
         parts.append(_tube(np.column_stack([np.zeros_like(y), y, z]), rng.uniform(0.02, 0.05)))
@@ -181,7 +181,7 @@ def mug(rng: np.random.Generator) -> Surface:
 
 
 def stool(rng: np.random.Generator) -> Surface:
-    """A seat without a back, on three or four legs or on a column."""
+    """Draw a seat without a back, on three or four legs or on a column."""
     height, radius, thick = rng.uniform(0.4, 0.85), rng.uniform(0.15, 0.24), rng.uniform(0.03, 0.1)
     under = height - thick
     if rng.uniform() < 0.6:
@@ -198,7 +198,7 @@ def stool(rng: np.random.Generator) -> Surface:
     for foot in around:
         parts.append(cylinder([*(splay * foot), 0.0], [*(0.8 * foot), under], rod, _PLAIN))
     if rng.uniform() < 0.6:
-        share = rng.uniform(0.25, 0.5)  # of the height, where a ring joins the legs
+        share = rng.uniform(0.25, 0.5)  # height of the ring that joins the legs
         ring = around * (splay + (0.8 - splay) * share)
         corners = np.column_stack([ring, np.full(legs, share * under)])
         parts.append(_tube(np.concatenate([corners, corners[:1]]), 0.7 * rod))
@@ -206,12 +206,12 @@ def stool(rng: np.random.Generator) -> Surface:
 
 
 def table(rng: np.random.Generator) -> Surface:
-    """A dining table or a low one."""
+    """Draw a dining table or a coffee table."""
     return furniture.coffee_table(rng) if rng.uniform() < 0.3 else furniture.table(rng)
 
 
 def vase(rng: np.random.Generator) -> Surface:
-    """An open vessel with a smoothly curved side."""
+    """Draw an open vessel with a smoothly curved side."""
     heights = np.linspace(0.0, 1.0, 13)
     knots = rng.uniform([0.1, 0.16, 0.1, 0.08], [0.25, 0.42, 0.35, 0.4])  # foot, belly, neck, lip
     belly = rng.uniform(0.25, 0.5)
@@ -238,4 +238,4 @@ BUILDERS: MappingProxyType[str, Callable[[np.random.Generator], Surface]] = Mapp
         'vase': vase,
     }
 )
-"""The builder of each class; a label is the place in this mapping."""
+"""The builder of each class. A label is the position in this mapping."""

@@ -1,29 +1,35 @@
-"""Output folders that are either finished or not there."""
+"""Output folders that are either complete or absent, with a record of their settings."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from strl_mmdet3d.atomic_write import written_whole
+from strl_mmdet3d.errors import StrlError
+
 _RECORD = 'simulation.json'
 
 
+class OutputFolderError(StrlError, FileExistsError):
+    """The output folder holds other data, which is never overwritten. The message names the folder and a remedy."""
+
+
 def is_finished(out: Path, settings: dict[str, Any]) -> bool:
-    """Whether ``out`` already holds what ``settings`` would give.
+    """Return whether ``out`` already holds the data that ``settings`` give.
 
     Args:
         out: The folder.
-        settings: All that the data depends on; JSON values.
+        settings: Everything that the data depends on; JSON values.
 
     Returns:
         True if a run with the same settings finished here; False if the folder is missing or empty.
 
     Raises:
-        FileExistsError: The folder holds anything else, which is never overwritten.
+        OutputFolderError: If the folder holds anything else.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
@@ -32,29 +38,24 @@ def is_finished(out: Path, settings: dict[str, Any]) -> bool:
         found = json.loads(record.read_text())
         if found == settings:
             return True
-        raise FileExistsError(
+        raise OutputFolderError(
             f'{out} holds data simulated with other settings ({found}). Delete it or choose another --out.'
         )
-    raise FileExistsError(f'{out} is not empty and was not written by this tool. Choose another --out.')
+    raise OutputFolderError(f'{out} is not empty and was not written by this tool. Choose another --out.')
 
 
 @contextmanager
-def written_whole(out: Path, settings: dict[str, Any]) -> Iterator[Path]:
-    """Fill a folder in such a way that a killed run leaves nothing under its name.
+def simulated_whole(out: Path, settings: dict[str, Any]) -> Iterator[Path]:
+    """Fill a folder by `written_whole`: if the run stops early, ``out`` stays missing or empty.
 
     Args:
         out: The folder; missing or empty.
-        settings: Recorded in ``simulation.json``, for :func:`is_finished`.
+        settings: Recorded in ``simulation.json``, which :func:`is_finished` reads.
 
     Yields:
-        The folder to write to, beside ``out``. It takes the name of ``out`` at the end.
+        An empty folder beside ``out``, to write to. It takes the name of ``out`` at the end.
     """
-    unfinished = out.with_name(f'.{out.name}.unfinished')
-    if unfinished.exists():
-        shutil.rmtree(unfinished)
-    unfinished.mkdir(parents=True)
-    yield unfinished
-    (unfinished / _RECORD).write_text(json.dumps(settings, indent=2) + '\n')
-    if out.exists():
-        out.rmdir()
-    unfinished.rename(out)
+    with written_whole(out) as folder:
+        folder.mkdir()
+        yield folder
+        (folder / _RECORD).write_text(json.dumps(settings, indent=2) + '\n')

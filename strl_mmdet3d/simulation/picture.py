@@ -1,4 +1,4 @@
-"""The picture that the left colour camera takes of a scene."""
+"""The left colour camera's picture of a scene."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def take_picture(moment: Moment, caster: RayCaster) -> Image.Image:
 
     Args:
         moment: The scene.
-        caster: Casts at the scene's surface.
+        caster: Casts rays at the scene's surface.
 
     Returns:
         A 1242 x 375 RGB picture.

@@ -13,11 +13,11 @@ from strl_mmdet3d.simulation.surface import Surface
 
 @dataclass(frozen=True)
 class Hits:
-    """What ``(N,)`` rays meet first.
+    """The first hits of ``N`` rays.
 
     Attributes:
-        face: ``(N,)`` int64 index of the face, -1 where the ray meets nothing.
-        distance: ``(N,)`` float64 metres from the origin, ``inf`` where the ray meets nothing.
+        face: ``(N,)`` int64 index of the face, -1 without a hit.
+        distance: ``(N,)`` float64 metres from the origin, ``inf`` without a hit.
         cos_incidence: ``(N,)`` float64 in [0, 1], |cosine| between the ray and the face's normal; 0 without a hit.
     """
 
@@ -29,11 +29,11 @@ class Hits:
 class RayCaster:
     """Casts rays at a surface with Embree.
 
-    Embree works in float32 and is asked only which face comes first; the distance to that face's plane is computed in
-    float64, so that points lie on the surface to far below a millimetre.
+    Embree works in float32, so it only finds the first face. The distance to that face's plane is computed in float64:
+    points lie on the surface to far below a millimetre.
 
     Args:
-        surface: The surface; faces without area are never hit.
+        surface: The surface. Faces without area are never hit.
     """
 
     def __init__(self, surface: Surface) -> None:

@@ -13,12 +13,12 @@ from strl_mmdet3d.simulation.furniture import build
 from strl_mmdet3d.simulation.surface import Surface, cuboid, join, quads
 
 CAMERA_CLEARANCE = 0.75
-"""Metres from the walls within which things may be taller than 1.2 m; a camera at eye level stays out of it."""
+"""Metres. Things taller than 1.2 m are closer to a wall than this; a camera at eye level stays farther away."""
 
 
 @dataclass(frozen=True)
 class Furniture:
-    """A labelled piece.
+    """A labelled piece of furniture.
 
     Attributes:
         kind: One of SUN RGB-D's ten classes.
@@ -38,9 +38,9 @@ class Room:
 
     Attributes:
         size: ``(3,)`` length (x), breadth (y) and height (z) in metres.
-        surface: All there is.
-        owner: ``(F,)`` int64: index into ``furniture`` of every face, -1 for the room itself and for what has no class.
-        tint: ``(F, 3)`` float64, what multiplies a face's albedo to give its red, green and blue.
+        surface: Everything in the room, and the room itself.
+        owner: ``(F,)`` int64: each face's index into ``furniture``, -1 for the room and for things without a class.
+        tint: ``(F, 3)`` float64 factors that turn a face's albedo into red, green and blue.
         furniture: The labelled pieces.
     """
 
@@ -59,7 +59,7 @@ class Room:
             kind: A key of :data:`PLANS`.
 
         Returns:
-            The room. A piece of the plan for which no place is found is left out.
+            The room. Pieces of the plan that do not find a place are left out.
         """
         plan = PLANS[kind]
         length, breadth = rng.uniform(*plan.sides, 2)
@@ -68,7 +68,7 @@ class Room:
         plan.furnish(furnishing)
         furnishing.add_clutter()
         pieces = furnishing.pieces
-        # Every part with the index of its piece.
+        # Each part, with the index of its piece.
         parts = [(part, -1) for part in _shell(rng, size) + furnishing.clutter]
         parts += [(piece.surface, index) for index, piece in enumerate(pieces)]
         owner = np.concatenate([np.full(len(part.faces), index) for part, index in parts])
@@ -77,7 +77,7 @@ class Room:
 
 
 def _shell(rng: np.random.Generator, size: np.ndarray) -> list[Surface]:
-    """Floor, ceiling and walls, a door, and windows from which hardly any light of the sensor comes back."""
+    """Return floor, ceiling and walls, a door, and windows that return hardly any of the sensor's light."""
     length, breadth, height = size
     corners = np.array([[0, 0], [length, 0], [length, breadth], [0, breadth]])
     ring = np.column_stack([corners, np.zeros(4)])
@@ -107,15 +107,15 @@ def _stretch(rng: np.random.Generator, corners: np.ndarray, wall: int, width: fl
 def _wall_quad(
     corners: np.ndarray, wall: int, start: float, end: float, low: float, high: float, inset: float = 0.0
 ) -> np.ndarray:
-    """``(4, 3)`` a rectangle in a wall, or ``inset`` metres before it.
+    """Return the ``(4, 3)`` corners of a rectangle in a wall, or ``inset`` metres in front of it.
 
     Args:
         corners: ``(4, 2)`` the room's corners.
         wall: Number of the wall, which runs from its corner to the next one.
         start: Where the rectangle starts, as a share of the wall.
         end: Where it ends.
-        low: Metres above the floor of its lower edge.
-        high: The same of its upper edge.
+        low: Height of its lower edge above the floor, metres.
+        high: Height of its upper edge above the floor, metres.
         inset: Metres from the wall into the room.
     """
     first, along = corners[wall], corners[(wall + 1) % 4] - corners[wall]
@@ -149,12 +149,12 @@ class _Furnishing:
         """Put a piece of furniture.
 
         Args:
-            kind: What to build.
+            kind: A key of ``furniture.BUILDERS``.
             place: Finds a place for a depth and a width.
-            chance: How often it is there at all.
+            chance: Probability that the piece is there.
 
         Returns:
-            Where it stands; None without one.
+            Its footprint, or None if it is not there.
         """
         if self.rng.uniform() >= chance:
             return None
@@ -202,7 +202,7 @@ class _Furnishing:
     def _lay_on(self, spot: Footprint, height: float) -> None:
         """Lay one to three boxes on top of a piece: books, a lamp, a screen."""
         for slot in range(self.rng.integers(1, 4)):
-            # A slot each, so that no two are in one place, and away from the edge.
+            # Each box has its own slot, away from the edge, so that no two overlap.
             width = min(0.3, spot.width / 4) * self.rng.uniform(0.4, 0.9)
             depth = min(0.25, spot.depth / 2) * self.rng.uniform(0.4, 0.9)
             across = (slot - 1) * spot.width / 4
@@ -211,7 +211,7 @@ class _Furnishing:
             self.clutter.append(thing.placed(spot.x, spot.y, height + 0.003, spot.yaw))
 
     def add_clutter(self) -> None:
-        """Add what has no class: maybe a wardrobe, and boxes on the floor."""
+        """Add things without a class: sometimes a wardrobe, and boxes on the floor."""
         rng = self.rng
         if rng.uniform() < 0.4:
             self._stand(self.floor.along_wall, rng.uniform(0.5, 0.6), rng.uniform(0.8, 1.4), rng.uniform(1.8, 2.1))
@@ -233,7 +233,7 @@ class _Furnishing:
 
 
 def _bedroom(room: _Furnishing) -> None:
-    """A bed with night stands, maybe a desk to work at."""
+    """Furnish with a bed and night stands, and sometimes a desk."""
     bed = room.at_wall('bed')
     for _ in range(2):
         room.beside(bed, 'night_stand', 0.85)
@@ -244,7 +244,7 @@ def _bedroom(room: _Furnishing) -> None:
 
 
 def _living_room(room: _Furnishing) -> None:
-    """Sofas around a low table."""
+    """Furnish with sofas around a low table."""
     sofa = room.at_wall('sofa')
     room.facing(sofa, 'coffee_table', 0.85, distance=(0.3, 0.5))
     room.at_wall('sofa', 0.6)
@@ -255,14 +255,14 @@ def _living_room(room: _Furnishing) -> None:
 
 
 def _bathroom(room: _Furnishing) -> None:
-    """A bathtub and a toilet."""
+    """Furnish with a bathtub and a toilet."""
     room.at_wall('bathtub')
     room.at_wall('toilet')
     room.at_wall('dresser', 0.4)
 
 
 def _office(room: _Furnishing) -> None:
-    """Desks, each with its chair, and maybe a table for meetings."""
+    """Furnish with desks, each with a chair, and sometimes a table for meetings."""
     for chance in (1.0, 0.7):
         room.facing(room.at_wall('desk', chance), 'chair')
     for chance in (1.0, 0.5):
@@ -273,7 +273,7 @@ def _office(room: _Furnishing) -> None:
 
 
 def _dining_room(room: _Furnishing) -> None:
-    """Chairs around a table."""
+    """Furnish with chairs around a table."""
     table = room.in_the_open('table')
     for _ in range(5):
         room.facing(table, 'chair', 0.9, around=True)
@@ -284,11 +284,11 @@ def _dining_room(room: _Furnishing) -> None:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is in a kind of room.
+    """The size and the furniture of a kind of room.
 
     Attributes:
-        sides: Shortest and longest wall in metres.
-        furnish: Puts its furniture, the largest first.
+        sides: Smallest and largest length of a wall in metres.
+        furnish: Puts in its furniture, the largest pieces first.
     """
 
     sides: tuple[float, float]
@@ -304,4 +304,4 @@ PLANS: MappingProxyType[str, _Plan] = MappingProxyType(
         'dining_room': _Plan((3.8, 5.5), _dining_room),
     }
 )
-"""The kinds of rooms. Together they hold all ten classes."""
+"""The kinds of rooms. Together they contain all ten classes."""

@@ -1,4 +1,4 @@
-"""Simulated rooms: camera walks in the layout of ScanNet's frames and labelled views in that of SUN RGB-D."""
+"""Simulated rooms: camera walks in the layout of ScanNet's frames, labelled views in the layout of SUN RGB-D."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from strl_mmdet3d.simulation.settings import Simulation
 
 @dataclass(frozen=True)
 class ScanNetSimulation(Simulation):
-    """What to simulate of rooms. The kinds of rooms take turns.
+    """The settings of the simulated rooms, and the writer of their data. The kinds of rooms take turns.
 
     Attributes:
         scenes: Number of camera walks.
-        frames_per_scene: Frames written of each.
-        frame_step: Frames of the recording, at 30 Hz, from one that is written to the next.
+        frames_per_scene: Frames written per walk.
+        frame_step: Distance of two written frames, in frames of the recording at 30 Hz.
         train: Labelled views for training.
         val: Labelled views for validation.
-        width: Pixels in a row of the depth pictures, a multiple of 4; they are 4:3 and show the same at any width.
+        width: Pixels in a row of the depth pictures, a multiple of 4. They are 4:3 and show the same view at any width.
     """
 
     AT_LEAST_1 = ('frames_per_scene', 'frame_step')
@@ -59,7 +59,7 @@ class ScanNetSimulation(Simulation):
         camera, kinds = DepthCamera(self.width), list(PLANS)
         for scene in range(self.scenes):
             folder = root / 'frames' / f'scene{scene:04d}_00'
-            # Stream 0 is the scenes, the later ones are the splits.
+            # Seed stream 0 belongs to the scenes, the later streams to the splits.
             kind, seed = kinds[scene % len(kinds)], self.seed_of(0, scene)
             yield from write_scene(folder, kind, self.frames_per_scene, self.frame_step, camera, seed)
         if not self.train:

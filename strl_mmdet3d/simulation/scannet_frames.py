@@ -17,18 +17,18 @@ from strl_mmdet3d.simulation.room import CAMERA_CLEARANCE, Room
 def write_scene(
     folder: Path, kind: str, frames: int, frame_step: int, camera: DepthCamera, seed: np.random.SeedSequence
 ) -> Iterator[None]:
-    """Draw a room and write what a camera sees that is carried through it.
+    """Draw a room, and write the frames of a camera that is carried through it.
 
     Args:
         folder: Folder of the scene, which must not exist. It gets ``depth/%06d.png`` (16-bit millimetres, 0 where
             nothing was measured), ``pose/%06d.txt`` (4 x 4, camera to world: x right, y down, z forward to a world
             with z up) and ``intrinsics_depth.txt`` (4 x 4).
         kind: The kind of room.
-        frames: How many frames.
-        frame_step: Frames of the recording, at 30 Hz, from one that is written to the next; the files' names count
-            the recording's.
+        frames: Number of frames.
+        frame_step: Distance of two written frames, in frames of the recording at 30 Hz. The files are named by the
+            number of the frame in the recording.
         camera: The camera.
-        seed: Of everything random.
+        seed: Seed of everything random.
 
     Yields:
         Nothing, once after each frame.
@@ -48,7 +48,7 @@ def write_scene(
         frame = number * frame_step
         pose = walk.pose(frame / FRAME_RATE)
         image = camera.look(caster, room.surface, pose, np.random.default_rng(noise_seed))
-        # The fastest compression: noise does not shrink by more effort.
+        # The fastest compression: a higher level does not make noise smaller.
         Image.fromarray(image.depth).save(depth_folder / f'{frame:06d}.png', compress_level=1)
         np.savetxt(pose_folder / f'{frame:06d}.txt', pose, fmt='%.8f')
         yield

@@ -1,4 +1,4 @@
-"""A whole street scene through which the sensor drives."""
+"""A whole street scene that the sensor drives through."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from strl_mmdet3d.simulation.surface import Surface, join
 from strl_mmdet3d.simulation.traffic import Actor, main_street_traffic, side_street_traffic
 
 SIGHT = 90.0
-"""Metres around the sensor within which actors are built; the LiDAR sees 80 m far."""
+"""Radius around the sensor within which actors are built, metres. The LiDAR sees 80 m."""
 
 
 @dataclass(frozen=True)
 class EgoPath:
-    """The way of the sensor along a street's right-hand lane, weaving a little.
+    """The path of the sensor along a street's right-hand lane, weaving a little.
 
     Attributes:
         line: The street's course.
         d: Middle of its lane.
         speed: Metres per second along the street, 5-12.
-        weave: How far it leaves the middle, metres.
-        wavelength: Metres for one to and fro.
-        phase: Where in it the way begins, radians.
+        weave: Largest distance from the middle, metres.
+        wavelength: Metres per period of the weaving.
+        phase: Phase of the weaving at the start, radians.
     """
 
     line: Centreline
@@ -36,7 +36,7 @@ class EgoPath:
     phase: float
 
     def pose(self, time: float) -> tuple[float, float, float]:
-        """World x, y and yaw (the direction of travel) at ``time`` seconds."""
+        """Return world x, y and yaw (the direction of travel) at ``time`` seconds."""
         s = self.speed * time
         turn = 2 * np.pi * s / self.wavelength + self.phase
         d = self.d + self.weave * np.sin(turn)
@@ -66,11 +66,11 @@ class Moment:
     """A scene at one instant.
 
     Attributes:
-        surface: All there is within sight, in the world's frame.
-        owner: ``(F,)`` int64: index into ``actors`` of every face, -1 for what does not move.
+        surface: Everything within sight, in the world's frame.
+        owner: ``(F,)`` int64: each face's index into ``actors``, -1 for things that do not move.
         actors: The actors within sight.
-        position: ``(3,)`` float64, the LiDAR in the world.
-        yaw: Its heading in the world, radians.
+        position: ``(3,)`` float64, the LiDAR's position in the world, metres.
+        yaw: The LiDAR's heading in the world, radians.
     """
 
     surface: Surface
@@ -89,7 +89,7 @@ class Moment:
         return pose
 
     def in_sensor(self, points: np.ndarray) -> np.ndarray:
-        """``(N, 3)`` points of the world in the LiDAR's frame."""
+        """Map ``(N, 3)`` points of the world to the LiDAR's frame."""
         pose = self.sensor_to_world
         return (points - pose[:3, 3]) @ pose[:3, :3]
 
@@ -99,9 +99,9 @@ class Scene:
     """A street with its side streets on flat ground (z = 0).
 
     Attributes:
-        surroundings: All that does not move, in the world's frame.
-        actors: Everybody in it, whether in sight or not.
-        ego: The way of the sensor.
+        surroundings: Everything that does not move, in the world's frame.
+        actors: All actors of the scene, in sight or not.
+        ego: The path of the sensor.
     """
 
     surroundings: Surface
@@ -113,7 +113,7 @@ class Scene:
         """Draw a scene for a drive of ``duration`` seconds."""
         speed = rng.uniform(5.0, 12.0)
         end = speed * duration + SIGHT
-        # At most one radian in all, so that a long street does not run back into itself.
+        # At most one radian in total, so that a long street does not run into itself.
         curvature = rng.choice([0.0, rng.uniform(-1, 1)]) * min(1 / 150, 1.0 / (end + SIGHT))
         section = CrossSection.sample(rng)
         line = Centreline(0.0, 0.0, rng.uniform(-np.pi, np.pi), float(curvature))
@@ -143,7 +143,7 @@ class Scene:
         return cls(join(surroundings), actors, ego)
 
     def at(self, time: float) -> Moment:
-        """The scene at ``time`` seconds after its start."""
+        """Return the scene at ``time`` seconds after its start."""
         x, y, yaw = self.ego.pose(time)
         parts, owners = [self.surroundings], [np.full(len(self.surroundings.faces), -1)]
         placed: list[PlacedActor] = []

@@ -1,4 +1,4 @@
-"""What all simulations share: settings that are checked, and a seed for each thing that is drawn."""
+"""The base class of the simulations: it checks the settings and gives every drawn thing its own seed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Simulation(ABC):
-    """What to simulate. The same values give the same bytes.
+    """The settings of a simulation, and the writer of its data. The same settings give the same bytes.
 
-    That holds on one machine with one set of installed packages. Elsewhere Embree and numpy may use other vector
-    instructions: a beam that grazes an edge, or a last digit that is rounded, can then differ.
+    This holds on one machine with one set of installed packages. Elsewhere Embree and numpy may use other vector
+    instructions. A beam that grazes an edge, or the last digit of a rounded number, can then differ.
 
-    Whatever is drawn has a seed of its own, so one more of it does not change the others' contents. All settings are
-    whole numbers, at least 0.
+    Every drive, walk, frame, view and shape has its own seed, so one more does not change the contents of the others.
+    All settings are whole numbers, at least 0.
 
     Attributes:
-        seed: Seed of everything random, 0 or more.
+        seed: Seed of everything random.
         AT_LEAST_1: Names of the settings that must not be 0.
-        SPLITS: Names of the settings that count the samples of a split; they are all 0 or all at least 1.
-        UNIT: What ``total`` counts, in the plural.
+        SPLITS: Names of the settings that count the samples of a split. They must be all 0 or all at least 1.
+        UNIT: Plural name of the things that ``total`` counts.
     """
 
     AT_LEAST_1: ClassVar[tuple[str, ...]] = ()
@@ -50,7 +50,7 @@ class Simulation(ABC):
     @property
     @abstractmethod
     def total(self) -> int:
-        """How many frames, pictures or shapes there will be."""
+        """Number of frames, pictures or shapes that ``write`` makes."""
 
     @abstractmethod
     def write(self, root: Path) -> Iterator[None]:
@@ -60,11 +60,11 @@ class Simulation(ABC):
             root: An existing, empty folder.
 
         Yields:
-            Nothing, once after each of the ``total``.
+            Nothing, once after each of the ``total`` frames, pictures or shapes.
         """
 
     def seed_of(self, *key: int) -> np.random.SeedSequence:
-        """The seed of one thing that is drawn, which ``key`` tells from all others."""
+        """Return the seed of one drawn thing. Each thing has a different ``key``."""
         return np.random.SeedSequence(self.seed, spawn_key=key)
 
 

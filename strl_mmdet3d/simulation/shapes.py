@@ -21,12 +21,12 @@ _INSIDE = 1 - 2**-10
 
 @dataclass(frozen=True)
 class ShapesSimulation(Simulation):
-    """What to simulate of single objects.
+    """The settings of the simulated single objects, and the writer of their archive.
 
     Attributes:
         train: Training shapes of each class.
         test: Test shapes of each class.
-        points: Points of a shape.
+        points: Points per shape.
     """
 
     AT_LEAST_1 = ('points',)
@@ -70,20 +70,20 @@ class ShapesSimulation(Simulation):
 
 
 def stretched(surface: Surface, rng: np.random.Generator) -> Surface:
-    """The surface with each of its axes stretched or shortened by up to a fifth."""
+    """Return the surface with each axis stretched or shortened by up to a fifth."""
     return replace(surface, vertices=surface.vertices * rng.uniform(0.8, 1.2, 3))
 
 
 def sample_points(surface: Surface, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw points that are spread evenly over a surface, and scale them.
+    """Draw points evenly from a surface, and scale them to the unit sphere.
 
     Args:
         surface: The object, in metres, z up.
-        count: Points to draw.
+        count: Number of points.
         rng: Source of the draws.
 
     Returns:
-        Float16 array ``(count, 3)`` in the unit sphere, with the mean at the origin and the farthest point nearly at 1.
+        ``(count, 3)`` float16 in the unit sphere, with the mean at the origin and the farthest point nearly at 1.
     """
     mesh = trimesh.Trimesh(surface.vertices, surface.faces, process=False)
     points, _ = trimesh.sample.sample_surface(mesh, count, seed=rng)

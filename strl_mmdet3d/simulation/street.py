@@ -12,7 +12,7 @@ _ASPHALT, _PAVING, _LAWN, _KERB, _MARKING = 0.29, 0.34, 0.42, 0.36, 0.65
 """Albedos in the near infra-red."""
 
 GARDEN_DEPTH = 12.0
-"""Metres that the raised ground goes on behind the pavement."""
+"""Metres that the raised ground extends behind the pavement."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Centreline:
     curvature: float = 0.0
 
     def at(self, s: np.ndarray | float, d: np.ndarray | float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """World x, y and the line's heading there; ``s`` and ``d`` broadcast."""
+        """Return world x, y and the line's heading at ``s`` and ``d``, which broadcast."""
         s, d = np.broadcast_arrays(np.asarray(s, dtype=np.float64), np.asarray(d, dtype=np.float64))
         turned = self.curvature * s
         # sin(t) / t and (1 - cos(t)) / t with their limits for a straight line.
@@ -44,14 +44,14 @@ class Centreline:
 
 @dataclass(frozen=True)
 class CrossSection:
-    """What lies beside the centreline, alike on both sides; metres.
+    """The strips beside the centreline, in metres. Both sides are alike.
 
     Traffic keeps right. From the centre: a lane, a strip for cyclists, a strip for parking, the kerb, the pavement.
 
     Attributes:
         lane: Width of the driving lane.
         cycle: Width of the cyclists' strip.
-        parking: Width of the parking strip: 0 for none, cars along the kerb below 4 m, across it above.
+        parking: Width of the parking strip: 0 for none. Cars park along the kerb up to 4 m, and across it above.
         pavement: Width of the pavement.
         kerb: Height of the pavement above the road.
     """
@@ -64,7 +64,7 @@ class CrossSection:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> CrossSection:
-        """Draw a cross-section: without parking, with parking along the kerb, or across it."""
+        """Draw a cross-section without parking, with parking along the kerb, or with parking across it."""
         return cls(
             lane=rng.uniform(2.9, 3.6),
             cycle=rng.uniform(1.3, 1.8),
@@ -86,13 +86,13 @@ class CrossSection:
 
 @dataclass(frozen=True)
 class Mouth:
-    """Where a side street leaves.
+    """The place where a side street leaves.
 
     Attributes:
-        s: Position along the street.
+        s: Position along the street, metres.
         side: +1 on the left, -1 on the right.
-        half_road: Half the width of the side street's road.
-        half_gap: Half the width without buildings.
+        half_road: Half the width of the side street's road, metres.
+        half_gap: Half the width of the gap between the buildings, metres.
     """
 
     s: float
@@ -110,7 +110,7 @@ class Street:
         section: Its cross-section.
         start, end: Range of s that has pavements and buildings.
         mouths: The side streets that leave it.
-        setback: Largest distance of the buildings from the pavement.
+        setback: Largest distance of the buildings from the pavement, metres.
     """
 
     line: Centreline
@@ -121,7 +121,7 @@ class Street:
     mouths: tuple[Mouth, ...] = field(default=())
 
     def stretches(self, side: int, *, of_buildings: bool) -> list[tuple[float, float]]:
-        """Ranges of s on one side (+1 left, -1 right) between the side streets."""
+        """Return the ranges of s on one side (+1 left, -1 right) between the side streets."""
         cuts = [
             (mouth.s - gap, mouth.s + gap)
             for mouth in self.mouths
@@ -132,20 +132,20 @@ class Street:
         return [(low, high) for low, high in zip(edges[::2], edges[1::2], strict=True) if high > low]
 
     def ground_height(self, s: float, d: float, reach: float = 0.0) -> float:
-        """Height in metres of the highest ground within ``reach`` metres along s: the road's 0 or the pavement's."""
+        """Return the height of the highest ground within ``reach`` metres along s: 0 on the road, or the pavement's."""
         if abs(d) < self.section.half_road:
             return 0.0
         stretches = self.stretches(int(np.sign(d)), of_buildings=False)
         return self.section.kerb if any(low - reach <= s <= high + reach for low, high in stretches) else 0.0
 
     def beside(self, part: Surface, s: float, d: float) -> Surface:
-        """``part`` moved to (s, d), with its +y away from the centreline and standing on the ground there."""
+        """Return ``part`` moved to (s, d), standing on the ground there, with its +y away from the centreline."""
         x, y, heading = self.line.at(s, d)
         yaw = heading if d > 0 else heading + np.pi
         return part.placed(float(x), float(y), self.ground_height(s, d), float(yaw))
 
     def surroundings(self, rng: np.random.Generator) -> Surface:
-        """Pavements, markings, buildings, gardens, trees, poles, signs and bins."""
+        """Draw pavements, markings, buildings, gardens, trees, poles, signs and bins."""
         parts = [self._markings()]
         for side in (-1, 1):
             for low, high in self.stretches(side, of_buildings=False):
@@ -155,17 +155,17 @@ class Street:
         return join(parts)
 
     def _ribbon(self, s: np.ndarray, inner: tuple[float, float], outer: tuple[float, float], albedo: float) -> Surface:
-        """A strip along ``(n,)`` s between two rails, each a pair of d and z."""
+        """Return a strip along ``(n,)`` s between two rails, each a pair of d and z."""
         rails = [np.column_stack([*self.line.at(s, d)[:2], np.full(len(s), z)]) for d, z in (inner, outer)]
         return quads(np.stack([rails[0][:-1], rails[0][1:], rails[1][1:], rails[1][:-1]], axis=1), albedo)
 
     def _markings(self) -> Surface:
-        """The dashes of the centreline: 3 m long and 6 m apart, half a centimetre above the road."""
+        """Return the dashes of the centreline: 3 m long and 6 m apart, half a centimetre above the road."""
         starts = np.arange(self.start, self.end - 3, 9.0)
         return join([self._ribbon(np.array([s, s + 3]), (-0.06, 0.005), (0.06, 0.005), _MARKING) for s in starts])
 
     def _raised_ground(self, side: int, low: float, high: float) -> Surface:
-        """Pavement and garden with their kerb."""
+        """Return the pavement and the garden with their kerb."""
         section = self.section
         s = np.linspace(low, high, max(2, int((high - low) / 4) + 1))
         kerb, paved, far = (
@@ -189,7 +189,7 @@ class Street:
         return join(parts)
 
     def _frontage(self, rng: np.random.Generator, side: int, low: float, high: float) -> list[Surface]:
-        """Buildings side by side, with gaps that hold hedges, walls or nothing."""
+        """Draw buildings side by side, with hedges, walls or nothing in the gaps."""
         edge = self.section.half_road + self.section.pavement
         parts = []
         s = low
@@ -212,7 +212,7 @@ class Street:
         return parts
 
     def _furniture(self, rng: np.random.Generator, side: int, low: float, high: float) -> list[Surface]:
-        """Trees, poles, signs and bins in a row along the kerb."""
+        """Draw trees, poles, signs and bins in a row along the kerb."""
         d = side * (self.section.half_road + 0.5)
         tree_spacing = rng.choice([8.0, 12.0, 20.0, 60.0])
         parts = []
@@ -225,7 +225,7 @@ class Street:
 
 
 def ground(street: Street) -> Surface:
-    """A flat square of road surface at z = 0, 120 m larger than the street on every side."""
+    """Return a flat rectangle of road surface at z = 0, 120 m larger than the street on every side."""
     x, y, _ = street.line.at(np.linspace(street.start, street.end, 20))
     low, high = np.array([x.min(), y.min()]) - 120, np.array([x.max(), y.max()]) + 120
     corners = [[low[0], low[1], 0], [high[0], low[1], 0], [high[0], high[1], 0], [low[0], high[1], 0]]
@@ -233,7 +233,7 @@ def ground(street: Street) -> Surface:
 
 
 def _building(rng: np.random.Generator, width: float) -> Surface:
-    """A block with its front on y = 0: a wall with windows and doors, the panes 0.25 m behind it."""
+    """Draw a block with its front on y = 0: a wall with windows and a door, and the panes 0.24 m behind it."""
     storeys = int(rng.integers(2, 6))
     storey, depth, albedo = rng.uniform(2.8, 3.6), rng.uniform(8, 12), rng.uniform(0.25, 0.6)
     height = storeys * storey
@@ -243,7 +243,7 @@ def _building(rng: np.random.Generator, width: float) -> Surface:
     door = int(rng.integers(bays))
 
     def panel(x0: float, x1: float, z0: float, z1: float) -> np.ndarray:
-        """A rectangle of the front wall."""
+        """Return a rectangle of the front wall."""
         return np.array([[x0, 0, z0], [x1, 0, z0], [x1, 0, z1], [x0, 0, z1]])
 
     edges = np.linspace(-width / 2, width / 2, bays + 1)
@@ -267,7 +267,7 @@ def _building(rng: np.random.Generator, width: float) -> Surface:
 
 
 def _garden_border(rng: np.random.Generator, width: float) -> Surface:
-    """A hedge, a wall or a fence along x, ``width`` metres long."""
+    """Draw a hedge, a wall or a fence along x, ``width`` metres long."""
     height = rng.uniform(0.6, 1.9)
     kind = rng.choice(3)
     if kind == 0:
@@ -280,7 +280,7 @@ def _garden_border(rng: np.random.Generator, width: float) -> Surface:
 
 
 def _tree(rng: np.random.Generator) -> Surface:
-    """A trunk and a crown that starts high enough to be clear of the tallest van."""
+    """Draw a trunk, and a crown that starts above the tallest van."""
     radius, crown_base = rng.uniform(0.08, 0.28), rng.uniform(3.1, 3.9)
     spread, top = rng.uniform(1.2, 3.0), rng.uniform(2.0, 6.0)
     crown = foliage(rng, [-spread, -spread, crown_base], [spread, spread, crown_base + top], density=1.5, rounded=True)
@@ -288,26 +288,26 @@ def _tree(rng: np.random.Generator) -> Surface:
 
 
 def _bush(rng: np.random.Generator) -> Surface:
-    """A round bush."""
+    """Draw a round bush."""
     spread, height = rng.uniform([0.5, 0.8], [1.1, 2.2])
     return foliage(rng, [-spread, -spread, 0.0], [spread, spread, height], density=20, rounded=True)
 
 
 def _lamp(rng: np.random.Generator) -> Surface:
-    """A street lamp on a pole."""
+    """Draw a street lamp on a pole."""
     height = rng.uniform(4.5, 8)
     pole = cylinder([0, 0, 0], [0, 0, height], rng.uniform(0.05, 0.1), 0.35)
     return join([pole, cuboid([-0.1, -1.2, height - 0.1], [0.1, 0.1, height], 0.4)])
 
 
 def _sign(rng: np.random.Generator) -> Surface:
-    """A traffic sign: a retro-reflecting plate across the street on a thin pole."""
+    """Draw a traffic sign: a retro-reflecting plate on a thin pole, facing along the street."""
     height, half = rng.uniform(2.1, 2.7), rng.uniform(0.2, 0.35)
     pole = cylinder([0, 0, 0], [0, 0, height + half], 0.035, 0.35)
     return join([pole, cuboid([-0.06, -half, height - half], [-0.04, half, height + half], 0.97)])
 
 
 def _bin(rng: np.random.Generator) -> Surface:
-    """A waste bin or a switch box."""
+    """Draw a waste bin or a switch box."""
     x, y, z = rng.uniform([0.2, 0.2, 0.8], [0.6, 0.35, 1.4])
     return cuboid([-x, -y, 0.0], [x, y, z], rng.uniform(0.1, 0.5))

@@ -1,4 +1,4 @@
-"""Labelled views of rooms in the layout that mmdet3d prepares SUN RGB-D in."""
+"""Labelled views of rooms, in the layout of SUN RGB-D as mmdet3d prepares it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from strl_mmdet3d.simulation.ray_casting import RayCaster
 from strl_mmdet3d.simulation.room import CAMERA_CLEARANCE, Furniture, Room
 
 MAX_POINTS = 50000
-"""Points in a file at most, a random choice, as in mmdet3d's preparation of SUN RGB-D."""
+"""Largest number of points in a file, chosen at random, as in mmdet3d's preparation of SUN RGB-D."""
 
 IMAGE_FOLDER = 'sunrgbd_trainval/image'
-"""Where mmdet3d looks for the pictures."""
+"""The folder that mmdet3d reads the pictures from."""
 
 _VIEWS_TRIED = 8
-"""Views of a room that are drawn, of which the fullest is taken."""
+"""Number of views that are drawn of a room. The view with the most furniture is kept."""
 
 _LEAST_PIXELS = 1e-3
 """Share of the picture that must measure a depth on a labelled object: 307 pixels of 640 x 480."""
 
 _LEAST_VISIBLE = 0.3
-"""Share of a labelled object's pixels that nothing else may hide."""
+"""Smallest visible share of a labelled object's pixels."""
 
 
 @dataclass(frozen=True)
@@ -52,31 +52,31 @@ class View:
 
     @property
     def room_to_upright(self) -> np.ndarray:
-        """``(3, 3)`` rotation of the room's axes to x right, y forward, z up: SUN RGB-D's upright depth axes."""
+        """``(3, 3)`` rotation from the room's axes to SUN RGB-D's upright depth axes: x right, y forward, z up."""
         cos, sin = np.cos(self.yaw), np.sin(self.yaw)
         return np.array([[sin, -cos, 0.0], [cos, sin, 0.0], [0.0, 0.0, 1.0]])
 
     @property
     def depth2img(self) -> np.ndarray:
-        """``(3, 3)`` upright depth coordinates to homogeneous pixels."""
+        """``(3, 3)`` projection from upright depth coordinates to homogeneous pixels."""
         return self.camera.intrinsics @ self.pose[:3, :3].T @ self.room_to_upright.T
 
     def upright(self, points: np.ndarray) -> np.ndarray:
-        """``(N, 3)`` points of the room in upright depth coordinates, whose origin is the camera."""
+        """Map ``(N, 3)`` points of the room to upright depth coordinates. Their origin is the camera."""
         return (points - self.pose[:3, 3]) @ self.room_to_upright.T
 
     def colours(self) -> np.ndarray:
-        """``(H, W, 3)`` float64 red, green and blue in [0, 1], lit from the camera; black where there is no face."""
+        """Return ``(H, W, 3)`` float64 red, green and blue in [0, 1], lit from the camera; black without a face."""
         face = self.image.face
         light = 0.35 + 0.65 * self.image.cos_incidence
         colour = np.sqrt(self.room.surface.albedo[face])[..., None] * self.room.tint[face] * light[..., None]
         return np.where(face[..., None] >= 0, colour, 0.0)
 
     def points(self, rng: np.random.Generator) -> np.ndarray:
-        """Choose measured pixels.
+        """Choose measured pixels at random, and return their points.
 
         Args:
-            rng: Source of the choice and of the order.
+            rng: Source of the choice and of the order of the points.
 
         Returns:
             ``(N, 6)`` float32, up to :data:`MAX_POINTS` points: x, y, z in upright depth coordinates (metres), and
@@ -91,13 +91,13 @@ class View:
     def labels(self) -> list[dict[str, Any]]:
         """Label the furniture that can be seen well enough, as mmdet3d's ``instances``.
 
-        A piece is labelled if its gravity centre is in the picture, if a thousandth of the picture's pixels measure a
-        depth on it, and if at most 70 % of the pixels that it would fill alone are hidden by other things.
+        A piece is labelled if its gravity centre is in the picture, at least a thousandth of the picture's pixels
+        measure a depth on it, and other things hide at most 70 % of the pixels that it would fill alone.
 
         Returns:
             For each labelled piece, in the room's order: ``bbox_3d`` (gravity centre, full size along its front,
             across it and upwards, and yaw of the front from +x to +y; metres and radians in upright depth
-            coordinates), ``bbox`` (left, top, right and bottom pixel of what is seen of it), and its place in
+            coordinates), ``bbox`` (left, top, right and bottom pixel of its visible part), and its index in
             :data:`CLASSES` as ``bbox_label_3d`` and ``bbox_label``.
         """
         shown = np.where(self.image.face >= 0, self.room.owner[self.image.face], -1)
@@ -114,7 +114,7 @@ class View:
         return labels
 
     def _visible_share(self, piece: Furniture, mine: np.ndarray) -> float:
-        """Share of the pixels that the piece would fill alone which show it (``(H, W)`` bool ``mine``)."""
+        """Return the piece's visible pixels, ``(H, W)`` bool ``mine``, as a share of the pixels that it fills alone."""
         # A grid of about 160 x 120 pixels is enough.
         step = -(-self.camera.width // 160)
         grid = np.zeros(mine.shape, dtype=bool)
@@ -125,7 +125,7 @@ class View:
         return float(mine[grid].sum() / max(1, alone.sum()))
 
     def _label(self, piece: Furniture, mine: np.ndarray) -> dict[str, Any]:
-        """The entry for a piece that is seen at the ``(H, W)`` bool pixels ``mine``; plain Python values only."""
+        """Return the entry of a piece that the ``(H, W)`` bool pixels ``mine`` show, in plain Python values."""
         centre = self.upright(piece.box[None, :3])[0]
         # The view's forward direction is +y: a front that faces away from the camera has yaw pi / 2.
         turned = piece.box[6] - self.yaw + np.pi / 2
@@ -141,7 +141,7 @@ class View:
 
 
 def in_picture(camera: DepthCamera, pose: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Which of ``(N, 3)`` points are before the camera at ``(4, 4)`` ``pose`` and within the borders: ``(N,)`` bool."""
+    """Return ``(N,)`` bool: which of ``(N, 3)`` points are in front of the camera at ``pose`` and in its picture."""
     column, row, depth = camera.intrinsics @ pose[:3, :3].T @ (points - pose[:3, 3]).T
     within = (column >= 0) & (column <= depth * (camera.width - 1)) & (row >= 0) & (row <= depth * (camera.height - 1))
     return within & (depth > 0)
@@ -160,14 +160,14 @@ def take_view(kind: str, camera: DepthCamera, rng: np.random.Generator) -> View:
     """
     room = Room.sample(rng, kind)
     centres = np.array([piece.box[:3] for piece in room.furniture])
-    # Whoever takes a picture chooses where from: of a few views the one that has the most furniture in it.
+    # A photographer chooses the viewpoint: of a few views, keep the one with the most furniture.
     views = [_draw_pose(room, centres[rng.integers(len(centres))], rng) for _ in range(_VIEWS_TRIED)]
     pose, yaw = max(views, key=lambda view: in_picture(camera, view[0], centres).sum())
     return View(room, camera, pose, yaw, camera.look(RayCaster(room.surface), room.surface, pose, rng))
 
 
 def _draw_pose(room: Room, target: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """The ``(4, 4)`` pose and the yaw of a camera that points at about the ``(3,)`` place ``target`` in the room."""
+    """Draw the ``(4, 4)`` pose and the yaw of a camera that points roughly at the ``(3,)`` point ``target``."""
     position = rng.uniform([CAMERA_CLEARANCE, CAMERA_CLEARANCE, 1.25], [*room.size[:2] - CAMERA_CLEARANCE, 1.65])
     x, y, z = target - position
     yaw = np.arctan2(y, x) + np.radians(rng.uniform(-15, 15))
@@ -181,7 +181,7 @@ def write_view(root: Path, number: int, kind: str, camera: DepthCamera, rng: np.
 
     Args:
         root: Folder of the data set; its subfolders must exist (see :func:`make_folders`).
-        number: Names the files.
+        number: Number in the names of the files.
         kind: The kind of room.
         camera: The camera.
         rng: Source of everything random.
@@ -216,7 +216,7 @@ def make_folders(root: Path) -> None:
 
 
 def write_infos(path: Path, data_list: list[dict[str, Any]]) -> None:
-    """Write an info file of mmdet3d's version 1.1: a pickle of plain Python values, which needs no class to load."""
+    """Write an info file of mmdet3d's version 1.1: a pickle of plain Python values, which loads without classes."""
     metainfo = {
         'categories': {name: label for label, name in enumerate(CLASSES)},
         'dataset': 'sunrgbd',

@@ -1,4 +1,4 @@
-"""Triangle surfaces with what a LiDAR sees of them, and the primitive solids that the scenes are made of."""
+"""Triangle surfaces with their LiDAR properties, and the primitive solids that the scenes are built from."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Surface:
         vertices: ``(V, 3)`` float64, metres.
         faces: ``(F, 3)`` int64 indices into ``vertices``.
         albedo: ``(F,)`` float64 in [0, 1], the diffuse reflectance in the near infra-red.
-        opacity: ``(F,)`` float64 in [0, 1], the chance that a beam on the face comes back from it at all; below 1
-            for glass and spokes, which mostly let the beam through or mirror it away.
+        opacity: ``(F,)`` float64 in [0, 1], the probability that the face returns a beam. It is below 1 for glass and
+            spokes, which mostly let the beam through or mirror it away.
     """
 
     vertices: np.ndarray
@@ -34,19 +34,19 @@ class Surface:
         return np.stack([self.vertices.min(0), self.vertices.max(0)])
 
     def placed(self, x: float, y: float, z: float = 0.0, yaw: float = 0.0) -> Surface:
-        """The surface turned by ``yaw`` radians about +z (x to y) and then moved by ``(x, y, z)`` metres."""
+        """Return the surface, turned by ``yaw`` radians about +z (x to y) and then moved by ``(x, y, z)`` metres."""
         cos, sin = np.cos(yaw), np.sin(yaw)
         turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
         return replace(self, vertices=self.vertices @ turn.T + np.array([x, y, z]))
 
     def standing_at_origin(self) -> Surface:
-        """The surface moved so that its extents are centred on x = y = 0 and start at z = 0."""
+        """Return the surface, moved so that its extents are centred on x = y = 0 and start at z = 0."""
         low, high = self.bounds
         return replace(self, vertices=self.vertices - [*((low + high) / 2)[:2], low[2]])
 
 
 def surface(vertices: np.ndarray, faces: np.ndarray, albedo: float, opacity: float = 1.0) -> Surface:
-    """A surface of one material; arguments as the attributes of :class:`Surface`, the last two as scalars."""
+    """Return a :class:`Surface` of one material: one albedo and one opacity for all faces."""
     faces = np.asarray(faces, dtype=np.int64)
     return Surface(
         np.asarray(vertices, dtype=np.float64),
@@ -57,7 +57,7 @@ def surface(vertices: np.ndarray, faces: np.ndarray, albedo: float, opacity: flo
 
 
 def join(parts: Sequence[Surface]) -> Surface:
-    """One surface that holds the faces of all ``parts`` (at least one), in their order."""
+    """Return one surface with the faces of all ``parts`` (at least one), in their order."""
     offsets = np.cumsum([0] + [len(part.vertices) for part in parts[:-1]])
     return Surface(
         np.concatenate([part.vertices for part in parts]),
@@ -68,18 +68,18 @@ def join(parts: Sequence[Surface]) -> Surface:
 
 
 def cuboid(low: Sequence[float], high: Sequence[float], albedo: float) -> Surface:
-    """An axis-aligned box between the corners ``low`` and ``high`` (x, y, z)."""
+    """Return an axis-aligned box between the corners ``low`` and ``high`` (x, y, z)."""
     box = trimesh.creation.box(bounds=[low, high])
     return surface(box.vertices, box.faces, albedo)
 
 
 def convex_hull(points: np.ndarray, albedo: float, opacity: float = 1.0) -> Surface:
-    """The convex hull of ``(N, 3)`` points."""
+    """Return the convex hull of ``(N, 3)`` points."""
     return surface(points, ConvexHull(points).simplices, albedo, opacity)
 
 
 def cylinder(start: Sequence[float], end: Sequence[float], radius: float, albedo: float) -> Surface:
-    """A closed cylinder (12 sides) around the segment from ``start`` to ``end``; a lying one has a lowest edge."""
+    """Return a closed cylinder (12 sides) around a segment. A horizontal one has an edge at its lowest point."""
     axis = np.subtract(end, start) / np.linalg.norm(np.subtract(end, start))
     across = np.cross(axis, [0.0, 0.0, 1.0] if abs(axis[2]) < 0.9 else [1.0, 0.0, 0.0])
     across /= np.linalg.norm(across)
@@ -90,32 +90,33 @@ def cylinder(start: Sequence[float], end: Sequence[float], radius: float, albedo
 
 @cache
 def _unit_sphere() -> tuple[np.ndarray, np.ndarray]:
-    """Vertices ``(42, 3)`` and faces of an icosphere of radius 1."""
+    """Return vertices ``(42, 3)`` and faces of an icosphere of radius 1."""
     sphere = trimesh.creation.icosphere(subdivisions=1)
     return np.asarray(sphere.vertices), np.asarray(sphere.faces)
 
 
 def capsule(start: Sequence[float], end: Sequence[float], radius: float, albedo: float) -> Surface:
-    """A segment from ``start`` to ``end`` thickened by ``radius``: a limb. Equal end points give a ball."""
+    """Return a segment thickened by ``radius``, such as a limb. Equal end points give a ball."""
     vertices, faces = _unit_sphere()
-    # A sphere cut at the equator with its halves moved apart; the faces across the cut become the tube.
+    # A sphere is cut at the equator and its halves are moved apart. The faces across the cut become the tube.
     towards_end = vertices @ np.subtract(end, start) > 0
     return surface(vertices * radius + np.where(towards_end[:, None], end, start), faces, albedo)
 
 
 def lathe(profile: Sequence[tuple[float, float]], albedo: float) -> Surface:
-    """What a line turned about the z axis sweeps, with 24 sides.
+    """Return the surface that a line sweeps when it turns about the z axis, with 24 sides.
 
     Args:
-        profile: Points (radius, z) of the line in metres, radii >= 0. It is closed where it ends on the axis.
-        albedo: Of the faces.
+        profile: Points (radius, z) of the line in metres, radii >= 0. The surface is closed where the line ends on the
+            axis.
+        albedo: Albedo of the faces.
     """
     mesh = trimesh.creation.revolve(np.asarray(profile, dtype=np.float64), sections=24)
     return surface(mesh.vertices, mesh.faces, albedo)
 
 
 def quads(corners: np.ndarray, albedo: float, opacity: float = 1.0) -> Surface:
-    """``(Q, 4, 3)`` corners of planar quadrilaterals, each in order around it, as triangles."""
+    """Return planar quadrilaterals as triangles, from ``(Q, 4, 3)`` corners in order around each of them."""
     corners = np.asarray(corners, dtype=np.float64).reshape(-1, 4, 3)
     faces = (4 * np.arange(len(corners))[:, None, None] + np.array([[0, 1, 2], [0, 2, 3]])).reshape(-1, 3)
     return surface(corners.reshape(-1, 3), faces, albedo, opacity)
@@ -124,14 +125,14 @@ def quads(corners: np.ndarray, albedo: float, opacity: float = 1.0) -> Surface:
 def foliage(
     rng: np.random.Generator, low: Sequence[float], high: Sequence[float], density: float, *, rounded: bool
 ) -> Surface:
-    """Leaf clusters: random triangles of about 0.3 m, so that beams enter and come back from various depths.
+    """Draw leaf clusters: random triangles of about 0.3 m, so that beams enter and return from various depths.
 
     Args:
         rng: Source of the draws.
         low: Smallest corner of the filled box.
         high: Largest corner of the filled box.
         density: Triangles per cubic metre.
-        rounded: Fill only the box's inscribed ellipsoid (a crown) instead of the box (a hedge).
+        rounded: Whether to fill only the box's inscribed ellipsoid (a crown) instead of the box (a hedge).
     """
     middle, half = np.add(high, low) / 2, np.subtract(high, low) / 2
     count = max(8, int(density * np.prod(2 * half)))

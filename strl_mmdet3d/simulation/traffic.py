@@ -1,4 +1,4 @@
-"""Cars, cyclists and pedestrians in a street: where they are and how they move."""
+"""Cars, cyclists and pedestrians in a street: their places and their motion."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ ShapeBuilder = Callable[[np.random.Generator], tuple[str, Shape]]
 
 @dataclass(frozen=True)
 class Actor:
-    """Something that a KITTI label names.
+    """An object that KITTI labels.
 
     Attributes:
         kind: The KITTI class: ``Car``, ``Van``, ``Pedestrian`` or ``Cyclist``.
-        shape: Its surface by the metres travelled.
+        shape: Its surface as a function of the metres travelled.
         street: The street it is in.
-        s, d: Where it is at time 0, in the street's coordinates.
+        s, d: Its place at time 0, in the street's coordinates, metres.
         turned: Its heading relative to the street's, radians.
-        speed: Metres per second along +s; negative for the way back.
+        speed: Metres per second along +s; negative for the opposite direction.
     """
 
     kind: str
@@ -36,28 +36,29 @@ class Actor:
     speed: float = 0.0
 
     def position(self, time: float) -> tuple[float, float, float, float]:
-        """World x, y, z of the ground beneath it and its yaw at ``time`` seconds."""
+        """Return world x, y, z of the ground beneath it, and its yaw, at ``time`` seconds."""
         s = self.s + self.speed * time
         x, y, heading = self.street.line.at(s, self.d)
-        # A pedestrian who steps off a kerb is up until the last foot has left it: nothing reaches into the box.
+        # A pedestrian who steps off a kerb stays up until the last foot has left it, so the kerb does not reach into
+        # the box.
         return float(x), float(y), self.street.ground_height(s, self.d, reach=0.6), float(heading) + self.turned
 
     def surface(self, time: float) -> Surface:
-        """Its surface in its own frame at ``time`` seconds."""
+        """Return its surface in its own frame at ``time`` seconds."""
         return self.shape(abs(self.speed) * time)
 
 
 @dataclass(frozen=True)
 class Convoy:
-    """Actors behind one another that never meet: whoever is further ahead is no slower.
+    """Actors in a row that never meet: each one is at least as fast as the one behind it.
 
     Attributes:
         shapes: Draws one actor's class and shape.
-        d: Where the row runs.
+        d: The row's distance from the centreline, metres to the left.
         direction: +1 along s, -1 against it.
         speeds: Slowest and fastest, metres per second.
-        gap: Metres between two actors at least.
-        spacing: Mean metres between two actors beyond ``gap`` and their length.
+        gap: Smallest distance between two actors, metres.
+        spacing: Mean of the additional distance between two actors, metres.
     """
 
     shapes: ShapeBuilder
@@ -68,7 +69,7 @@ class Convoy:
     spacing: float
 
     def sample(self, rng: np.random.Generator, street: Street, low: float, high: float, duration: float) -> list[Actor]:
-        """Draw the actors that are between ``low`` and ``high`` (s, metres) at some time up to ``duration`` seconds."""
+        """Draw the actors that are between ``low`` and ``high`` (s, metres) at any time up to ``duration`` seconds."""
         reach = self.speeds[1] * duration
         low, high = (low - reach, high) if self.direction > 0 else (low, high + reach)
         placed = _in_a_row(rng, self.shapes, low, high, self.gap, self.spacing)
@@ -90,15 +91,15 @@ def _in_a_row(
     *,
     across: bool = False,
 ) -> list[tuple[float, str, Shape]]:
-    """Actors one behind the other between ``low`` and ``high``.
+    """Draw actors one behind the other between ``low`` and ``high``.
 
     Args:
         rng: Source of the draws.
         shapes: Draws one actor.
-        low: Where the row starts, metres.
-        high: Where it ends.
-        gap: Metres between two actors at least.
-        spacing: Mean of the additional, exponentially distributed metres.
+        low: Start of the row (s, metres).
+        high: End of the row (s, metres).
+        gap: Smallest distance between two actors, metres.
+        spacing: Mean of the additional, exponentially distributed distance, metres.
         across: Whether they stand side by side instead, so that their width counts.
 
     Returns:
@@ -118,16 +119,16 @@ def _in_a_row(
 
 
 def main_street_traffic(rng: np.random.Generator, street: Street, duration: float, ego_speed: float) -> list[Actor]:
-    """Everybody in the street that the sensor drives along, on the right-hand lane from s = 0.
+    """Draw all actors of the main street. The sensor drives along it on the right-hand lane from s = 0.
 
     Args:
         rng: Source of the draws.
         street: The street.
-        duration: Seconds that the drive lasts.
-        ego_speed: The sensor's speed in m/s; nobody ahead of it is slower and nobody behind it faster.
+        duration: Length of the drive in seconds.
+        ego_speed: The sensor's speed in m/s. In its lane nobody ahead is slower, and nobody behind is faster.
 
     Returns:
-        Actors of which no two meet, nor does any meet the sensor.
+        The actors. No two of them meet, and none meets the sensor.
     """
     lane, cycle = street.section.lane, street.section.cycle
     busy = rng.uniform(12, 60)
@@ -144,15 +145,15 @@ def main_street_traffic(rng: np.random.Generator, street: Street, duration: floa
 
 
 def side_street_traffic(rng: np.random.Generator, street: Street, stop_line: float) -> list[Actor]:
-    """Everybody in a side street, whose s grows away from the main street.
+    """Draw all actors of a side street. Its s grows away from the main street.
 
     Args:
         rng: Source of the draws.
         street: The side street.
-        stop_line: Where waiting cars stop (s, metres). Cars and cyclists that move are beyond it and drive away.
+        stop_line: Where waiting cars stop (s, metres). Moving cars and cyclists are beyond it and drive away.
 
     Returns:
-        Actors of which none comes into the main street.
+        The actors. None of them enters the main street.
     """
     lane, cycle = street.section.lane, street.section.cycle
     queue = _in_a_row(rng, car, stop_line, stop_line + rng.uniform(0, 25), gap=1.2, spacing=0.5)
@@ -171,7 +172,7 @@ def side_street_traffic(rng: np.random.Generator, street: Street, stop_line: flo
 
 
 def _walkers(rng: np.random.Generator, street: Street, side: int) -> list[Convoy]:
-    """The two rows of walking pedestrians on the pavement of one side, one for each direction."""
+    """Draw the two rows of walking pedestrians on one side's pavement, one for each direction."""
     spacing = float(rng.choice([12.0, 40.0, 120.0]))
     return [
         Convoy(pedestrian, side * (street.section.half_road + offset), direction, (0.8, 1.8), gap=0.7, spacing=spacing)
@@ -180,19 +181,19 @@ def _walkers(rng: np.random.Generator, street: Street, side: int) -> list[Convoy
 
 
 def _standing(rng: np.random.Generator, street: Street) -> list[Actor]:
-    """Pedestrians who stand near the buildings, facing anywhere."""
+    """Draw pedestrians who stand near the buildings and face in any direction."""
     actors = []
     for side in (-1, 1):
         d = side * (street.section.half_road + 3.1)
         for low, high in street.stretches(side, of_buildings=False):
-            # The gap lets two who face each other stretch their feet.
+            # The gap leaves room for the feet of two people who face each other.
             for s, kind, shape in _in_a_row(rng, pedestrian, low + 1, high - 1, gap=0.8, spacing=40.0):
                 actors.append(Actor(kind, shape, street, s, d, rng.uniform(-np.pi, np.pi)))
     return actors
 
 
 def _parked(rng: np.random.Generator, street: Street) -> list[Actor]:
-    """Cars in the parking strips, up to 2 degrees askew, clear of the side streets by 5 m."""
+    """Draw cars in the parking strips, turned by up to 2 degrees and at least 5 m away from the side streets."""
     section = street.section
     actors: list[Actor] = []
     if not section.parking:

@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 
 from strl_mmdet3d.engine.distributed import ENVIRONMENT, use_ranks_without_gpu
+from strl_mmdet3d.errors import ConfigError
 
 
 @pytest.fixture(scope='module')
@@ -91,7 +92,7 @@ def test_with_a_gpu_or_without_a_launcher_nothing_changes(monkeypatch):
 def test_what_cannot_start_without_a_gpu_is_told(monkeypatch):
     for name in ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(SystemExit, match='torchrun'):
+    with pytest.raises(ConfigError, match='torchrun'):
         use_ranks_without_gpu(Config(dict(launcher='slurm')))
-    with pytest.raises(SystemExit, match=r'RANK.*dist_train\.sh'):
+    with pytest.raises(ConfigError, match=r'RANK.*dist_train\.sh'):
         use_ranks_without_gpu(Config(dict(launcher='pytorch')))

@@ -1,4 +1,4 @@
-"""LARS and mixed precision inside of the Runner."""
+"""LARS and mixed precision in the Runner."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_bfloat16_runs_in_half_precision_and_trains_in_single(tmp_path, accumula
 
 
 def test_accumulated_gradients_are_those_of_their_mean(tmp_path):
-    """Two equal micro-batches step exactly as one of them."""
+    """Two equal micro-batches make the same step as one of them."""
     weights = []
     for accumulate in (1, 2):
         runner = tiny_runner(tmp_path / str(accumulate), epochs=accumulate, length=2, batch=2, accumulate=accumulate)

@@ -1,4 +1,4 @@
-"""tau and the target over whole short runs, against a replay by hand."""
+"""tau and the target over whole short runs, compared with a replay by hand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_tau_at_known_points(step, total, start, tau):
 
 
 class Recorder(Hook):
-    """Keeps the online and the target parameters after each iteration, and what was logged."""
+    """Keeps the online and target parameters and the logged scalars of each iteration."""
 
     priority = 'LOWEST'
 

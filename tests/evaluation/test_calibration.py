@@ -1,4 +1,4 @@
-"""The statistics of BatchNorm after calibration, against numpy, and that nothing else changes."""
+"""BatchNorm's statistics after calibration, compared with numpy's; nothing else changes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_statistics_are_the_mean_over_batches_of_mean_and_unbiased_variance(size
 
 def test_two_numbers_by_hand():
     model = nn.Sequential(nn.BatchNorm1d(1))
-    model[0].running_mean.fill_(77)  # what was there before does not count
+    model[0].running_mean.fill_(77)  # earlier statistics do not count
     calibrate_batchnorm(model, [torch.tensor([[1.0], [3.0]]), torch.tensor([[5.0], [11.0]])])
     assert model[0].running_mean.item() == 5  # of 2 and 8
     assert model[0].running_var.item() == 10  # of 2 and 18

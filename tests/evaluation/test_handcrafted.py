@@ -1,4 +1,4 @@
-"""Hand-crafted features: known shapes, and what they must not depend on."""
+"""Hand-crafted features: known shapes, and invariances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoding in the middle of a training: the right features, and no trace."""
+"""Encoding in the middle of a training: the right features, and no effect on the training."""
 
 from __future__ import annotations
 

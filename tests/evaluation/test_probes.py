@@ -1,4 +1,4 @@
-"""The probes, on features of which the answer is known."""
+"""The probes, on features with a known answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from strl_mmdet3d.evaluation.probe_suite import large_classes, run_probes
 
 
 def clusters(per_class: int, seed: int, spread: float = 0.1, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
-    """One direction a class, in 8 dimensions, and noise around it."""
+    """One direction per class, in 8 dimensions, and noise around it."""
     labels = np.repeat(np.arange(classes), per_class)
     noise = np.random.default_rng(seed).normal(0, spread, (len(labels), 8))
     return (np.eye(8)[labels] + noise).astype(np.float32), labels
@@ -108,7 +108,7 @@ def test_large_classes_count_both_parts_and_are_probed_by_themselves():
 def test_the_suite_sees_only_its_part():
     (train_x, train_y), (test_x, test_y) = clusters(8, 0), clusters(4, 1)
     rare = train_y == 3
-    train_x[rare] = train_x[train_y == 0]  # class 3 cannot be told from class 0
+    train_x[rare] = train_x[train_y == 0]  # class 3 looks like class 0
     keep = ~rare | (np.cumsum(rare) <= 2)
     train_x, train_y = train_x[keep], train_y[keep]
     part = large_classes(train_y, test_y, 10)

@@ -1,4 +1,4 @@
-"""The baselines on real shapes: what calibration is worth, on few points to be quick."""
+"""The baselines on real shapes, and the effect of calibration; on few points, to be fast."""
 
 from __future__ import annotations
 

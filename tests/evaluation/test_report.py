@@ -1,4 +1,4 @@
-"""The report's parts: joined logs, numbers, warnings, pictures, and text that cannot break the page."""
+"""The parts of the report: joined logs, numbers, warnings, pictures, and escaped text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from strl_mmdet3d.evaluation.report import (
 
 
 class Page(HTMLParser):
-    """Reads a page: its tags must be balanced, and its sources its own."""
+    """Reads a page and checks that its tags are balanced."""
 
     VOID = ('meta', 'img')
 

@@ -1,4 +1,4 @@
-"""ShapeAccuracy, by hand and beside scikit-learn's."""
+"""ShapeAccuracy, compared with counts by hand and with scikit-learn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, recall_score
 
 
 def evaluate(pairs):
-    """Give the metrics of (true, predicted) labels, as mmengine's loops do."""
+    """Return the metrics of (true, predicted) labels, as mmengine's loops do."""
     samples = [
         Det3DDataSample(
             gt_instances_3d=InstanceData(labels_3d=torch.tensor([true])),

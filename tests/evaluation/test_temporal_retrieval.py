@@ -1,4 +1,4 @@
-"""Retrieval of temporal neighbours, against counts by hand and against chance."""
+"""Retrieval of temporal neighbours, compared with counts by hand and with chance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_small_case_by_hand():
     # Frames 0, 1 and 4 of a drive and 7 of another; the length of a feature does not matter.
     features = at_angles(0, 10, 15, 12) * np.array([[1], [5], [1], [9]])
     retrieval = temporal_retrieval(features, ['a', 'a', 'a', 'b'], [0, 1, 4, 7], reach=1)
-    # Frame 0 finds 1; frame 1 finds b's frame; frame 4 and b's have no neighbour, and are not asked for.
+    # Frame 0 finds 1; frame 1 finds b's frame; frame 4 and b's frame have no neighbour, so they are not queries.
     assert retrieval.found == 50
     assert retrieval.num_queries == 2
     assert retrieval.by_chance == pytest.approx(100 / 3)

@@ -80,7 +80,7 @@ def test_an_unknown_mode_is_refused():
 
 
 def projector_input(model, clouds):
-    """What STRL's projector gets of view 1."""
+    """Return the input of STRL's projector for view 1."""
     seen = []
     hook = model.online_projector.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     views = {view: dict(inputs=dict(points=clouds), data_samples=None) for view in ('view_1', 'view_2')}
@@ -97,7 +97,7 @@ def test_projector_probe_and_export_share_one_feature_bit_for_bit(name, tmp_path
     model = MODELS.build(pretraining.model)
     model.init_weights()
     clouds = list(torch.randn(3, 64, 3))
-    for _ in range(2):  # running statistics other than those of a new layer
+    for _ in range(2):  # so that the running statistics differ from a new layer's
         projector_input(model.train(), clouds)
     expected = projector_input(model.eval(), clouds)
     assert expected.shape == (3, SIZES[name])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import runpy
 import sys
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
+
+from strl_mmdet3d import simulation
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'simulate_data.py'
 
@@ -65,8 +67,9 @@ def test_shapes(run, tmp_path, capsys):
     assert {path.name for path in out.iterdir()} == {'shapes.npz', 'simulation.json'}
 
 
-def test_every_setting_is_an_option():
+def test_every_setting_is_an_option_with_the_same_default():
     commands = runpy.run_path(str(TOOL))['COMMANDS']
     for command in commands.values():
-        settings = {field.name for field in fields(command.simulation)}
-        assert settings == {'seed', *command.options}
+        settings = {field.name: field.default for field in fields(getattr(simulation, command.simulation))}
+        assert settings.pop('seed') is MISSING
+        assert settings == {name: default for name, (default, _) in command.options.items()}

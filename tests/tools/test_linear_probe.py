@@ -8,6 +8,7 @@ from pathlib import Path
 import create_sequence_index
 import linear_probe
 import numpy as np
+import probing
 import pytest
 import select_labels
 import torch
@@ -15,7 +16,7 @@ from mmdet3d.registry import MODELS
 from tiny_shapes import CLASSES, SIZES, tiny_dataset, tiny_shape_strl, write_shape_config
 
 CONFIG = Path(__file__).parents[2] / 'configs/downstream/pointnet_shapes_from_strl.py'
-BASELINES = [linear_probe.CALIBRATED, linear_probe.UNCALIBRATED, linear_probe.HANDCRAFTED]
+BASELINES = [probing.CALIBRATED, probing.UNCALIBRATED, probing.HANDCRAFTED]
 
 
 @pytest.fixture
@@ -52,16 +53,16 @@ def test_the_baselines_always_stand_beside_the_checkpoint(config, checkpoints, t
     for part in result['parts']:
         assert [row['name'] for row in part['rows']] == [checkpoints[0], *BASELINES]
         for row in part['rows']:
-            for column in linear_probe.COLUMNS:
+            for column in probing.COLUMNS:
                 assert len(row[column]) == 2
                 assert all(0 <= value <= 100 for value in row[column])
     by_name = {row['name']: row for row in result['parts'][0]['rows']}
-    assert np.mean(by_name[linear_probe.HANDCRAFTED]['standardised']) > 90
-    assert np.mean(by_name[linear_probe.CALIBRATED]['standardised']) > 90
+    assert np.mean(by_name[probing.HANDCRAFTED]['standardised']) > 90
+    assert np.mean(by_name[probing.CALIBRATED]['standardised']) > 90
     assert '3 classes: 26 shapes to train on, 15 to test on' in told
     assert '2 classes with at least 12 shapes: 22 shapes to train on' in told
-    shown = linear_probe.told(by_name[linear_probe.CALIBRATED]['standardised'])
-    assert any(linear_probe.CALIBRATED in line and shown in line for line in told.splitlines())
+    shown = linear_probe.mean_and_deviation(by_name[probing.CALIBRATED]['standardised'])
+    assert any(probing.CALIBRATED in line and shown in line for line in told.splitlines())
 
 
 def test_the_same_call_gives_the_same_numbers(config, checkpoints, tmp_path, capsys, monkeypatch):
@@ -74,13 +75,13 @@ def test_the_same_call_gives_the_same_numbers(config, checkpoints, tmp_path, cap
 def test_a_checkpoint_is_chosen_without_the_test_shapes(config, checkpoints, tmp_path, capsys, monkeypatch):
     out = tmp_path / 'probe.json'
     argv = [config, *checkpoints[::-1], '--choose', '--no-baselines', '--seeds', '1', '--out', str(out)]
-    encode = linear_probe.Probe.encode
+    encode = probing.Probe.encode
 
     def spy(self, encoder, name, part):
         assert (name, part) != (checkpoints[1], 'test')
         return encode(self, encoder, name, part)
 
-    monkeypatch.setattr(linear_probe.Probe, 'encode', spy)
+    monkeypatch.setattr(probing.Probe, 'encode', spy)
     told = probe(capsys, monkeypatch, *argv)
     result = json.loads(out.read_text())
     assert list(result['choice']) == checkpoints
@@ -104,8 +105,8 @@ def test_the_picture_is_drawn(config, checkpoints, tmp_path, capsys, monkeypatch
 
 
 def test_means_and_deviations_by_hand():
-    assert linear_probe.told([60.0]) == '60.0'
-    assert linear_probe.told([60.0, 64.0]) == '62.0 +- 2.8'
+    assert linear_probe.mean_and_deviation([60.0]) == '60.0'
+    assert linear_probe.mean_and_deviation([60.0, 64.0]) == '62.0 +- 2.8'
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from tiny import tiny_detector, tiny_strl
 from tiny_shapes import tiny_dataset, tiny_model
 
 from strl_mmdet3d.datasets import FrameSequence, write_sequence_index
-from strl_mmdet3d.engine import pickle_safety  # noqa: F401  (reads mmdet3d's info files)
+from strl_mmdet3d.safe_loading import load_safely
 from strl_mmdet3d.simulation.output_folder import _RECORD as RECORD
 
 
@@ -66,14 +66,19 @@ every_kind = pytest.mark.parametrize('kind', KINDS)
 
 
 @pytest.fixture(autouse=True)
+def _safely():
+    load_safely()
+
+
+@pytest.fixture(autouse=True)
 def _quickly(monkeypatch):
-    """The Runner lays a config out in pretty lines several times, which takes seconds."""
+    """The Runner formats a config several times, which takes seconds."""
     monkeypatch.setattr(Config, 'pretty_text', 'a config')
 
 
 @pytest.fixture
 def plant(tmp_path):
-    """Write bombs; at the end of the test, none must have gone off."""
+    """Write bombs. At the end of the test, none may have run."""
     marker = tmp_path / 'marker'
 
     def write(path, kind='pickle'):
@@ -122,7 +127,7 @@ def refused_by(tool, path, *argv, match=''):
 
 
 def write_config(path, **changes):
-    """A config that trains on pairs, or of what the test says."""
+    """A config that trains on pairs, with the test's changes."""
     config = dict(
         default_scope='mmdet3d',
         model=tiny_strl(),
@@ -160,7 +165,7 @@ def pairs_of(root, load='LoadFrame', **changes):
     )
 
 
-# A run ends with the error of what was reading: the data's own, torch's, or that of an info file.
+# A run ends with the error of the reader: of the data, of torch, or of an info file.
 REFUSALS = (ValueError, RuntimeError, pickle.UnpicklingError, SystemExit)
 
 

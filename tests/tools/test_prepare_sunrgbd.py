@@ -61,7 +61,7 @@ def scene(folder, seed=0, objects=(), intrinsics=K):
 
 
 def structs(entries):
-    """A 1 x N struct array; 0 x 0 where there are none, as MATLAB has it."""
+    """A 1 x N struct array; 0 x 0 without entries, as in MATLAB."""
     if not entries:
         return np.zeros((0, 0))
     array = np.zeros((1, len(entries)), dtype=[(name, object) for name in entries[0]])
@@ -181,7 +181,7 @@ def test_points_are_all_the_pixels_with_depth(root, tmp_path):
 
 
 def load_stock(name):
-    """A script of mmdet3d's converter, which is no package."""
+    """A script of mmdet3d's converter, which is not a package."""
     spec = importlib.util.spec_from_file_location(f'stock_{name}', MIM / f'tools/dataset_converters/{name}.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -325,12 +325,12 @@ def another_size(depth: Path) -> None:
 @pytest.mark.parametrize(
     ('damage', 'reason'),
     [
-        (eight_bits, 'is no 16-bit grey image'),
-        (truncated, 'is truncated or no image'),
+        (eight_bits, 'is not a 16-bit grey image'),
+        (truncated, 'is truncated or not an image'),
         (no_depth, 'has no pixel with depth'),
         (another_size, 'has (height, width) (30, 41), but'),
         (Path.unlink, 'is missing'),
-        (lambda depth: depth.write_bytes(b'not an image'), 'is truncated or no image'),
+        (lambda depth: depth.write_bytes(b'not an image'), 'is truncated or not an image'),
     ],
 )
 def test_bad_image_is_skipped_counted_and_reported(root, tmp_path, capsys, damage, reason):
@@ -367,7 +367,7 @@ def test_image_whose_tilt_is_no_rotation_is_skipped(tmp_path, capsys):
 
     run(download(tmp_path / 'download', [bad, scene('b')], train=1), tmp_path / 'out')
 
-    assert 'an Rtilt that is no rotation' in capsys.readouterr().out
+    assert 'an Rtilt that is not a rotation' in capsys.readouterr().out
 
 
 def test_image_in_neither_split_and_object_without_2d_box_are_reported(tmp_path, capsys):
@@ -420,15 +420,15 @@ SPLIT = 'SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat'
         (META_3D, as_v73, 'v7.3 format .HDF5.; the official file is of v7 or earlier. .* save'),
         (META_2D, as_v73, 'v7.3 format'),
         (SPLIT, as_v73, 'v7.3 format'),
-        (META_3D, cut_in_half, 'is no readable .mat file .* Download it anew'),
-        (META_2D, cut_in_half, 'is no readable .mat file'),
-        (META_3D, lambda path: path.write_bytes(b''), 'is no readable .mat file'),
-        (META_3D, lambda path: path.write_text('<html>404</html>' * 20), 'is no readable .mat file'),
+        (META_3D, cut_in_half, 'is not a readable .mat file .* Download it again'),
+        (META_2D, cut_in_half, 'is not a readable .mat file'),
+        (META_3D, lambda path: path.write_bytes(b''), 'is not a readable .mat file'),
+        (META_3D, lambda path: path.write_text('<html>404</html>' * 20), 'is not a readable .mat file'),
         (META_3D, without_variable, 'has no variable SUNRGBDMeta'),
         (SPLIT, without_variable, 'has no variable alltrain'),
         (META_3D, without_fields, 'without depthpath, rgbpath, K, Rtilt, groundtruth3DBB'),
         (META_2D, without_fields, 'without groundtruth2DBB'),
-        (META_2D, shorter, 'of 2. Download both anew'),
+        (META_2D, shorter, 'lists 2. Download both again'),
         (META_3D, Path.unlink, 'Download it from'),
         (META_2D, Path.unlink, 'Download it from'),
         (SPLIT, Path.unlink, 'Extract SUNRGBDtoolbox.zip'),
@@ -465,7 +465,7 @@ def test_prepared_data_is_kept(root, tmp_path):
     run(root, tmp_path / 'out')
     before = (tmp_path / 'out/points/000001.bin').stat().st_mtime_ns
 
-    with pytest.raises(SystemExit, match=r'points is there already. Delete it or choose another --out'):
+    with pytest.raises(SystemExit, match=r'points exists already. Delete it or choose another --out'):
         run(root, tmp_path / 'out')
 
     assert (tmp_path / 'out/points/000001.bin').stat().st_mtime_ns == before

@@ -7,7 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
-from dataset_converters.sunrgbd import SunRgbdError, back_project, decode_depth, read_instances, written_whole
+from dataset_converters.sunrgbd import OUTPUTS, SunRgbdError, back_project, decode_depth, prepared_whole, read_instances
 from hypothesis import given
 from hypothesis import strategies as st
 from mmdet3d.structures import DepthInstance3DBoxes
@@ -130,7 +130,7 @@ def test_2d_box_of_another_class_is_not_taken():
 
 def fail_within(out):
     """A run that fills up the disk."""
-    with written_whole(out) as folder:
+    with prepared_whole(out) as folder:
         (folder / 'points').mkdir()
         raise OSError('disk full')
 
@@ -147,8 +147,25 @@ def test_nothing_is_left_of_a_run_that_fails(tmp_path):
 def test_prepared_data_is_not_overwritten(tmp_path):
     (tmp_path / 'points').mkdir()
 
-    with pytest.raises(SunRgbdError, match='points is there already'), written_whole(tmp_path):
+    with pytest.raises(SunRgbdError, match='points exists already'), prepared_whole(tmp_path):
         pytest.fail('it must not get here')
+
+
+def fill(folder):
+    for name in OUTPUTS:
+        (folder / name).write_text(name)
+
+
+def test_outputs_arrive_only_when_all_are_written_and_the_rest_of_a_killed_run_is_removed(tmp_path):
+    (tmp_path / '.complete_sunrgbd').mkdir()
+    (tmp_path / '.complete_sunrgbd/points').write_text('old')
+    (tmp_path / '..complete_sunrgbd.1.part').mkdir()
+    (tmp_path / 'OFFICIAL_SUNRGBD').mkdir()
+    with prepared_whole(tmp_path) as folder:
+        fill(folder)
+        assert not any((tmp_path / name).exists() for name in OUTPUTS)
+    assert {path.name for path in tmp_path.iterdir()} == {'OFFICIAL_SUNRGBD', *OUTPUTS}
+    assert all((tmp_path / name).read_text() == name for name in OUTPUTS)
 
 
 @pytest.mark.real

@@ -1,13 +1,13 @@
 """SUN RGB-D without MATLAB: from the official download to the points and info files that mmdet3d 1.4 reads.
 
-It stands in for the toolbox's ``read3dPoints.m``, VoteNet's ``extract_split.m`` and ``extract_rgbd_data_v2.m``, and
-mmdet3d's ``create_data.py sunrgbd``, and keeps to their conventions. All points and boxes are in **upright depth**
-axes, in metres: x to the right, y forward, z up against gravity, the origin at the camera. What differs is that the
-calibration keeps its full precision (``dlmwrite`` rounds it to five digits, which moves a point by up to 0.1 mm), and
-that an image that cannot be used is left out with a reason, where the MATLAB script goes on in silence.
+It replaces the toolbox's ``read3dPoints.m``, VoteNet's ``extract_split.m`` and ``extract_rgbd_data_v2.m``, and
+mmdet3d's ``create_data.py sunrgbd``, and keeps their conventions. All points and boxes are in **upright depth** axes,
+in metres: x to the right, y forward, z up against gravity, the origin at the camera. Two things differ. The calibration
+keeps its full precision (``dlmwrite`` rounds it to five digits, which moves a point by up to 0.1 mm). An image that
+cannot be used is left out with a reason, while the MATLAB script continues without a message.
 
-The ``.mat`` files are read with :func:`scipy.io.loadmat`, which builds arrays and structs and runs no code: nothing is
-unpickled. SciPy does not harden it against crafted files, which may crash it; take the official ones.
+The ``.mat`` files are read with :func:`scipy.io.loadmat`, which builds arrays and structs and unpickles nothing, so it
+runs no code. SciPy does not harden it against crafted files, which may crash it: take the official files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import mmengine
@@ -26,24 +25,28 @@ from mmdet3d.datasets import SUNRGBDDataset
 from PIL import Image, UnidentifiedImageError
 from scipy.io import loadmat
 
+from strl_mmdet3d.atomic_write import remove_parts_of, written_whole
+from strl_mmdet3d.errors import StrlError
+
 CLASSES: tuple[str, ...] = SUNRGBDDataset.METAINFO['classes']
 SPLITS = {'train': 'alltrain', 'val': 'alltest'}  # mmdet3d's name, and the variable in allsplit.mat
 NUM_POINTS = 50_000  # as mmdet3d's converter stores; VoteNet takes 20,000 of them
-MAX_DEPTH = 8.0  # metres; the toolbox sets what is farther to this
+MAX_DEPTH = 8.0  # metres; the toolbox sets larger depths to this
 ROTATION_TOLERANCE = 1e-3  # of the entries of R R^T
-METADATA_FOLDERS = ('.', 'SUNRGBDtoolbox/Metadata')  # where mmdet3d's guide and the toolbox keep the meta data
+METADATA_FOLDERS = ('.', 'SUNRGBDtoolbox/Metadata')  # where mmdet3d's guide and the toolbox keep it
 SPLIT_FILE = 'SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat'
-OUTPUTS = ('points', 'sunrgbd_trainval', *(f'sunrgbd_infos_{split}.pkl' for split in SPLITS))  # in this order into OUT
+OUTPUTS = ('points', 'sunrgbd_trainval', *(f'sunrgbd_infos_{split}.pkl' for split in SPLITS))  # moved in this order
+COMPLETE = '.complete_sunrgbd'  # the folder in OUT from which they are moved
 
 # From x right, y forward, z up to the camera's own x right, y down, z forward.
 _DEPTH_TO_CAMERA = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 
 
-class SunRgbdError(ValueError):
-    """The download, or the place to write to, cannot be used. The message names the file and the remedy."""
+class SunRgbdError(StrlError, ValueError):
+    """The download or the output folder cannot be used. The message names the file and the remedy."""
 
 
-class BadImageError(ValueError):
+class BadImageError(StrlError, ValueError):
     """One image cannot be used; the others can. The message names the file."""
 
 
@@ -53,10 +56,10 @@ class Scene:
 
     Attributes:
         number: Its place in the official meta data, from 1; it names the files, as ``000001.bin``.
-        split: 'train' or 'val'; the latter is what SUN RGB-D calls its test set.
+        split: 'train', or 'val' for the images of SUN RGB-D's test set.
         rgb_path: The colour image.
         depth_path: The depth image, on the same pixels.
-        intrinsics: Float64 (3, 3) matrix K, in pixels that are counted from 1.
+        intrinsics: Float64 (3, 3) matrix K, in pixels counted from 1.
         rtilt: Float64 (3, 3) rotation from the camera's axes (x right, y forward, z up) to upright depth.
         instances: The labelled objects of the ten classes, each as mmdet3d's info files hold it.
     """
@@ -88,7 +91,7 @@ def decode_depth(encoded: np.ndarray) -> np.ndarray:
 def back_project(
     rows: np.ndarray, columns: np.ndarray, depth: np.ndarray, intrinsics: np.ndarray, rtilt: np.ndarray
 ) -> np.ndarray:
-    """Give the points that pixels see.
+    """Return the points that pixels see.
 
     Args:
         rows: (N,) from 0, downwards.
@@ -100,7 +103,7 @@ def back_project(
     Returns:
         Float64 (N, 3), upright depth, in metres.
     """
-    # MATLAB counts from 1, and K was calibrated so: the pixels of mmdet3d's own samples fall on 1..W and 1..H.
+    # MATLAB counts from 1, and K was calibrated for that: the pixels of mmdet3d's own samples fall on 1..W and 1..H.
     right = (columns + 1 - intrinsics[0, 2]) * depth / intrinsics[0, 0]
     down = (rows + 1 - intrinsics[1, 2]) * depth / intrinsics[1, 1]
     return np.stack([right, depth, -down], axis=1) @ rtilt.T
@@ -115,10 +118,10 @@ def read_scenes(root: Path) -> tuple[list[Scene], list[str]]:
 
     Returns:
         The scenes in the official order, and one line for each image or object that is left out, with the reason: an
-        image in neither split, an object of the ten classes whose labels are not finite or whose 2D box is missing.
+        image in neither split, or an object of the ten classes whose labels are not finite or whose 2D box is missing.
 
     Raises:
-        SunRgbdError: A file is missing, of MATLAB's v7.3 format, damaged, or not the one that its name says.
+        SunRgbdError: If a file is missing, in MATLAB's v7.3 format, damaged, or another file than its name says.
     """
     if not (root / 'SUNRGBD').is_dir():
         raise SunRgbdError(f'no folder {root / "SUNRGBD"}. Extract SUNRGBD.zip in {root}, or correct --root')
@@ -130,7 +133,7 @@ def read_scenes(root: Path) -> tuple[list[Scene], list[str]]:
     metadata_2d = _structs(_load(file_2d, 'SUNRGBDMeta2DBB'), file_2d, ('groundtruth2DBB',))
     if len(metadata_3d) != len(metadata_2d):
         raise SunRgbdError(
-            f'{file_3d} is of {len(metadata_3d)} images and {file_2d} of {len(metadata_2d)}. Download both anew'
+            f'{file_3d} lists {len(metadata_3d)} images, {file_2d} lists {len(metadata_2d)}. Download both again'
         )
 
     scenes, left_out = [], []
@@ -170,7 +173,8 @@ def read_instances(
 
     Returns:
         Instances with ``bbox_3d`` (centre x, y, z, sizes along the box's own x, y, z, and yaw from +x towards +y),
-        ``bbox`` (x1, y1, x2, y2 in pixels), ``bbox_label_3d`` and ``bbox_label``; and a line for each that is left out.
+        ``bbox`` (x1, y1, x2, y2 in pixels), ``bbox_label_3d`` and ``bbox_label``; and a line for each object that is
+        left out.
     """
     instances, left_out = [], []
     for i, box in enumerate(boxes_3d):
@@ -178,7 +182,7 @@ def read_instances(
         if name not in CLASSES:
             continue
         centroid, coeffs, orientation = (_numbers(box[key], (3,)) for key in ('centroid', 'coeffs', 'orientation'))
-        # As mmdet3d's converter reads them: the first is half the width, across the direction that the object faces.
+        # As in mmdet3d's converter, the first one is half the width, across the direction that the object faces.
         size = 2 * np.abs(coeffs[[1, 0, 2]])
         yaw = np.arctan2(orientation[1], orientation[0])
         bbox_3d = np.concatenate([centroid, size, [yaw]])
@@ -199,25 +203,25 @@ def read_instances(
 def convert_scene(scene: Scene, folder: Path) -> dict[str, Any]:
     """Write the points and the image of a scene.
 
-    The points are 50,000 of those that have depth, drawn at random (with replacement where there are fewer), the same
-    ones each time: float32 records x, y, z in metres, then r, g, b from 0 to 1.
+    50,000 of the pixels with depth are drawn at random, the same ones each time; with replacement if there are fewer.
+    They are stored as float32 records: x, y, z in metres, then r, g, b from 0 to 1.
 
     Args:
         scene: The scene.
-        folder: Gets ``points/NNNNNN.bin`` and ``sunrgbd_trainval/image/NNNNNN.jpg``; both folders are there.
+        folder: Gets ``points/NNNNNN.bin`` and ``sunrgbd_trainval/image/NNNNNN.jpg``; both folders exist.
 
     Returns:
-        The scene's entry in mmdet3d's info file, of plain Python values.
+        The scene's entry in mmdet3d's info file, built from plain Python values.
 
     Raises:
-        BadImageError: An image is missing, truncated, without depth, not 16-bit or of another size than the other; or
+        BadImageError: If an image is missing, truncated, without depth or not 16-bit, the two images differ in size, or
             the calibration is singular.
     """
     intrinsics, rtilt = scene.intrinsics, scene.rtilt
     if not (np.isfinite(intrinsics).all() and intrinsics[0, 0] > 0 and intrinsics[1, 1] > 0):
         raise BadImageError(f'{scene.depth_path}: the meta data give the singular intrinsics {intrinsics.tolist()}')
     if not np.allclose(rtilt @ rtilt.T, np.eye(3), atol=ROTATION_TOLERANCE):
-        raise BadImageError(f'{scene.depth_path}: the meta data give an Rtilt that is no rotation, {rtilt.tolist()}')
+        raise BadImageError(f'{scene.depth_path}: the meta data give an Rtilt that is not a rotation, {rtilt.tolist()}')
     depth = decode_depth(_read_depth(scene.depth_path))
     colour = _read_colour(scene.rgb_path)
     if colour.shape[:2] != depth.shape:
@@ -254,7 +258,7 @@ def convert_scene(scene: Scene, folder: Path) -> dict[str, Any]:
 def convert_scenes(scenes: list[Scene], folder: Path) -> Iterator[tuple[Scene, BadImageError | None]]:
     """Write the whole data set below a folder: points, images, and at the end the two info files.
 
-    On one core, 0.06 s for an image of 730 x 530. Threads, as mmdet3d's converter has them, were no faster.
+    One core takes 0.06 s for an image of 730 x 530. Threads, as in mmdet3d's converter, were not faster.
 
     Args:
         scenes: All scenes.
@@ -264,7 +268,7 @@ def convert_scenes(scenes: list[Scene], folder: Path) -> Iterator[tuple[Scene, B
         Each scene, in turn, with None, or with the reason why it is left out.
 
     Raises:
-        SunRgbdError: No scene can be used. Then there are no info files.
+        SunRgbdError: If no scene can be used. Then the info files are not written.
     """
     (folder / 'points').mkdir()
     (folder / 'sunrgbd_trainval' / 'image').mkdir(parents=True)
@@ -288,33 +292,36 @@ def convert_scenes(scenes: list[Scene], folder: Path) -> Iterator[tuple[Scene, B
 
 
 @contextmanager
-def written_whole(out: Path) -> Iterator[Path]:
-    """Fill mmdet3d's SUN RGB-D folder in such a way that a run that fails leaves nothing in it.
+def prepared_whole(out: Path) -> Iterator[Path]:
+    """Fill mmdet3d's SUN RGB-D folder by `written_whole`: a run that fails leaves nothing in it.
 
     The folder may hold other things, as mmdet3d's ``data/sunrgbd`` holds ``OFFICIAL_SUNRGBD``.
 
     Args:
-        out: The folder; made where it is missing.
+        out: The folder; created if it is missing.
 
     Yields:
-        An empty folder to write to, within ``out``. What is in it moves to ``out`` at the end, info files last.
+        An empty folder within ``out``, to write to. When all is written, `OUTPUTS` move to ``out``, info files last.
 
     Raises:
-        SunRgbdError: ``out`` holds prepared data; it is never overwritten.
+        SunRgbdError: If ``out`` holds prepared data, which is never overwritten.
     """
     for name in OUTPUTS:
         if (out / name).exists():
-            raise SunRgbdError(f'{out / name} is there already. Delete it or choose another --out')
-    out.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix='.unfinished-', dir=out) as unfinished:
-        folder = Path(unfinished)
-        yield folder
-        for name in OUTPUTS:
-            (folder / name).rename(out / name)
+            raise SunRgbdError(f'{out / name} exists already. Delete it or choose another --out')
+    complete = out / COMPLETE
+    remove_parts_of(COMPLETE, out)  # of killed runs, as the next line
+    shutil.rmtree(complete, ignore_errors=True)
+    with written_whole(complete) as part:
+        part.mkdir()
+        yield part
+    for name in OUTPUTS:
+        (complete / name).rename(out / name)
+    complete.rmdir()
 
 
 def _metadata_file(root: Path, name: str) -> Path:
-    """Find one of the two meta data files."""
+    """Return the path of one of the two meta data files."""
     for folder in METADATA_FOLDERS:
         if (root / folder / name).is_file():
             return root / folder / name
@@ -327,30 +334,30 @@ def _load(path: Path, variable: str) -> Any:
         variables = loadmat(path, simplify_cells=True, variable_names=[variable])
     except NotImplementedError as error:
         raise SunRgbdError(
-            f"{path} is of MATLAB's v7.3 format (HDF5); the official file is of v7 or earlier. Download it anew, or "
+            f"{path} is in MATLAB's v7.3 format (HDF5); the official file is of v7 or earlier. Download it again, or "
             f"save it again in MATLAB with save(..., '-v7')"
         ) from error
-    except Exception as error:  # truncated at one byte or another, SciPy raises five kinds, IndexError among them
-        raise SunRgbdError(f'{path} is no readable .mat file ({error}). Download it anew') from error
+    except Exception as error:  # of a truncated file, SciPy raises five kinds, IndexError among them
+        raise SunRgbdError(f'{path} is not a readable .mat file ({error}). Download it again') from error
     if variable not in variables:
-        raise SunRgbdError(f'{path} has no variable {variable}: it is not the official file. Download it anew')
+        raise SunRgbdError(f'{path} has no variable {variable}: it is not the official file. Download it again')
     return variables[variable]
 
 
 def _structs(value: Any, path: Path, fields: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Make a list of what MATLAB stores as a struct, an array of structs or an empty array, and check the fields."""
+    """Make a list from a struct, an array of structs or an empty array, as MATLAB stores it, and check the fields."""
     structs = [value] if isinstance(value, dict) else list(np.ravel(value))
     for struct in structs:
         missing = [field for field in fields if not isinstance(struct, dict) or field not in struct]
         if missing:
             raise SunRgbdError(
-                f'{path} has an entry without {", ".join(missing)}: it is not the official v2 file. Download it anew'
+                f'{path} has an entry without {", ".join(missing)}: it is not the official v2 file. Download it again'
             )
     return structs
 
 
 def _numbers(value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Make a float64 array of the shape; of NaN, where the value is of another one, such as empty."""
+    """Make a float64 array of this shape; it is filled with NaN if the value has another shape, such as empty."""
     array = np.asarray(value)
     if array.shape != shape or array.dtype.kind not in 'iuf':
         return np.full(shape, np.nan)
@@ -358,7 +365,7 @@ def _numbers(value: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _read_split(path: Path) -> dict[PurePosixPath, str]:
-    """Read which folder is in which split."""
+    """Read the split of each folder."""
     if not path.is_file():
         raise SunRgbdError(f'no {path}. Extract SUNRGBDtoolbox.zip in {path.parents[2]}, or correct --root')
     split_of = {}
@@ -369,18 +376,18 @@ def _read_split(path: Path) -> dict[PurePosixPath, str]:
 
 
 def _below_root(official: Any, source: Path) -> PurePosixPath:
-    """Take 'SUNRGBD/kv2/...' from a path such as '/n/fs/sun3d/data/SUNRGBD/kv2/...', where it was for its authors."""
+    """Take 'SUNRGBD/kv2/...' from a path on the authors' disk, such as '/n/fs/sun3d/data/SUNRGBD/kv2/...'."""
     parts = PurePosixPath(str(official)).parts
     if 'SUNRGBD' not in parts or '..' in parts:
-        raise SunRgbdError(f'{source} names {str(official)!r}, not a path below SUNRGBD/. Download it anew')
+        raise SunRgbdError(f'{source} names {str(official)!r}, not a path below SUNRGBD/. Download it again')
     return PurePosixPath(*parts[parts.index('SUNRGBD') :])
 
 
 def _read_depth(path: Path) -> np.ndarray:
     """Read a depth image as it is stored, uint16 (H, W)."""
     image = _open(path)
-    if image.mode not in ('I;16', 'I'):  # 'I' is what Pillow before 11 makes of 16 bits
-        raise BadImageError(f'{path} is no 16-bit grey image, but of mode {image.mode}')
+    if image.mode not in ('I;16', 'I'):  # Pillow before 11 reads 16 bits as 'I'
+        raise BadImageError(f'{path} is not a 16-bit grey image, its mode is {image.mode}')
     return np.asarray(image).astype(np.uint16)
 
 
@@ -398,4 +405,4 @@ def _open(path: Path) -> Image.Image:
     except FileNotFoundError:
         raise BadImageError(f'{path} is missing') from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadImageError(f'{path} is truncated or no image ({error})') from error
+        raise BadImageError(f'{path} is truncated or not an image ({error})') from error

@@ -11,6 +11,7 @@ from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import DepthPoints
 from numba import njit
 
+from ...errors import ConfigError
 from ..readers.depth_cache import DepthCache
 from ..readers.depth_image import check_size, read_depth
 from ..readers.frame_file import MAX_DISTANCE, CorruptFrameError, check_distances
@@ -96,7 +97,7 @@ class LoadDepthFrame(BaseTransform):
             dict: The same dict, with ``points`` added.
         """
         if 'depth_frame' not in results:
-            raise ValueError(
+            raise ConfigError(
                 'LoadDepthFrame got a frame without depth_frame: the sequence index has no intrinsics. Make it with '
                 '`create_sequence_index.py scannet`, or load lidar scans with LoadFrame'
             )

@@ -7,6 +7,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures.points import get_points_type
 
+from ...errors import ConfigError
 from ..readers.frame_file import CorruptFrameError
 from ..readers.shape_archive import read_row, split_shape_path
 from ..readers.shape_mesh import is_mesh, read_mesh_once
@@ -102,7 +103,7 @@ class LoadShape(BaseTransform):
             return read_mesh_once(path, self.mesh_points)
         if path.endswith('.txt'):
             return read_text(path)
-        raise ValueError(
+        raise ConfigError(
             f'LoadShape got the frame {path!r}, which is not a row of an .npz or .h5, a text file or a mesh. Make '
             'the sequence index with `create_sequence_index.py shapes`, or load scans with LoadFrame and depth images '
             'with LoadDepthFrame'

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from mmdet3d.registry import HOOKS
-from mmengine.dist import all_reduce_dict
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...errors import StrlError
-from ...evaluation.representation import alignment, effective_rank, relative_distance, spread, uniformity
-from ...models.strl import STRL
+from ...evaluation.representation import measure_projections
 from ..unwrapping import unwrapped_model
 
 RANK_ROOM = 15
@@ -97,7 +94,7 @@ class CollapseMonitorHook(Hook):
         if not self.every_n_train_iters(runner, self.interval):
             return
         model = unwrapped_model(runner)
-        measures = measure(model)
+        measures = measure_projections(model)
         runner.message_hub.update_scalars({f'train/{name}': value for name, value in measures.items()})
         healthy = measures['spread'] >= self.min_spread  # NaN is not
         batch, width = model.projections['view_1'].shape
@@ -123,28 +120,3 @@ class CollapseMonitorHook(Hook):
         if self.stop:
             raise CollapseError(f'{message}. The last checkpoint is kept')
         runner.logger.warning(message)
-
-
-@torch.no_grad()
-def measure(model: STRL) -> dict[str, float]:
-    """Measure the projections of the latest batch.
-
-    Args:
-        model: The model, after a training step.
-
-    Returns:
-        The measures by name, averaged over the ranks.
-    """
-    view_1, view_2 = model.projections['view_1'], model.projections['view_2']
-    measures = dict(
-        spread=(spread(view_1) + spread(view_2)) / 2,
-        effective_rank=(effective_rank(view_1) + effective_rank(view_2)) / 2,
-        alignment=alignment(view_1, view_2),
-        uniformity=(uniformity(view_1) + uniformity(view_2)) / 2,
-        target_distance=relative_distance(
-            [*model.online_encoder.parameters(), *model.online_projector.parameters()],
-            [*model.target_encoder.parameters(), *model.target_projector.parameters()],
-        ),
-    )
-    all_reduce_dict(measures, op='mean')
-    return {name: value.item() for name, value in measures.items()}

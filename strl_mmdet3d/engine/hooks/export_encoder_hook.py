@@ -1,4 +1,4 @@
-"""The exported encoder, at the end of a pre-training."""
+"""Exports the encoder at the end of a pre-training."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from ..unwrapping import unwrapped_model
 
 @HOOKS.register_module()
 class ExportEncoderHook(Hook):
-    """Write ``WORK_DIR/FILENAME`` after training and verify it, as ``tools/export_encoder.py --verify`` does.
+    """Export the encoder to ``WORK_DIR/FILENAME`` after training and verify it, as ``tools/export_encoder.py`` does.
 
     Args:
         filename: The file's name in the work directory.
-        verify: A downstream config in which every tensor must land. None takes the detector that was pre-trained.
+        verify: The downstream config whose model every exported tensor must load into. None takes the pre-trained
+            detector.
     """
 
     priority = 'VERY_LOW'
@@ -35,7 +36,7 @@ class ExportEncoderHook(Hook):
         """Export, verify, and log the report.
 
         Raises:
-            ExportError: If a tensor does not land. The file stays.
+            ExportError: If a tensor does not load. The file stays.
         """
         model = unwrapped_model(runner)
         meta = dict(epoch=runner.epoch, iter=runner.iter, seed=runner.seed, cfg=runner.cfg.pretty_text)

@@ -1,4 +1,4 @@
-"""Fine-tuning with a frozen trunk."""
+"""Freezes parts of the model in fine-tuning."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from ..unwrapping import unwrapped_model
 class FreezeHook(Hook):
     """Keep parts of the model as they were loaded: no gradient, and BatchNorm in evaluation mode.
 
-    Under ``DistributedDataParallel`` set ``find_unused_parameters=True``: the wrapper is made before this hook runs.
+    Under ``DistributedDataParallel`` set ``find_unused_parameters=True``, because the Runner wraps the model before
+    this hook runs.
 
     Args:
-        modules: The names of the model's submodules to freeze, such as ``['voxel_encoder', 'middle_encoder']``.
+        modules: Names of the submodules to freeze, such as ``['voxel_encoder', 'middle_encoder']``.
     """
 
     def __init__(self, modules: Sequence[str]) -> None:
@@ -29,7 +30,7 @@ class FreezeHook(Hook):
         """Switch the gradients off.
 
         Raises:
-            KeyError: If the model has no submodule of that name; names what it has.
+            KeyError: If the model lacks such a submodule; names the submodules that it has.
         """
         for module in self._frozen(runner):
             module.requires_grad_(False)
@@ -37,17 +38,18 @@ class FreezeHook(Hook):
         runner.logger.info(f'frozen: {", ".join(self.modules)} ({count:,} parameters)')
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Switch BatchNorm's statistics off; the loops put the whole model into training mode again and again."""
+        """Put the frozen parts into evaluation mode; the loops repeatedly put the whole model into training mode."""
         for module in self._frozen(runner):
             module.eval()
 
     def _frozen(self, runner: Runner) -> list[nn.Module]:
-        """Look the submodules up."""
+        """Return the submodules to freeze."""
         model = unwrapped_model(runner)
         modules = dict(model.named_modules())
         unknown = [name for name in self.modules if name not in modules]
         if unknown:
             raise KeyError(
-                f'FreezeHook: no {unknown} in {type(model).__name__}, which has {list(dict(model.named_children()))}'
+                f'FreezeHook: {type(model).__name__} has no {unknown}; set modules to names below '
+                f'{list(dict(model.named_children()))}'
             )
         return [modules[name] for name in self.modules]

@@ -1,4 +1,4 @@
-"""A page about the run, at its end."""
+"""Writes a page about the run at its end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 
 from ...atomic_write import write_text_whole
 from ...evaluation.online_encoding import training_untouched
-from ...evaluation.report import write_report
+from ...extras import extra
 
 SESSIONS_KEY = 'report_sessions'
 """The message hub's name for the run's log folders, which a checkpoint keeps."""
@@ -22,9 +22,11 @@ SESSIONS_KEY = 'report_sessions'
 class ReportHook(Hook):
     """Write ``WORK_DIR/report.html`` after training: curves, numbers, warnings, sample pairs, versions, config.
 
-    One file that shows without a network. A resumed run reports all its sessions, as long as their logs are where they
-    were or in its own work directory; the page names them. What fails here does not fail the training: the page, or
-    else the log, says what it was.
+    The page is one file that needs no network. A resumed run reports all its sessions if their logs are where they were
+    or in its own work directory; the page names them. A failure here does not fail the training: the page says what
+    failed, or the log does if the page cannot be written.
+
+    Needs the extra 'vis' (matplotlib). Without it the log warns that there is no report.
 
     Args:
         filename: The file's name in the work directory.
@@ -36,7 +38,7 @@ class ReportHook(Hook):
         self.filename = filename
 
     def before_train(self, runner: Runner) -> None:
-        """Add this session's log folder to those of the sessions that it goes on with."""
+        """Add this session's log folder to the log folders of the sessions that it continues."""
         before = runner.message_hub.get_info(SESSIONS_KEY) or []
         runner.message_hub.update_info(SESSIONS_KEY, [*before, str(Path(runner.log_dir).resolve())])
 
@@ -45,6 +47,8 @@ class ReportHook(Hook):
         """Write the page."""
         path = Path(runner.work_dir) / self.filename
         try:
+            with extra('vis'):
+                from ...evaluation.report import write_report
             logged = [Path(session) for session in runner.message_hub.get_info(SESSIONS_KEY)]
             # A work directory may have been moved between two sessions.
             sessions = [session if session.is_dir() else path.parent / session.name for session in logged]
@@ -52,7 +56,7 @@ class ReportHook(Hook):
             with training_untouched(runner.model):
                 page = write_report(sessions, copy.deepcopy(runner.cfg), f'Pre-training {runner.experiment_name}')
             write_text_whole(path, page)
-        except Exception as error:  # the training is done, and its results are not to be lost for a page
+        except Exception as error:  # the training is done: a page must not cost its results
             runner.logger.warning(f'no report: {path} could not be written ({type(error).__name__}: {error})')
             return
         runner.logger.info(f'a report of the run is in {path}')

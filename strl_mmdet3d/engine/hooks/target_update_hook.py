@@ -1,4 +1,4 @@
-"""When the target network follows the online one, and how far."""
+"""Updates the target network after each optimizer step, with a tau that rises to 1."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..unwrapping import unwrapped_model
 
 
 def tau_at(step: int, total_steps: int, tau_start: float) -> float:
-    """Raise tau from `tau_start` to 1: tau = 1 - (1 - tau_start) (cos(pi k / K) + 1) / 2 (paper, Sec. 4).
+    """Return tau on its way from `tau_start` to 1: tau = 1 - (1 - tau_start) (cos(pi k / K) + 1) / 2 (paper, Sec. 4).
 
     Args:
         step: k, the number of optimizer steps before this one, in [0, K].
-        total_steps: K, the optimizer steps of the whole run.
-        tau_start: tau of the first update.
+        total_steps: K, the number of optimizer steps of the whole run.
+        tau_start: tau of the first update, in [0, 1].
 
     Returns:
         tau, in [tau_start, 1].
@@ -28,19 +28,19 @@ def tau_at(step: int, total_steps: int, tau_start: float) -> float:
 
 @HOOKS.register_module()
 class TargetUpdateHook(Hook):
-    """Call ``model.update_target(tau)`` once for each step of the optimizer.
+    """Call ``model.update_target(tau)`` (the EMA of the paper's Eq. 3) once for each optimizer step, and log tau.
 
-    The steps are counted by the optimizer wrapper, so a step that accumulates several micro-batches updates the target
-    once, and a resumed run goes on with the tau at which it stopped. tau is logged.
+    The schedule of tau is in the paper's Sec. 4, see `tau_at`. A step that accumulates several micro-batches updates
+    the target once. A resumed run continues with the tau at which it stopped.
 
     Args:
         tau_start: tau of the first update, in [0, 1]. Defaults to 0.996, the paper's.
         when: 'after_step' (the paper: the target averages the new parameters) or 'before_step' (the authors' released
-            code: the update precedes the iteration, so it lags by a step).
-        buffers: Whether BatchNorm's running statistics are averaged too, as in the released code.
+            code: the update comes before the iteration, so the target lags by one step).
+        buffers: Whether to average BatchNorm's running statistics too, as the released code does.
 
     Raises:
-        ValueError: If `tau_start` or `when` is out of range.
+        ValueError: If `tau_start` is not in [0, 1], or `when` is unknown.
     """
 
     def __init__(self, tau_start: float = 0.996, when: str = 'after_step', buffers: bool = False) -> None:
@@ -53,7 +53,7 @@ class TargetUpdateHook(Hook):
         self.buffers = buffers
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """In the released code's order, update at the first micro-batch of each step."""
+        """In the released code's order, update before the first micro-batch of each step."""
         if self.when == 'before_step':
             done, each = runner.iter, accumulative_counts(runner.optim_wrapper)
             if done % each == 0:
@@ -62,8 +62,8 @@ class TargetUpdateHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """In the paper's order, update when the optimizer has just stepped."""
-        # runner.iter is advanced only after this call. should_update() is what update_params() has just asked.
+        """In the paper's order, update right after the optimizer's step."""
+        # runner.iter advances after this call. update_params() has just stepped if should_update() is true.
         if self.when == 'after_step' and runner.optim_wrapper.should_update():
             self._update(runner, step=runner.iter // accumulative_counts(runner.optim_wrapper))
 

@@ -1,4 +1,4 @@
-"""Fine-tuning that begins only if the whole pre-trained encoder has arrived."""
+"""Lets fine-tuning start only if the whole pre-trained encoder was loaded."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..unwrapping import unwrapped_model
 class VerifyLoadHook(Hook):
     """Compare the model with the checkpoint of ``load_from``, bit for bit, before the first iteration.
 
-    mmengine loads what fits and warns of the rest. This turns a partial load of an exported encoder into an error, and
-    logs what starts from scratch.
+    mmengine loads the tensors that fit and warns of the others. This hook turns a partial load of an exported encoder
+    into an error, and logs which tensors start from scratch.
     """
 
     priority = 'VERY_HIGH'
@@ -25,11 +25,11 @@ class VerifyLoadHook(Hook):
         self.checkpoint: dict | None = None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keep what is being loaded; mmengine calls this before it copies the tensors."""
+        """Keep the checkpoint; mmengine calls this before it copies the tensors into the model."""
         self.checkpoint = checkpoint
 
     def before_train(self, runner: Runner) -> None:
-        """Count.
+        """Compare, and log the report.
 
         Raises:
             ExportError: If ``load_from`` is not an exported encoder, or one of its tensors is not in the model.

@@ -1,4 +1,4 @@
-"""What the recipes need beside mmengine's optimizers and schedules."""
+"""The optimizers and schedules that the recipes need and mmengine lacks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pytorch_optimizer import LARS
 from .bf16_optim_wrapper import BFloat16OptimWrapper
 from .warmup import CosineAfterWarmupLR, WarmupLR
 
-# The paper's optimizer. pytorch-optimizer's leaves 1-D parameters (biases, BatchNorm) out of the layer-wise rates and
-# out of weight decay, as BYOL does.
+# The paper's optimizer. The LARS of pytorch-optimizer excludes 1-D parameters (biases, BatchNorm) from the layer-wise
+# rates and from weight decay, as BYOL does.
 OPTIMIZERS.register_module(name='LARS', module=LARS, force=True)
 
 __all__ = ['LARS', 'BFloat16OptimWrapper', 'CosineAfterWarmupLR', 'WarmupLR']

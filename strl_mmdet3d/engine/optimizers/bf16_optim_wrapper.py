@@ -1,4 +1,4 @@
-"""Mixed precision where mmengine's ``AmpOptimWrapper`` refuses to work: without a GPU."""
+"""Mixed precision without a GPU, which mmengine's ``AmpOptimWrapper`` needs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from torch import nn
 class BFloat16OptimWrapper(OptimWrapper):
     """Run the forward pass under ``torch.autocast`` in bfloat16.
 
-    bfloat16 has float32's range, so the loss needs no scaling and no step is ever skipped. ``tools/train.py --amp``
-    takes it where there is no GPU; all arguments are those of :class:`mmengine.optim.OptimWrapper`.
+    bfloat16 has the range of float32, so the loss needs no scaling and no step is skipped. ``tools/train.py --amp``
+    uses this wrapper if there is no GPU. It takes the arguments of :class:`mmengine.optim.OptimWrapper`.
     """
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Autocast, inside of what gradient accumulation needs (no synchronisation between its micro-batches)."""
+        """Autocast, inside mmengine's context for gradient accumulation (no synchronisation between micro-batches)."""
         device = next(model.parameters()).device.type
         with super().optim_context(model), torch.autocast(device, dtype=torch.bfloat16):
             yield

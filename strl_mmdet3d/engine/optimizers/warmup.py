@@ -12,9 +12,9 @@ def warmup_iterations(warmup: float, end: float, epoch_length: int) -> int:
     """Return the length of the warm-up: `warmup` epochs, at most half of the run, at least one iteration.
 
     Args:
-        warmup: In epochs.
+        warmup: Longest warm-up in epochs.
         end: Length of the run in epochs.
-        epoch_length: In iterations.
+        epoch_length: Length of an epoch in iterations.
 
     Returns:
         The length in iterations.
@@ -24,7 +24,7 @@ def warmup_iterations(warmup: float, end: float, epoch_length: int) -> int:
 
 @PARAM_SCHEDULERS.register_module()
 class WarmupLR(LinearLR):
-    """mmengine's `LinearLR` for the first `warmup` epochs of a run, or for half of a run that is shorter than twice that.
+    """mmengine's `LinearLR` for the first `warmup` epochs of a run, or for half of the run if that is shorter.
 
     In a config ``dict(type='WarmupLR', warmup=10, start_factor=1e-3, by_epoch=True, convert_to_iter_based=True)``,
     without an ``end``: the Runner fills in the length of the run.

@@ -1,4 +1,4 @@
-"""Trunks that mmdet3d lacks, and one of its own with its graph put right."""
+"""Trunks that mmdet3d lacks, and its DGCNN with a corrected graph."""
 
 from .dgcnn import DGCNN
 from .feature_knn_dgcnn import FeatureKNNDGCNN

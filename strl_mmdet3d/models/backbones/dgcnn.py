@@ -14,16 +14,16 @@ from torch.nn.functional import leaky_relu, linear
 from .feature_knn_dgcnn import feature_knn
 
 SLOPE = 0.2
-"""Of the leaky ReLU below zero (DGCNN's)."""
+"""Slope of the leaky ReLU below zero, as in DGCNN."""
 
 
 class EdgeConv(BaseModule):
-    """The maximum over a point's edges to its neighbours in feature space.
+    """Edge convolution: the maximum over a point's edges to its neighbours in feature space.
 
     Args:
         in_channels: C.
         out_channels: D.
-        k: Neighbours of a point, itself included.
+        k: Number of neighbours of a point, itself included.
     """
 
     def __init__(self, in_channels: int, out_channels: int, k: int) -> None:
@@ -41,26 +41,26 @@ class EdgeConv(BaseModule):
         Returns:
             (B, N, D).
         """
-        # W [x_j - x_i, x_i] = W_1 x_j + (W_2 - W_1) x_i: a product for each point instead of one for each edge.
+        # W [x_j - x_i, x_i] = W_1 x_j + (W_2 - W_1) x_i: one product per point instead of one per edge.
         difference, centre = self.linear.weight.chunk(2, dim=1)
         at_neighbours = linear(points, difference)
         neighbours = feature_knn(points, self.k).long()  # (B, N, k)
         clouds = torch.arange(len(points), device=points.device)[:, None, None]
         edges = at_neighbours[clouds, neighbours] + linear(points, centre - difference).unsqueeze(2)  # (B, N, k, D)
         edges = self.bn(edges.flatten(0, 2)).view_as(edges)
-        # Leaky ReLU is increasing: behind the maximum it gives the same, and keeps one (B, N, k, D) less for backward.
+        # Leaky ReLU is increasing, so it gives the same after the maximum, and backward keeps one (B, N, k, D) less.
         return leaky_relu(edges.amax(dim=2), SLOPE)
 
 
 @MODELS.register_module()
 class DGCNN(BaseModule):
-    """Edge convolutions one after the other, a layer over all their outputs, and the maximum and mean over the points.
+    """A chain of edge convolutions, a layer over all their outputs, and the maximum and mean over the points.
 
     Args:
         in_channels: Channels of a point.
         channels: Width of each edge convolution.
-        out_channels: Width of the layer behind them; D is twice that.
-        k: Neighbours of a point, itself included: 20 for 1024 points, 40 for 2048 (DGCNN's and the paper's).
+        out_channels: Width of the layer after them; D is twice this width.
+        k: Number of neighbours of a point, itself included: 20 for 1024 points, 40 for 2048 (DGCNN's and the paper's).
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class DGCNN(BaseModule):
             points: (B, N, in_channels) with N >= k.
 
         Returns:
-            (B, D), the maximum and then the mean.
+            (B, D), the maximum followed by the mean.
         """
         outputs = []
         for edge_conv in self.edge_convs:

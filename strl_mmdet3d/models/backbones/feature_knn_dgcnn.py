@@ -1,4 +1,4 @@
-"""mmdet3d's DGCNN segmentation trunk with the graph that DGCNN is named for: neighbours in feature space."""
+"""mmdet3d's DGCNN segmentation trunk with the graph of the DGCNN paper: neighbours in feature space."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def feature_knn(features: Tensor, k: int) -> Tensor:
-    """The k points of the same cloud that are nearest in feature space, the point itself included.
+    """Find the k points of the same cloud that are nearest in feature space, the point itself included.
 
     Args:
         features: (B, N, C) features of B clouds.
@@ -27,15 +27,16 @@ def feature_knn(features: Tensor, k: int) -> Tensor:
     """
     if features.shape[1] < k:
         raise ValueError(
-            f'a graph of {k} neighbours needs {k} points a cloud, got {features.shape[1]}: raise num_points, or lower k'
+            f'a graph of {k} neighbours needs {k} points per cloud, got {features.shape[1]}: raise num_points, '
+            'or lower k'
         )
-    # Cloud by cloud: the distances of a whole batch of 32 clouds of 4096 points would take 2 GB.
+    # One cloud at a time: the distances of a batch of 32 clouds of 4096 points would take 2 GB.
     nearest = [torch.cdist(cloud, cloud).topk(k, largest=False).indices for cloud in features.detach().float()]
     return torch.stack(nearest).int()
 
 
 class FeatureKNNGroup(nn.Module):
-    """What stands in an F-KNN module in place of mmcv's ``QueryAndGroup``: it has no parameters either.
+    """Replaces mmcv's ``QueryAndGroup`` in an F-KNN module; neither has parameters.
 
     Args:
         k: Number of neighbours.
@@ -46,11 +47,11 @@ class FeatureKNNGroup(nn.Module):
         self.k = k
 
     def forward(self, points: Tensor, centers: Tensor) -> Tensor:
-        """Edge features: neighbour minus point.
+        """Return the edge features: neighbour minus point.
 
         Args:
             points: (B, N, C) features.
-            centers: The same, as mmdet3d passes them.
+            centers: The same features, as mmdet3d passes them.
 
         Returns:
             (B, C, N, k).
@@ -67,15 +68,15 @@ class FeatureKNNGroup(nn.Module):
 class FeatureKNNDGCNN(DGCNNBackbone):
     """`DGCNNBackbone` whose F-KNN modules find neighbours in feature space.
 
-    mmdet3d passes features of 64 channels to mmcv's ``knn``, whose CUDA kernel knows three coordinates a point. It
-    reads the batch's memory as triples from the front, so that of a point's 20 neighbours only itself is one, and a
-    cloud's graph is made of another cloud's features: what is computed of a cloud depends on its place in the batch.
-    (The CPU kernel in ``strl_mmdet3d.ops`` gives the same indices, since models have been trained that way.) A
-    pre-training that compares two views of a cloud cannot rely on such graphs. Here the graph is DGCNN's, on every
-    device. The parameters and their names are those of `DGCNNBackbone`: checkpoints go both ways.
+    mmdet3d passes features of 64 channels to mmcv's ``knn``, whose CUDA kernel handles three coordinates per point. It
+    reads the batch's memory as triples from the front. Of the 20 neighbours that it finds for a point, only the point
+    itself is a true one, and a cloud's graph is built from another cloud's features: the features of a cloud depend on
+    its place in the batch. (The CPU kernel in ``strl_mmdet3d.ops`` gives the same indices, because models were trained
+    that way.) A pre-training that compares two views of a cloud cannot rely on such graphs. Here the graph is DGCNN's,
+    on every device. The parameters and their names are the same as in `DGCNNBackbone`, so checkpoints fit both ways.
 
-    Its output has one feature more, for pre-training: ``pooled``, (B, C), the maximum over all points behind the last
-    convolution. Arguments are those of `DGCNNBackbone`.
+    For pre-training the output has one more feature: ``pooled``, (B, C), the maximum over all points after the last
+    convolution. The arguments are the same as in `DGCNNBackbone`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -90,11 +91,11 @@ class FeatureKNNDGCNN(DGCNNBackbone):
         """Encode a batch.
 
         Args:
-            points: (B, N, in_channels); the graph of the first module takes the last three of them.
+            points: (B, N, in_channels); the graph of the first module uses the last three channels.
 
         Returns:
             ``gf_points`` and ``fa_points`` of `DGCNNBackbone`, and ``pooled``.
         """
         out = super().forward(points)
-        # mmdet3d repeats the maximum for every point and puts the local features behind it.
+        # mmdet3d repeats the maximum for every point and appends the local features.
         return dict(out, pooled=out['fa_points'][:, 0, : self.pooled_channels])

@@ -15,7 +15,7 @@ from ...ops.linear_max import linear_max
 
 
 class PointLayer(BaseModule):
-    """One layer of the MLP that all points share: linear and BatchNorm, before the ReLU.
+    """One layer of the MLP that all points share: linear and BatchNorm, without the ReLU.
 
     Args:
         in_channels: C.
@@ -32,11 +32,11 @@ class PointLayer(BaseModule):
         return self.bn(self.linear(points))
 
     def max_over_points(self, points: Tensor) -> Tensor:
-        """Give the maximum of what `forward` makes of each cloud's points.
+        """Return the maximum of `forward` over the points of each cloud.
 
-        BatchNorm is monotone in each channel. So it is enough, on a CPU, to find the largest output of the linear layer
-        (the smallest, where BatchNorm's scale is negative) and to normalise that one. The statistics of all outputs
-        follow from the mean and the covariance of the inputs, which are fewer channels.
+        BatchNorm is monotone in each channel. So, on a CPU, it is enough to find the largest output of the linear layer
+        (the smallest if BatchNorm's scale is negative) and to normalise only that one. The statistics of all outputs
+        follow from the mean and the covariance of the inputs, which have fewer channels.
 
         Args:
             points: (B, N, C).
@@ -53,9 +53,9 @@ class PointLayer(BaseModule):
         return (extreme - mean) * torch.rsqrt(variance + self.bn.eps) * self.bn.weight + self.bn.bias
 
     def _statistics(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the mean and the variance (D,) that BatchNorm takes for the outputs at all points (M, C).
+        """Return the mean and the variance (D,) that BatchNorm uses for the outputs at all points (M, C).
 
-        In training those of the batch, and the running ones follow as :class:`torch.nn.BatchNorm1d` lets them.
+        In training they are the batch's, and the running statistics are updated as in :class:`torch.nn.BatchNorm1d`.
         """
         bn = self.bn
         running_mean, running_var = cast(Tensor, bn.running_mean), cast(Tensor, bn.running_var)
@@ -79,12 +79,12 @@ class PointLayer(BaseModule):
 class PointNet(BaseModule):
     """The same MLP on every point, and the maximum over the points.
 
-    As in STRL's released model there are neither the input transform nor the feature transform of PointNet (Qi et al.,
+    Like STRL's released model, it has neither the input transform nor the feature transform of PointNet (Qi et al.,
     CVPR 2017).
 
     Args:
-        in_channels: Channels of a point; more than x, y and z only if the model is given more.
-        channels: Width of each layer. The defaults are the released model's, D = 1024.
+        in_channels: Channels of a point: 3 for x, y and z, more if the points have more.
+        channels: Width of each layer. The defaults are the released model's, with D = 1024.
     """
 
     def __init__(self, in_channels: int = 3, channels: Sequence[int] = (64, 64, 64, 128, 1024)) -> None:
@@ -99,9 +99,9 @@ class PointNet(BaseModule):
             points: (B, N, in_channels).
 
         Returns:
-            (B, D), whatever the order of the points.
+            (B, D); it does not depend on the order of the points.
         """
-        # Points of all clouds below one another. The last ReLU, which is increasing, comes behind the maximum.
+        # The points of all clouds are the rows. The last ReLU, which is increasing, comes after the maximum.
         *hidden, last = cast('list[PointLayer]', list(self.layers))
         features = points.flatten(0, 1)
         for layer in hidden:

@@ -1,0 +1,64 @@
+"""A run's console: what it shows, and what only the log file has."""
+
+from __future__ import annotations
+
+import logging
+from uuid import uuid4
+
+import pytest
+from mmengine.config import ConfigDict
+from tiny import tiny_strl
+
+from strl_mmdet3d.engine.console import ConsoleFilter, QuietRunner
+
+HIDDEN = ('System environment:', 'Config:\n', 'Hooks will be executed', 'is the alias of "LocalBackend"', 'Exp name:')
+SHOWN = ('Epoch(train) [1][2/2]', 'loss: ', 'eta: ', 'Saving checkpoint at 1 epochs', 'our own line', 'our own warning')
+
+
+def test_the_console_shows_the_progress_and_the_log_file_has_every_line(tmp_path, capsys):
+    config = dict(
+        model=tiny_strl(),
+        work_dir=str(tmp_path),
+        experiment_name=f'quiet_{uuid4().hex}',
+        default_scope='mmdet3d',
+        train_dataloader=dict(
+            batch_size=2,
+            num_workers=0,
+            dataset=dict(type='RandomPairs', length=4),
+            sampler=dict(type='DefaultSampler', shuffle=True),
+            collate_fn=dict(type='collate_pairs'),
+        ),
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)),
+        default_hooks=dict(logger=dict(type='LoggerHook', interval=1)),
+    )
+    runner = QuietRunner.from_cfg(ConfigDict(config))
+    runner.logger.info('our own line')
+    runner.logger.warning('our own warning')
+    runner.train()
+    console = capsys.readouterr().out
+    (log,) = (path.read_text() for path in tmp_path.glob('*/*.log'))
+    for text in HIDDEN:
+        assert text not in console
+        assert text in log
+    for text in SHOWN:
+        assert text in console
+        assert text in log
+
+
+@pytest.mark.parametrize(
+    ('level', 'message', 'shown'),
+    [
+        (logging.INFO, 'Config:\na = 1', False),
+        (logging.INFO, '\n' + '-' * 60 + '\nSystem environment:\n', False),
+        (logging.INFO, '\nbackbone.weight - torch.Size([8, 3]): \nKaimingInit', False),
+        (logging.INFO, 'load_from: 72 of 72 exported tensors landed', True),
+        (logging.WARNING, '"FileClient" will be deprecated in future.', False),
+        (logging.WARNING, 'epoch 1: 3 of 4 pairs were replaced', True),
+        (logging.WARNING, 'Config:\na = 1', True),
+        (logging.ERROR, '"FileClient" will be deprecated in future.', True),
+    ],
+)
+def test_only_noise_is_hidden_and_no_other_warning(level, message, shown):
+    record = logging.LogRecord('mmengine', level, __file__, 1, message, None, None)
+    assert ConsoleFilter().filter(record) is shown

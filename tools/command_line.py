@@ -1,0 +1,160 @@
+"""What the tools share: settings from the command line, the config file, and errors in one sentence.
+
+At import, this module and every tool take the standard library only, so that ``--help`` answers at once; importing
+torch and mmdet3d takes seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+# What torch makes of an error in a worker: an error of the same class, whose message ends with the original one.
+WORKER_ERROR = re.compile(r'Caught (\w+) in [^\n]*\nOriginal Traceback .*\n(?:[\w.<>]+\.)?\1: (.*)', re.DOTALL)
+
+
+def add_cfg_options(parser: argparse.ArgumentParser, example: str = 'train_dataloader.batch_size=4') -> None:
+    """Add ``--cfg-options``, which collects plain strings for `load_config`.
+
+    Args:
+        parser: The tool's parser.
+        example: One or two settings for the help text.
+    """
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action='extend',
+        type=_key_and_value,
+        default=[],
+        metavar='KEY=VALUE',
+        help=f'settings that override the config, such as {example}',
+    )
+
+
+def _key_and_value(option: str) -> str:
+    """Refuse a setting without a value."""
+    if '=' not in option:
+        raise argparse.ArgumentTypeError(f'{option!r} is not of the form KEY=VALUE')
+    return option
+
+
+def as_settings(options: list[str]) -> dict[str, Any]:
+    """Read the values of ``--cfg-options`` as mmengine's ``DictAction`` does.
+
+    Args:
+        options: Strings such as 'a.b=1,2'.
+
+    Returns:
+        Dotted key -> value.
+
+    Raises:
+        ConfigError: If the brackets of a value do not match.
+    """
+    from mmengine.config import DictAction
+
+    from strl_mmdet3d.errors import ConfigError
+
+    settings = argparse.Namespace(cfg_options={})
+    try:
+        DictAction(['--cfg-options'], 'cfg_options')(argparse.ArgumentParser(), settings, options)
+    except AssertionError as error:
+        raise ConfigError(f'--cfg-options: {error}. Close every bracket, and quote the setting in the shell') from error
+    return settings.cfg_options
+
+
+def load_config(path: str, options: list[str] | None = None) -> Config:
+    """Read a config and override its settings.
+
+    Args:
+        path: A file, or 'package::path' for a config that an installed package ships.
+        options: The strings of ``--cfg-options``.
+
+    Returns:
+        The config.
+
+    Raises:
+        ConfigError: If the file is missing or cannot be read, or a setting has no place in it.
+    """
+    from mmengine.config import Config
+    from mmengine.hub import get_config
+
+    from strl_mmdet3d.errors import ConfigError
+
+    shipped = '::' in path
+    if not shipped and not Path(path).is_file():
+        raise ConfigError(f'no config at {path}: name a file such as configs/strl/pvrcnn_kitti_pretrain.py')
+    try:
+        config = get_config(path) if shipped else Config.fromfile(path)
+    except (AssertionError, KeyError, OSError, SyntaxError, ValueError) as error:
+        raise ConfigError(f'{path} cannot be read as a config: {error}') from error
+    try:
+        config.merge_from_dict(as_settings(options or []))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ConfigError(f'--cfg-options do not fit {path}: {error}') from error
+    return config
+
+
+@contextmanager
+def refused_settings() -> Iterator[None]:
+    """Turn a ValueError of the block, by which a class refuses its arguments, into a `ConfigError`."""
+    from strl_mmdet3d.errors import ConfigError
+
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+@contextmanager
+def foreseen_errors(out: str | Path = 'the output') -> Iterator[None]:
+    """End the tool with 'error: ' and one sentence, without a traceback, if the block raises a foreseen error.
+
+    Args:
+        out: What the tool writes. It is named where the system does not name the file, as on a full disk.
+
+    Raises:
+        SystemExit: With the message, for a `StrlError`, an OSError or a pickle that is refused. Exit code 1.
+    """
+    from strl_mmdet3d.errors import StrlError
+
+    try:
+        yield
+    except (StrlError, OSError, pickle.UnpicklingError) as error:
+        raise SystemExit(f'error: {sentence(error, out)}') from error
+
+
+def sentence(error: Exception, out: str | Path) -> str:
+    """Return the message of an error, without what a DataLoader puts around the error of a worker.
+
+    Args:
+        error: The error.
+        out: What the tool writes.
+    """
+    if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+        return f'{error.strerror}, while {out} was written'
+    in_worker = WORKER_ERROR.fullmatch(str(error))
+    return (in_worker[2] if in_worker else str(error)).strip()
+
+
+def hide_deprecations() -> None:
+    """Hide the deprecation warnings of other packages, unless ``python -W`` asks for warnings.
+
+    Call it before these packages are imported. Some of them use UserWarning for it.
+    """
+    if sys.warnoptions:
+        return
+    others = r'(?!strl_mmdet3d)'
+    for category in (DeprecationWarning, FutureWarning):
+        warnings.filterwarnings('ignore', category=category, module=others)
+    # 'depressed' is what a dense head of mmdet3d writes.
+    warnings.filterwarnings('ignore', r'(?s).*\b(deprecated|depressed)\b', UserWarning, module=others)
