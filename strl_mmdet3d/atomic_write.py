@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
 PART_SUFFIX = '.part'
@@ -32,7 +33,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     # In the same folder, because a rename is atomic only within a file system; with the process's number, so that two
     # processes cannot write to the same part.
     part = path.with_name(f'.{path.name}.{os.getpid()}{PART_SUFFIX}')
-    _remove(part)
+    remove_dead_parts(path)
     try:
         yield part
         for file in part.rglob('*') if part.is_dir() else [part]:
@@ -52,10 +53,26 @@ def write_text_whole(path: str | Path, text: str) -> None:
         part.write_text(text, encoding='utf-8')
 
 
-def remove_parts_of(pattern: str, folder: str | Path) -> None:
-    """Remove what killed processes have left of files whose names match a glob pattern."""
-    for part in Path(folder).glob(f'.{pattern}.*{PART_SUFFIX}'):
-        _remove(part)
+def remove_dead_parts(path: str | Path) -> None:
+    """Remove what killed processes have left of a file or folder. The name may be a glob pattern."""
+    path = Path(path)
+    for part in path.parent.glob(f'.{path.name}.*{PART_SUFFIX}'):
+        name, _, process = part.name[1:].removesuffix(PART_SUFFIX).rpartition('.')
+        if fnmatch(name, path.name) and process.isdecimal() and not _is_writing(int(process)):
+            _remove(part)
+
+
+def _is_writing(process: int) -> bool:
+    """Return whether this machine runs another process with this number."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def _remove(part: Path) -> None:

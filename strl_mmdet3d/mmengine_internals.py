@@ -54,7 +54,9 @@ class CheckpointHookWithSteps(CheckpointHook):
         super()._save_checkpoint_with_step(runner, step, meta)
 
     def _save_checkpoint(self, runner: Runner) -> None:
+        """Take mmengine's step by its public name."""
         self.save_due_checkpoint(runner)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        """Take mmengine's step by its public name."""
         self.write_checkpoint(runner, step, meta)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from strl_mmdet3d.atomic_write import remove_parts_of, write_text_whole, written_whole
+from strl_mmdet3d.atomic_write import remove_dead_parts, write_text_whole, written_whole
 
 
 def test_a_text_file_is_replaced_as_a_whole(tmp_path):
@@ -78,5 +78,15 @@ def test_a_kill_leaves_the_old_content_and_its_part_is_found(tmp_path):
         process.send_signal(signal.SIGKILL)
     assert path.read_text() == 'old'
     assert len(list(tmp_path.iterdir())) == 2
-    remove_parts_of('epoch_*.pth', tmp_path)
+    remove_dead_parts(tmp_path / 'epoch_*.pth')
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_only_the_parts_of_dead_processes_are_removed(tmp_path):
+    dead, alive = 2**22 - 7, os.getppid()  # no Linux counts its processes so far by default
+    kept = [f'.rooms.{alive}.part', f'.rooms.v2.{dead}.part', '.rooms.mine.part', f'rooms.{dead}.part']
+    for name in [f'.rooms.{dead}.part', *kept]:
+        (tmp_path / name).mkdir()
+    with written_whole(tmp_path / 'rooms') as part:
+        part.mkdir()
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(['rooms', *kept])

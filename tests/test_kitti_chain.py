@@ -43,7 +43,7 @@ def pretrained(kitti, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp('pretrain')
     options = [*IN_PROCESS, f'train_dataloader.dataset.data_root={kitti / "raw"}', 'train_dataloader.batch_size=2']
     options.append('train_dataloader.dataset.window=4')
-    options += ['train_cfg.max_epochs=2', 'default_hooks.logger.interval=1', 'param_scheduler.0.end=1']
+    options += ['train_cfg.max_epochs=2', 'default_hooks.logger.interval=1', 'default_hooks.collapse.interval=1']
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('KITTI_RAW_ROOT', str(kitti / 'raw'))
         runner = train.main([PRETRAIN, '--work-dir', str(work_dir), '--cfg-options', *options])

@@ -37,8 +37,8 @@ def pretrained(rooms, tmp_path_factory):
     """Two epochs of two batches."""
     work_dir = tmp_path_factory.mktemp('pretrain')
     options = [*IN_PROCESS, 'train_dataloader.batch_size=2', 'train_dataloader.dataset.window=4']
-    options += ['train_cfg.max_epochs=2', 'param_scheduler.0.end=1', 'default_hooks.logger.interval=1']
-    options.append('train_dataloader.dataset.pipeline.0.pack.0.num_points=4000')
+    options += ['train_cfg.max_epochs=2', 'default_hooks.logger.interval=1', 'default_hooks.collapse.interval=1']
+    options.append('train_dataloader.dataset.pipeline.pack.0.num_points=4000')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('SCANNET_FRAMES_ROOT', str(rooms / 'frames'))
         runner = train.main([PRETRAIN, '--work-dir', str(work_dir), '--cfg-options', *options])

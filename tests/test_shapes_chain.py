@@ -47,11 +47,11 @@ def shapes(tmp_path_factory):
 def pretrained(shapes, tmp_path_factory):
     """Three epochs of six batches."""
     work_dir = tmp_path_factory.mktemp('pretrain')
-    options = [*IN_PROCESS[:2], 'train_dataloader.batch_size=16', 'train_cfg.max_epochs=3', 'param_scheduler.0.end=1']
-    options += ['param_scheduler.1.begin=1', 'param_scheduler.1.end=3', 'default_hooks.checkpoint.interval=3']
-    options.append('train_dataloader.dataset.pipeline.0.pack.0.num_points=128')
+    options = [*IN_PROCESS[:2], 'train_dataloader.batch_size=16', 'train_cfg.max_epochs=3']
+    options += ['default_hooks.collapse.interval=1', 'default_hooks.checkpoint.interval=3']
+    options.append('train_dataloader.dataset.pipeline.pack.0.num_points=128')
     # These shapes have 160 points, the recipe's thresholds are those of 2048.
-    options += [f'train_dataloader.dataset.pipeline.0.augment.{i}.min_points=80' for i in (4, 5)]
+    options += [f'train_dataloader.dataset.pipeline.augment.{i}.min_points=80' for i in (4, 5)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('SHAPENET_ROOT', str(shapes))
         config = 'configs/strl/pointnet_shapenet_pretrain.py'
@@ -61,7 +61,7 @@ def pretrained(shapes, tmp_path_factory):
 
 def fine_tune(shapes, work_dir, config, *options):
     options = [*IN_PROCESS, 'train_dataloader.batch_size=16', 'train_cfg.max_epochs=6', *options]
-    options += ['param_scheduler.0.end=6', 'default_hooks.checkpoint.interval=6']
+    options.append('default_hooks.checkpoint.interval=6')
     options.append('train_dataloader.dataset.pipeline.3.num_points=128')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('SHAPES_ROOT', str(shapes))

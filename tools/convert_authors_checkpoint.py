@@ -1,7 +1,7 @@
-"""Convert a checkpoint that STRL's authors released to an exported encoder of ours, and prove that it lands.
+r"""Convert a checkpoint that STRL's authors released to an exported encoder of ours, and prove that it lands.
 
 Examples:
-    python tools/convert_authors_checkpoint.py votenet.ckpt encoder.pth --encoder votenet \\
+    python tools/convert_authors_checkpoint.py votenet.ckpt encoder.pth --encoder votenet \
         --verify configs/downstream/votenet_sunrgbd_from_strl.py
     python tools/convert_authors_checkpoint.py dgcnn.ckpt encoder.pth --encoder dgcnn
 """

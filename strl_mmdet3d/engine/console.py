@@ -1,4 +1,4 @@
-"""The console of a run: progress, loss, remaining time, warnings and our own lines."""
+"""The Runner of our tools: a quiet console, and hooks that a config can leave out by name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import re
 from typing import Any
 
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
@@ -34,8 +35,24 @@ class ConsoleFilter(logging.Filter):
         return record.levelno > logging.WARNING or not re.match(OUTDATED, text)
 
 
+STOCK_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+"""The names of mmengine's own default hooks."""
+
+
 class QuietRunner(Runner):
-    """mmengine's Runner with a `ConsoleFilter`. The log file in the work directory keeps every line."""
+    """mmengine's Runner with a `ConsoleFilter`. The log file in the work directory keeps every line.
+
+    ``default_hooks.NAME=None`` leaves any hook out; mmengine's Runner allows that for its `STOCK_HOOKS` only.
+    """
+
+    def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
+        """Register the default hooks, without those that are None.
+
+        Args:
+            hooks: Name -> hook, its config, or None.
+        """
+        kept = {name: hook for name, hook in (hooks or {}).items() if hook is not None or name in STOCK_HOOKS}
+        super().register_default_hooks(kept)
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build the logger, and filter what it writes to the console.

@@ -120,7 +120,7 @@ class STRL(BaseModel):
 
     @torch.no_grad()
     def update_target(self, tau: float, buffers: bool = False) -> None:
-        """Phi <- tau phi + (1 - tau) theta (paper, Eq. 3).
+        """Move the target: phi <- tau phi + (1 - tau) theta (paper, Eq. 3).
 
         Args:
             tau: How much of the target is kept, in [0, 1]. mmengine's EMA ``momentum`` is 1 - tau.

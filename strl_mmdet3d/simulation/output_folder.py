@@ -35,7 +35,10 @@ def is_finished(out: Path, settings: dict[str, Any]) -> bool:
         return False
     record = out / _RECORD
     if record.is_file():
-        found = json.loads(record.read_text())
+        try:
+            found = json.loads(record.read_text())
+        except ValueError as error:
+            raise OutputFolderError(f'{record} is damaged ({error}). Delete {out} or choose another --out.') from error
         if found == settings:
             return True
         raise OutputFolderError(

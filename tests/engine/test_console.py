@@ -62,3 +62,18 @@ def test_the_console_shows_the_progress_and_the_log_file_has_every_line(tmp_path
 def test_only_noise_is_hidden_and_no_other_warning(level, message, shown):
     record = logging.LogRecord('mmengine', level, __file__, 1, message, None, None)
     assert ConsoleFilter().filter(record) is shown
+
+
+@pytest.mark.parametrize('name', ['report', 'logger'])
+def test_a_hook_that_is_none_is_left_out(tmp_path, name):
+    hooks = dict(report=dict(type='ReportHook'), logger=dict(type='LoggerHook'))
+    config = dict(
+        model=tiny_strl(),
+        work_dir=str(tmp_path),
+        experiment_name=f'left_out_{uuid4().hex}',
+        default_scope='mmdet3d',
+        default_hooks=hooks | {name: None},
+        log_level='ERROR',
+    )
+    kinds = {type(hook).__name__ for hook in QuietRunner.from_cfg(ConfigDict(config)).hooks}
+    assert {'ReportHook', 'LoggerHook', 'CheckpointHook'} - kinds == {hooks[name]['type']}

@@ -145,6 +145,16 @@ def test_without_temporal_pairs_it_does_nothing_and_says_so(data, tmp_path, monk
     assert any('no retrieval probe' in str(message) for message in told)
 
 
+@pytest.mark.parametrize('wrapper', ['RepeatDataset', 'ConcatDataset'])
+def test_a_wrapped_training_set_is_refused_by_name(data, tmp_path, wrapper):
+    runner, _ = run(data, tmp_path, probe={}, epochs=1)
+    inner = runner._train_dataloader['dataset']
+    wrapped = dict(times=2, dataset=inner) if wrapper == 'RepeatDataset' else dict(datasets=[inner, inner])
+    runner._train_dataloader['dataset'] = dict(type=wrapper, **wrapped)
+    with pytest.raises(ValueError, match=f'not of a {wrapper}: leave it out of custom_hooks'):
+        runner.train()
+
+
 def test_another_kind_of_data_is_refused(tmp_path):
     runner = tiny_runner(tmp_path, custom_hooks=[dict(type='RetrievalProbeHook')])
     with pytest.raises(ValueError, match='RandomPairs'):

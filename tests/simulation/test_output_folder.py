@@ -77,3 +77,9 @@ def test_a_folder_that_is_filled_meanwhile_is_not_overwritten(tmp_path):
     with pytest.raises(OSError, match='not empty'):
         simulate()
     assert [path.name for path in tmp_path.rglob('*')] == ['out', 'thesis.tex']
+
+
+def test_a_damaged_record_is_refused(tmp_path):
+    (tmp_path / 'simulation.json').write_text('{"seed": ')
+    with pytest.raises(OutputFolderError, match=r'simulation\.json is damaged'):
+        is_finished(tmp_path, {'seed': 0})

@@ -10,12 +10,10 @@ import pickle
 import subprocess
 import sys
 import warnings
-from dataclasses import fields
 from pathlib import Path
 
 import convert_authors_checkpoint
 import pytest
-import simulate_data
 from command_line import (
     add_cfg_options,
     as_settings,
@@ -27,7 +25,7 @@ from command_line import (
 from mmengine.config import DictAction
 from torch.utils.data import DataLoader, Dataset
 
-from strl_mmdet3d import safe_loading, simulation
+from strl_mmdet3d import safe_loading
 from strl_mmdet3d.datasets import CorruptFrameError
 from strl_mmdet3d.engine.work_dir import WorkDirError
 from strl_mmdet3d.errors import ConfigError, StrlError
@@ -62,13 +60,6 @@ def test_the_command_line_is_parsed_before_anything_heavy_is_imported(tool):
 def test_every_tool_is_checked():
     tools = {path.stem for path in TOOLS.glob('*.py') if 'def parse_args' in path.read_text()}
     assert tools - {'benchmark'} == set(COMMAND_LINES)
-
-
-@pytest.mark.parametrize('command', simulate_data.COMMANDS.values(), ids=simulate_data.COMMANDS)
-def test_the_options_of_simulate_data_are_the_settings_and_defaults_of_the_simulation(command):
-    of_class = {field.name: field.default for field in fields(getattr(simulation, command.simulation))}
-    assert of_class.pop('seed')
-    assert {name: default for name, (default, _) in command.options.items()} == of_class
 
 
 def test_the_choices_of_convert_authors_checkpoint_are_the_known_encoders():

@@ -117,7 +117,7 @@ def test_the_bombs_in_archives_are_live(tmp_path, kind):
     assert marker.exists()
 
 
-def refused_by(tool, path, *argv, match=''):
+def refused_by(tool, path, *argv, match=None):
     """The tool must end with an error that names the file."""
     with pytest.raises(SystemExit, match=match) as ending:
         tool.main([str(word) for word in argv])

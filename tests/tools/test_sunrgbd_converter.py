@@ -159,7 +159,7 @@ def fill(folder):
 def test_outputs_arrive_only_when_all_are_written_and_the_rest_of_a_killed_run_is_removed(tmp_path):
     (tmp_path / '.complete_sunrgbd').mkdir()
     (tmp_path / '.complete_sunrgbd/points').write_text('old')
-    (tmp_path / '..complete_sunrgbd.1.part').mkdir()
+    (tmp_path / '..complete_sunrgbd.99999999.part').mkdir()
     (tmp_path / 'OFFICIAL_SUNRGBD').mkdir()
     with prepared_whole(tmp_path) as folder:
         fill(folder)

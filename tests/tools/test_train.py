@@ -1,11 +1,18 @@
-"""The options of tools/train.py, as they end up in the config."""
+"""tools/train.py: its options, as they end up in the config, and the errors that it foresees."""
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 import torch
 import train
 from mmengine.config import Config
+from tiny import tiny_strl
+
+from strl_mmdet3d.datasets import FrameSequence, write_sequence_index
+from strl_mmdet3d.errors import ConfigError
 
 
 @pytest.fixture
@@ -68,10 +75,99 @@ def test_amp_fits_the_device(config, monkeypatch):
 def test_amp_leaves_a_wrapper_of_its_own_kind_and_refuses_others(config):
     kept = build(config, '--amp', '--cfg-options', 'optim_wrapper.type=AmpOptimWrapper')
     assert kept.optim_wrapper.type == 'AmpOptimWrapper'
-    with pytest.raises(SystemExit, match='ApexOptimWrapper'):
+    with pytest.raises(ConfigError, match='ApexOptimWrapper'):
         build(config, '--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper')
 
 
 def test_a_missing_config_is_told_by_name():
-    with pytest.raises(SystemExit, match=r'no config at nowhere\.py'):
-        build('nowhere.py')
+    with pytest.raises(SystemExit, match=r'^error: no config at nowhere\.py'):
+        train.main(['nowhere.py'])
+
+
+@pytest.fixture
+def tiny_config(tmp_path):
+    """Trains the tiny detector on four random pairs."""
+    config = dict(
+        default_scope='mmdet3d',
+        model=tiny_strl(),
+        train_dataloader=dict(
+            batch_size=2,
+            num_workers=0,
+            drop_last=True,
+            dataset=dict(type='RandomPairs', length=4),
+            sampler=dict(type='PairSampler', shuffle=True),
+            collate_fn=dict(type='pseudo_collate'),
+        ),
+        train_cfg=dict(type='PretrainLoop', max_epochs=1),
+        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)),
+    )
+    path = tmp_path / 'tiny.json'
+    path.write_text(json.dumps(Config(config).to_dict()))
+    return path
+
+
+def refused(config, *argv):
+    """Train, which must end with one sentence."""
+    with pytest.raises(SystemExit) as ending:
+        train.main([str(config), '--work-dir', str(config.parent / 'run'), *argv])
+    assert ending.value.code.startswith('error: ')
+    assert '\n' not in ending.value.code
+    return ending.value.code.removeprefix('error: ')
+
+
+@pytest.mark.parametrize(
+    ('argv', 'message'),
+    [
+        (['--resume', 'missing.pth'], 'no checkpoint at missing.pth to resume from: name another one by --resume'),
+        (['--cfg-options', 'load_from=missing.pth'], 'no checkpoint at missing.pth to load: correct load_from'),
+    ],
+)
+def test_a_missing_checkpoint_is_one_sentence_before_anything_is_built(tiny_config, argv, message):
+    assert refused(tiny_config, *argv) == message
+    assert not (tiny_config.parent / 'run').exists()
+
+
+def test_a_truncated_checkpoint_is_one_sentence_before_anything_is_built(tiny_config, tmp_path):
+    path = tmp_path / 'epoch_1.pth'
+    torch.save(dict(state_dict={}), path)
+    path.write_bytes(path.read_bytes()[:-100])
+    assert refused(tiny_config, '--resume', str(path)).startswith(f'{path} is truncated')
+    assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('resume', [True, False])
+def test_a_checkpoint_in_a_backend_is_left_to_mmengine(resume):
+    train.check_start(Config(dict(load_from='s3://bucket/epoch_1.pth', resume=resume)))
+
+
+def test_a_batch_of_one_is_one_sentence(tiny_config):
+    message = refused(tiny_config, '--cfg-options', 'train_dataloader.batch_size=1')
+    assert 'train_dataloader.batch_size' in message
+
+
+def test_fewer_pairs_than_a_batch_are_one_sentence(tiny_config):
+    message = refused(tiny_config, '--cfg-options', 'train_dataloader.batch_size=6')
+    assert 'has 4 pairs' in message
+    assert 'set train_dataloader.batch_size=4' in message
+
+
+def test_an_index_that_does_not_fit_load_frame_is_one_sentence_from_a_worker_too(tiny_config, tmp_path):
+    frames = [f'{i}.bin' for i in range(4)]
+    for frame in frames:
+        np.zeros((30, 5), np.float32).tofile(tmp_path / frame)
+    write_sequence_index(tmp_path / 'index.json', {'load_dim': 5}, [FrameSequence('s', frames)])
+    config = Config.fromfile(tiny_config)
+    config.train_dataloader.num_workers = 1
+    config.train_dataloader.dataset = dict(
+        type='TemporalPairDataset',
+        data_root=str(tmp_path),
+        ann_file='index.json',
+        mode='spatial',
+        pipeline=[dict(type='MultiView', load=[dict(type='LoadFrame', load_dim=4)])],
+    )
+    tiny_config.write_text(json.dumps(config.to_dict()))
+    message = refused(tiny_config)
+    assert message.startswith(
+        'LoadFrame(load_dim=4) reads frames that the sequence index lists with 5 values per point'
+    )
+    assert message.endswith('Set load_dim=5')

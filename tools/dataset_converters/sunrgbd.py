@@ -25,7 +25,7 @@ from mmdet3d.datasets import SUNRGBDDataset
 from PIL import Image, UnidentifiedImageError
 from scipy.io import loadmat
 
-from strl_mmdet3d.atomic_write import remove_parts_of, written_whole
+from strl_mmdet3d.atomic_write import written_whole
 from strl_mmdet3d.errors import StrlError
 
 CLASSES: tuple[str, ...] = SUNRGBDDataset.METAINFO['classes']
@@ -310,8 +310,7 @@ def prepared_whole(out: Path) -> Iterator[Path]:
         if (out / name).exists():
             raise SunRgbdError(f'{out / name} exists already. Delete it or choose another --out')
     complete = out / COMPLETE
-    remove_parts_of(COMPLETE, out)  # of killed runs, as the next line
-    shutil.rmtree(complete, ignore_errors=True)
+    shutil.rmtree(complete, ignore_errors=True)  # of a run that was killed before it had moved everything
     with written_whole(complete) as part:
         part.mkdir()
         yield part

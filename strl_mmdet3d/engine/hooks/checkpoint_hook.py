@@ -10,7 +10,7 @@ from mmengine.dist import is_main_process, master_only
 from mmengine.fileio import LocalBackend
 from mmengine.runner import Runner
 
-from ...atomic_write import remove_parts_of, write_text_whole, written_whole
+from ...atomic_write import remove_dead_parts, write_text_whole, written_whole
 from ...mmengine_internals import CheckpointHookWithSteps
 from ..unwrapping import unwrapped_model
 from ..work_dir import WorkDirError
@@ -112,7 +112,7 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
         """Remove half-written files, and compare the free space with a checkpoint's size."""
         folder = Path(self.out_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        remove_parts_of(self.filename_tmpl.format('*'), folder)
+        remove_dead_parts(folder / self.filename_tmpl.format('*'))
         model = unwrapped_model(runner)
         weights = sum(tensor.nbytes for tensor in model.state_dict().values())
         # At most two values for each trainable parameter, as Adam keeps them.

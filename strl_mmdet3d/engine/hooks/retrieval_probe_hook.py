@@ -22,7 +22,7 @@ class RetrievalProbeHook(Hook):
     """Every few epochs, log how often a frame's nearest other frame is a temporal neighbour.
 
     The frames are key frames of the training set without augmentation, the same in every probe, see `TemporalFrames`.
-    `temporal_retrieval` finds the nearest other frame of each by their features. The hook logs
+    `temporal_retrieval` finds, by the features, the nearest other frame of each. The hook logs
     ``probe/temporal_retrieval`` and, because retrieval is easy in a set of few sequences,
     ``probe/temporal_retrieval_by_chance``, in per cent, at the number of iterations done. The first values, at
     iteration 0, are of the encoder before its training: compare all others with them. The training continues as without
