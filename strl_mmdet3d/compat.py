@@ -1,18 +1,12 @@
-"""Makes mmdet3d 1.4 work with numpy 1.24 to 1.26."""
+"""Makes mmdet3d 1.4 work with numpy 1.24 to 1.26: restores ``np.long``, which they lack.
+
+mmdet3d 1.4's ``DataBaseSampler`` still uses the name, and so does ``ObjectSample`` in every stock KITTI config. The
+name means the C long, as in numpy 2, which has it again.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-
-def restore_np_long() -> None:
-    """Restore ``np.long``, which numpy 1.24 to 1.26 lack.
-
-    mmdet3d 1.4's ``DataBaseSampler`` still uses the name, and so does ``ObjectSample`` in every stock KITTI config.
-    The name means the C long, as in numpy 2, which has it again.
-    """
-    if 'long' not in vars(np):  # hasattr would emit a FutureWarning
-        np.long = np.dtype('long').type  # type: ignore[attr-defined]
-
-
-restore_np_long()
+if 'long' not in vars(np):  # hasattr would emit a FutureWarning
+    np.long = np.dtype('long').type  # type: ignore[attr-defined]

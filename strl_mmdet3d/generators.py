@@ -28,11 +28,7 @@ def seed_generators(seed: np.random.SeedSequence, gpus: bool) -> None:
 
 @contextmanager
 def generators_kept(gpus: bool) -> Iterator[None]:
-    """Restore the states of the global generators when the context closes.
-
-    Args:
-        gpus: Whether to restore the generator of this rank's GPU too, if there is one.
-    """
+    """Restore the global generators when the context closes; with `gpus`, the one of this rank's GPU too, if any."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     devices = [torch.cuda.current_device()] if gpus and torch.cuda.is_available() else []
     try:
@@ -48,9 +44,6 @@ def seeded(seed: np.random.SeedSequence) -> Iterator[None]:
     """Seed the generators of the CPU, and restore their states when the context closes.
 
     The generators of GPUs, which the model draws from, stay as they are.
-
-    Args:
-        seed: The seed.
     """
     with generators_kept(gpus=False):
         seed_generators(seed, gpus=False)

@@ -136,7 +136,7 @@ def test_real_drive(real_data, tmp_path):
     config.train_dataloader.dataset.update(data_root=str(real_data / 'kitti_raw'), ann_file=str(out))
     dataset = DATASETS.build(config.train_dataloader.dataset)
     assert len(dataset) == 22
-    low, high = torch.tensor(config.point_cloud_range).view(2, 3)
+    low, high = torch.tensor(config.train_dataloader.dataset.point_cloud_range).view(2, 3)
     for index in (0, 21):
         for view in dataset[index].values():
             points = view['inputs']['points']

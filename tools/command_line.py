@@ -7,6 +7,7 @@ torch and mmdet3d takes seconds.
 from __future__ import annotations
 
 import argparse
+import logging
 import pickle
 import re
 import sys
@@ -149,7 +150,7 @@ def sentence(error: Exception, out: str | Path) -> str:
 def hide_deprecations() -> None:
     """Hide the deprecation warnings of other packages, unless ``python -W`` asks for warnings.
 
-    Call it before these packages are imported. Some of them use UserWarning for it.
+    Some packages use UserWarning for it. Call it before they are imported.
     """
     if sys.warnoptions:
         return
@@ -158,3 +159,5 @@ def hide_deprecations() -> None:
         warnings.filterwarnings('ignore', category=category, module=others)
     # 'depressed' is what a dense head of mmdet3d writes.
     warnings.filterwarnings('ignore', r'(?s).*\b(deprecated|depressed)\b', UserWarning, module=others)
+    # torch logs one about a function that spconv calls.
+    logging.getLogger('torch.fx._symbolic_trace').addFilter(lambda record: 'is_fx_tracing' not in record.getMessage())

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import pickle
 import sys
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,7 +86,7 @@ def choose_start(config: Config, resume: str | None) -> None:
 
 
 def check_start(config: Config) -> None:
-    """Refuse a checkpoint that is missing or truncated, before the model and the data are built.
+    """Refuse a checkpoint that is missing, before the model and the data are built.
 
     A path such as s3://bucket/epoch_1.pth is left to mmengine's backends.
 
@@ -98,16 +96,11 @@ def check_start(config: Config) -> None:
     from strl_mmdet3d.errors import ConfigError
 
     path = config.get('load_from')
-    if not path or '://' in path:
+    if not path or '://' in path or Path(path).expanduser().is_file():
         return
-    file = Path(path).expanduser()
-    if not config.get('resume'):
-        if not file.is_file():
-            raise ConfigError(f'no checkpoint at {path} to load: correct load_from')
-    elif not file.is_file():
+    if config.get('resume'):
         raise ConfigError(f'no checkpoint at {path} to resume from: name another one by --resume')
-    elif not zipfile.is_zipfile(file):  # torch's format; its table of contents is at the end
-        raise ConfigError(f'{path} is truncated, or not a checkpoint: name another one by --resume')
+    raise ConfigError(f'no checkpoint at {path} to load: correct load_from')
 
 
 def enable_amp(config: Config) -> None:
@@ -141,7 +134,6 @@ def run(args: argparse.Namespace) -> Runner:
     from strl_mmdet3d.engine.console import QuietRunner
     from strl_mmdet3d.engine.distributed import use_ranks_without_gpu
     from strl_mmdet3d.engine.work_dir import prepare_work_dir
-    from strl_mmdet3d.errors import ConfigError, StrlError
     from strl_mmdet3d.safe_loading import load_safely
 
     load_safely()
@@ -153,12 +145,7 @@ def run(args: argparse.Namespace) -> Runner:
         # Of an earlier run in the same folder: no restart may take it for ours. The checkpoint itself stays.
         (Path(config.work_dir) / 'last_checkpoint').unlink(missing_ok=True)
     runner = QuietRunner.from_cfg(config)
-    try:
-        runner.train()
-    except pickle.UnpicklingError as error:
-        if isinstance(error, StrlError) or not config.get('load_from'):
-            raise
-        raise ConfigError(f'{config.load_from} was refused as a checkpoint: {error}') from error  # torch names no file
+    runner.train()
     return runner
 
 

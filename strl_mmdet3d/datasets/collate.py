@@ -55,13 +55,5 @@ class CloudsToSend:
 
 
 def split_clouds(joint: Tensor, sizes: list[int]) -> list[Tensor]:
-    """Split one tensor into the clouds that it was joined from.
-
-    Args:
-        joint: (N_1 + ... + N_B, C).
-        sizes: N_1 to N_B.
-
-    Returns:
-        B x (N_i, C), which share the memory of `joint`.
-    """
+    """Split one tensor (N_1 + ... + N_B, C) into B x (N_i, C) clouds, which share its memory."""
     return list(joint.split(sizes))

@@ -28,13 +28,8 @@ def window_around(index: int, num_frames: int, window: int) -> range:
 def draw_window_pair(index: int, num_frames: int, window: int, rng: np.random.Generator) -> tuple[int, int]:
     """Draw two different frames of the sliding window, as the STRL paper does.
 
-    Every ordered pair of the window is equally likely.
-
-    Args:
-        index: The key frame at the centre of the window, in [0, num_frames).
-        num_frames: Length of the sequence, at least 2.
-        window: Length of the window in key frames, at least 2.
-        rng: The generator to draw from.
+    Every ordered pair of the window is equally likely. The window is the one around key frame ``index``, see
+    :func:`window_around`; it and the sequence have at least 2 key frames.
 
     Returns:
         The frames of view 1 and view 2.
@@ -49,13 +44,8 @@ def draw_neighbour_pair(index: int, num_frames: int, rng: np.random.Generator) -
 
     The choices that lie within the sequence are equally likely.
 
-    Args:
-        index: The frame of view 1, in [0, num_frames).
-        num_frames: Length of the sequence.
-        rng: The generator to draw from.
-
     Returns:
-        The frames of view 1 and view 2.
+        The frames of view 1, which is ``index`` in [0, num_frames), and of view 2.
     """
     choices = range(max(index - 1, 0), min(index + 2, num_frames))
     return index, choices[int(rng.integers(len(choices)))]

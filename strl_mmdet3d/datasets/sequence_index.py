@@ -118,12 +118,10 @@ class FrameSequence:
     def to_json(self) -> str:
         """Return the sequence's line in the index."""
         columns: dict[str, Any] = {'sequence_id': self.sequence_id, 'frames': self.frames}
-        if self.poses is not None:
-            columns['poses'] = self.poses.tolist()
-        if self.timestamps is not None:
-            columns['timestamps'] = self.timestamps.tolist()
-        if self.intrinsics is not None:
-            columns['intrinsics'] = self.intrinsics.tolist()
+        for name in ('poses', 'timestamps', 'intrinsics'):
+            values = getattr(self, name)
+            if values is not None:
+                columns[name] = values.tolist()
         if self.label is not None:
             columns['label'] = self.label
         return json.dumps(columns)
@@ -175,15 +173,11 @@ def leaves_root(path: str) -> bool:
 
 
 def check_metainfo(path: str | Path, metainfo: Any) -> None:
-    """Check the metainfo of an index.
-
-    Args:
-        path: The index, for the message.
-        metainfo: The parsed metainfo.
+    """Check the parsed metainfo of an index.
 
     Raises:
         SequenceIndexError: If the metainfo is not a dict, has a later format, or has a ``load_dim`` that is not an
-            integer of at least 3.
+            integer of at least 3. The message names the ``path``.
     """
     if not isinstance(metainfo, dict):
         raise SequenceIndexError(f'{path} has no metainfo. {_REBUILD}')
@@ -197,11 +191,7 @@ def check_metainfo(path: str | Path, metainfo: Any) -> None:
 
 
 def check_labels(classes: Any, sequences: list[FrameSequence]) -> None:
-    """Check that the labels of an index fit its classes.
-
-    Args:
-        classes: The metainfo's ``classes``, or None if it has none.
-        sequences: The sequences of the index, each valid on its own.
+    """Check that the labels of sequences, each valid on its own, fit the metainfo's ``classes``, if it has any.
 
     Raises:
         SequenceIndexError: If the classes are not a list of different words, if some sequences have a label and others
@@ -270,13 +260,7 @@ def write_sequence_index(path: str | Path, metainfo: dict[str, Any], sequences: 
 
 
 def read_sequence_index(path: str | Path) -> tuple[dict[str, Any], list[FrameSequence]]:
-    """Read and check an index.
-
-    Args:
-        path: The file that ``tools/create_sequence_index.py`` wrote.
-
-    Returns:
-        The metainfo, and the sequences.
+    """Read and check the metainfo and the sequences of an index that ``tools/create_sequence_index.py`` wrote.
 
     Raises:
         SequenceIndexError: If the file is missing, is not an index, has a later format or lists nothing; if a path in

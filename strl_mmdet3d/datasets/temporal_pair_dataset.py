@@ -128,12 +128,7 @@ class TemporalPairDataset(BaseDataset):
         if max_refetch < 0:
             raise ValueError(f'max_refetch must not be negative, got {max_refetch}')
         super().__init__(
-            ann_file=ann_file,
-            data_root=data_root,
-            data_prefix={},
-            max_refetch=max_refetch,
-            lazy_init=True,
-            **kwargs,
+            ann_file=ann_file, data_root=data_root, data_prefix={}, max_refetch=max_refetch, lazy_init=True, **kwargs
         )
         self.mode = mode
         self.selection = selection
@@ -183,11 +178,9 @@ class TemporalPairDataset(BaseDataset):
                 "mode='spatial'"
             )
         if len(self._sequences) < len(lengths):
-            print_log(
+            _warn(
                 f'{self.ann_file}: {len(lengths) - len(self._sequences)} of {len(lengths)} sequences are left out, '
-                'since they have one key frame only',
-                logger='current',
-                level=logging.WARNING,
+                'since they have one key frame only'
             )
         if self.selection == 'window':
             lengths = lengths[self._sequences]
@@ -201,11 +194,9 @@ class TemporalPairDataset(BaseDataset):
                     'a smaller --key-frame-every'
                 )
             if num_short:
-                print_log(
+                _warn(
                     f'{self.ann_file}: {num_short} of {len(lengths)} sequences are shorter than the window of '
-                    f'{self.window} key frames; each is one window',
-                    logger='current',
-                    level=logging.WARNING,
+                    f'{self.window} key frames; each is one window'
                 )
 
     def _check_columns(self) -> None:
@@ -218,7 +209,7 @@ class TemporalPairDataset(BaseDataset):
                 name = self.table.sequence_id(int(self._sequences[missing.argmax()]))
                 raise SequenceIndexError(
                     f'{self.ann_file}: sequence {name!r} has no poses, and align_poses=True needs '
-                    'them. Add the pose files and make the index anew, or set align_poses=False'
+                    'them. Add the pose files and rebuild the sequence index, or set align_poses=False'
                 )
         if self.table.intrinsics is not None:
             missing = np.isnan(self.table.intrinsics[self._sequences, 0, 0])
@@ -241,27 +232,27 @@ class TemporalPairDataset(BaseDataset):
         if len(missing) == len(probed):
             raise SequenceIndexError(
                 f'{missing[0]} does not exist, but {self.ann_file} lists it. If the data has moved, set data_root to '
-                'the folder that the index was made for; otherwise make the index anew'
+                'the folder that the index was made for; otherwise rebuild the sequence index'
             )
 
     def _locate(self, item: int) -> tuple[int, int]:
-        """Give the sequence of an item, and the number of its key frame there."""
+        """Return the sequence of an item, and the number of its key frame there."""
         if self._subset is not None:
             item = int(self._subset[item])
         place = int(np.searchsorted(self._items, item, side='right')) - 1
         return int(self._sequences[place]), item - int(self._items[place])
 
     def _path(self, sequence: int, frame: int) -> str:
-        """Give the full path of a frame of a sequence."""
+        """Return the full path of a frame of a sequence."""
         return join_path(self.data_root, self.table.frame(sequence, frame))
 
     def __len__(self) -> int:
-        """Give the number of key frames."""
+        """Return the number of key frames."""
         self.full_init()
         return int(self._items[-1]) if self._subset is None else len(self._subset)
 
     def get_data_info(self, idx: int) -> dict:
-        """Give ``sample_idx``, ``sequence_id``, ``frame_path`` and ``frame_index`` of a key frame."""
+        """Return ``sample_idx``, ``sequence_id``, ``frame_path`` and ``frame_index`` of a key frame."""
         index = range(len(self))[idx]
         sequence, frame = self._locate(index)
         return self._provenance(index, sequence, frame)
@@ -310,11 +301,7 @@ class TemporalPairDataset(BaseDataset):
             except UnusablePairError as error:
                 failure = error
                 skipped.append(dict(frame_path=error.frame_path, reason=str(error), epoch=idx.epoch, item=idx.index))
-                print_log(
-                    f'item {idx.index} of epoch {idx.epoch}, attempt {attempt + 1}: {error}',
-                    logger='current',
-                    level=logging.WARNING,
-                )
+                _warn(f'item {idx.index} of epoch {idx.epoch}, attempt {attempt + 1}: {error}')
         raise type(failure)(
             f'{self.max_refetch + 1} pair(s) in a row could not be used. The last: {failure}'
         ) from failure
@@ -323,11 +310,9 @@ class TemporalPairDataset(BaseDataset):
         """Say once that without the epoch an item is the same pair forever."""
         if not self._warned_of_plain_index:
             self._warned_of_plain_index = True
-            print_log(
+            _warn(
                 'TemporalPairDataset is asked for items by plain indices, which stand for epoch 0 of seed 0. To see '
-                "other pairs in every epoch, train with sampler=dict(type='PairSampler')",
-                logger='current',
-                level=logging.WARNING,
+                "other pairs in every epoch, train with sampler=dict(type='PairSampler')"
             )
 
     def _make_pair(self, key: PairKey, skipped: list[dict]) -> Any:
@@ -404,6 +389,11 @@ class TemporalPairDataset(BaseDataset):
             f'window={self.window}, align_poses={self.align_poses}, point_cloud_range={self.point_cloud_range}, '
             f'pipeline={self.pipeline})'
         )
+
+
+def _warn(text: str) -> None:
+    """Log a warning to the run's logger."""
+    print_log(text, logger='current', level=logging.WARNING)
 
 
 def pair_datasets(dataset: Dataset) -> Iterator[TemporalPairDataset]:

@@ -1,5 +1,3 @@
 """What happens around the training step: the loop, ranks, optimizers, hooks."""
 
 from . import distributed, hooks, optimizers, pretrain_loop
-
-__all__ = ['distributed', 'hooks', 'optimizers', 'pretrain_loop']

@@ -1,14 +1,17 @@
-"""The Runner of our tools: a quiet console, and hooks that a config can leave out by name."""
+"""The Runner of our tools: a quiet console, errors that name the checkpoint, hooks that a config can leave out."""
 
 from __future__ import annotations
 
 import logging
+import pickle
 import re
 from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
+
+from ..errors import ConfigError, StrlError
 
 NOISE = (
     r'-+\nSystem environment:',
@@ -42,7 +45,8 @@ STOCK_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_schedul
 class QuietRunner(Runner):
     """mmengine's Runner with a `ConsoleFilter`. The log file in the work directory keeps every line.
 
-    ``default_hooks.NAME=None`` leaves any hook out; mmengine's Runner allows that for its `STOCK_HOOKS` only.
+    ``default_hooks.NAME=None`` leaves any hook out; mmengine's Runner allows that for its `STOCK_HOOKS` only. A
+    checkpoint that cannot be loaded is a `ConfigError`.
     """
 
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
@@ -68,4 +72,25 @@ class QuietRunner(Runner):
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
                 handler.addFilter(ConsoleFilter())
+        logger.info(f'the whole log is in {logger.log_file}')
         return logger
+
+    def load_or_resume(self) -> None:
+        """Load the checkpoint that the config names, or resume from it.
+
+        Raises:
+            ConfigError: If it is damaged, unsafe, or lacks what is needed; torch's own errors do not name the file.
+        """
+        try:
+            super().load_or_resume()
+        except StrlError:
+            raise
+        except (EOFError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
+            refused = re.search(r'WeightsUnpickler error:\s*(.*)', str(error))  # the rest is advice to load unsafely
+            reason = refused[1] if refused else f'{type(error).__name__}: {error}'
+            checkpoint = self.cfg.get('load_from') or f'the last checkpoint of {self.work_dir}'
+            purpose = 'resumed from' if self.cfg.get('resume') else 'loaded'
+            raise ConfigError(
+                f'{checkpoint} cannot be {purpose}: it is damaged, or not a checkpoint that fits ({reason}). Name '
+                f'another one by {"--resume" if self.cfg.get("resume") else "load_from"}'
+            ) from error

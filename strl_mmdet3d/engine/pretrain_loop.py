@@ -54,10 +54,7 @@ class PretrainLoop(EpochBasedTrainLoop):
         check_ranges(runner.cfg, unwrapped_model(runner), self.dataloader.dataset)
 
     def run(self) -> nn.Module:
-        """Train, from the first epoch or from where the checkpoint was saved.
-
-        Returns:
-            The model.
+        """Train, from the first epoch or from where the checkpoint was saved, and return the model.
 
         Raises:
             ResumeError: If the checkpoint's epochs had another length, or it was saved in the middle of an epoch and
@@ -93,22 +90,11 @@ class PretrainLoop(EpochBasedTrainLoop):
         super().run_epoch()
 
     def run_iter(self, idx: int, data_batch: dict) -> None:
-        """Iterate one batch.
-
-        Args:
-            idx: Its number in this session's part of the epoch, from 0.
-            data_batch: What the data loader gives.
-        """
+        """Train on a batch; `idx` is its number in this session's part of the epoch, from 0."""
         seed_iteration(self.runner.seed, self.iter, get_rank())
         super().run_iter(self.done + idx, data_batch)
 
 
 def seed_iteration(seed: int, iteration: int, rank: int) -> None:
-    """Seed the global generators of python, NumPy and torch, GPUs included.
-
-    Args:
-        seed: The run's, at least 0.
-        iteration: Of the run, from 0.
-        rank: Of this process.
-    """
+    """Seed the global generators of python, NumPy and torch, GPUs included, for an iteration of a run on a rank."""
     seed_generators(np.random.SeedSequence((seed, iteration, rank)), gpus=True)

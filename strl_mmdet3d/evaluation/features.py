@@ -58,8 +58,7 @@ def read_clouds(dataset: Dataset, seed: int, description: str | None = None) -> 
     state = np.random.get_state()
     np.random.seed(seed)
     try:
-        indices = range(num_clouds) if description is None else progress(range(num_clouds), description)
-        items = [dataset[index] for index in indices]
+        items = [dataset[index] for index in progress(range(num_clouds), description, num_clouds)]
     finally:
         np.random.set_state(state)
     labels = [item['data_samples'].gt_instances_3d.labels_3d for item in items]
@@ -90,18 +89,9 @@ def batches_of(encoder: nn.Module, points: Tensor, batch_size: int = BATCH_SIZE)
 
 
 def shuffled_batches_of(encoder: nn.Module, points: Tensor, seed: int, batch_size: int = BATCH_SIZE) -> Iterator[dict]:
-    """Make batches of random clouds, each cloud once, for `calibrate_batchnorm`.
+    """Yield batches as `batches_of`, but of clouds in random order, set by the seed, for `calibrate_batchnorm`.
 
     A last batch that is not full is left out if there is a full one, because it would count as much as a full one.
-
-    Args:
-        encoder: As in `batches_of`.
-        points: Float32 (N, P, C).
-        seed: Determines the order of the clouds.
-        batch_size: Clouds per batch.
-
-    Yields:
-        The preprocessor's ``inputs``.
     """
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(points)))
     num_used = len(points) // batch_size * batch_size or len(points)
@@ -127,24 +117,13 @@ def collect_features(
         ValueError: If a feature is NaN or infinite.
     """
     encoder.eval()
-    batches: Iterator[dict] = batches_of(encoder, points, batch_size)
-    if description is not None:
-        batches = progress(batches, description, total=-(-len(points) // batch_size))
+    batches = progress(batches_of(encoder, points, batch_size), description, -(-len(points) // batch_size))
     features = torch.cat([encoder(batch).float().cpu() for batch in batches]).numpy()
     if not np.isfinite(features).all():
         raise ValueError('the encoder gives features that are NaN or infinite: did its pre-training diverge?')
     return features
 
 
-def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Show a progress bar on stderr, so that it does not mix with results on stdout.
-
-    Args:
-        items: The items to iterate over.
-        description: The text of the bar.
-        total: The number of items, if they have no length.
-
-    Yields:
-        The items.
-    """
-    yield from track(items, description, total=total, console=Console(stderr=True))
+def progress(items: Iterable[T], description: str | None, total: int) -> Iterable[T]:
+    """Show a bar for all items, unless `description` is None; on stderr, so that stdout holds the results alone."""
+    return items if description is None else track(items, description, total, console=Console(stderr=True))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 NUM_FOLDS = 5
 
@@ -34,9 +33,11 @@ def stratified_folds(labels: np.ndarray, seed: int) -> StratifiedKFold:
     return StratifiedKFold(min(NUM_FOLDS, largest), shuffle=True, random_state=seed)
 
 
-@contextmanager
-def rare_classes_allowed() -> Iterator[None]:
-    """Silence scikit-learn's warning, at each fit, of classes with fewer samples than folds: real data has them."""
+def search_settings(
+    model: BaseEstimator, grid: dict, train_x: np.ndarray, train_y: np.ndarray, folds: StratifiedKFold
+) -> GridSearchCV:
+    """Choose the settings of a classifier from a grid by cross-validation, and fit it to all samples with the best."""
     with warnings.catch_warnings():
+        # At each fit scikit-learn warns of classes with fewer samples than folds: real data has them.
         warnings.filterwarnings('ignore', 'The least populated class', UserWarning)
-        yield
+        return GridSearchCV(model, grid, cv=folds).fit(train_x, train_y)

@@ -27,11 +27,7 @@ def handcrafted_features(clouds: np.ndarray, seed: int) -> np.ndarray:
 
 
 def d2_histogram(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the shape distribution D2: how far two random points are from each other.
-
-    Args:
-        points: (P, 3) in the unit sphere.
-        rng: Draws the pairs.
+    """Return the shape distribution D2 of points (P, 3) in the unit sphere: how far two random points are apart.
 
     Returns:
         (64,), shares of the pairs in equal bins of [0, 2]; they sum to 1.
@@ -50,14 +46,7 @@ def principal_sizes(points: np.ndarray) -> np.ndarray:
 
 
 def occupancy(points: np.ndarray) -> np.ndarray:
-    """Return which of 6 x 6 x 6 cells of the cube [-1, 1]^3 hold a point.
-
-    Args:
-        points: (P, 3) in the unit sphere.
-
-    Returns:
-        (216,), 1 if the cell holds a point, else 0; z varies fastest.
-    """
+    """Return (216,) which of 6 x 6 x 6 cells of the cube [-1, 1]^3 hold one of the points (P, 3); z varies fastest."""
     cells = ((points + 1) / 2 * OCCUPANCY_CELLS).astype(int).clip(0, OCCUPANCY_CELLS - 1)
     grid = np.zeros((OCCUPANCY_CELLS,) * 3)
     grid[tuple(cells.T)] = 1

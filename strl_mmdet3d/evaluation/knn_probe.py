@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 
-from .folds import rare_classes_allowed, stratified_folds
+from .folds import search_settings, stratified_folds
 from .linear_probe import FittedProbe
 
 K_GRID = (1, 3, 5, 10, 20)
@@ -33,11 +32,6 @@ def cosine_knn(
     """
     folds = stratified_folds(train_y, seed)
     smallest_part = len(train_y) - -(-len(train_y) // folds.get_n_splits())
-    search = GridSearchCV(
-        KNeighborsClassifier(metric='cosine', weights='distance'),
-        {'n_neighbors': [k for k in K_GRID if k <= smallest_part]},
-        cv=folds,
-    )
-    with rare_classes_allowed():
-        search.fit(train_x, train_y)
+    model = KNeighborsClassifier(metric='cosine', weights='distance')
+    search = search_settings(model, {'n_neighbors': [k for k in K_GRID if k <= smallest_part]}, train_x, train_y, folds)
     return FittedProbe(100 * search.score(test_x, test_y), 100 * search.best_score_, search.best_params_['n_neighbors'])

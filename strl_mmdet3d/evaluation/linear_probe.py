@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from .folds import rare_classes_allowed, stratified_folds
+from .folds import search_settings, stratified_folds
 
 C_GRID = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 """Penalties that are tried on standardised features. 0.01 suits 1024 features, 0.1 the 283 hand-crafted ones."""
@@ -68,32 +68,13 @@ def fit_standardised_svm(train_x: np.ndarray, train_y: np.ndarray, seed: int) ->
     Raises:
         ValueError: If no class has two training samples.
     """
-    search = GridSearchCV(
-        make_pipeline(StandardScaler(), SVC(kernel='linear')),
-        {'svc__C': C_GRID},
-        cv=stratified_folds(train_y, seed),
-    )
-    with rare_classes_allowed():
-        return search.fit(train_x, train_y)
+    model = make_pipeline(StandardScaler(), SVC(kernel='linear'))
+    return search_settings(model, {'svc__C': C_GRID}, train_x, train_y, stratified_folds(train_y, seed))
 
 
 def standardised_svm(
     train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray, seed: int
 ) -> FittedProbe:
-    """Probe by a linear SVM on standardised features; see `fit_standardised_svm`.
-
-    Args:
-        train_x: Features (N, D).
-        train_y: Labels (N,).
-        test_x: Features (M, D).
-        test_y: Labels (M,).
-        seed: Determines the folds.
-
-    Returns:
-        The probe; `chosen` is C.
-
-    Raises:
-        ValueError: If no class has two training samples.
-    """
+    """Probe by `fit_standardised_svm`, whose errors it raises; `chosen` is C. Test data as in `unscaled_svm`."""
     search = fit_standardised_svm(train_x, train_y, seed)
     return FittedProbe(100 * search.score(test_x, test_y), 100 * search.best_score_, search.best_params_['svc__C'])

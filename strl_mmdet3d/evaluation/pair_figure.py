@@ -56,13 +56,10 @@ class FrameRecorder:
 
 
 def build_recorded_dataset(config: Config) -> tuple[TemporalPairDataset, PairSampler, FrameRecorder]:
-    """Build a config's training set as the Runner does, and make it keep its raw frames.
+    """Build the training set and the sampler of a config as the Runner does, and record the set's raw frames.
 
     Args:
         config: The pre-training config, read in mmdet3d's scope.
-
-    Returns:
-        The dataset, its sampler, and the recorder of its raw frames.
 
     Raises:
         ValueError: If the config does not train on pairs of views.
@@ -81,15 +78,9 @@ def build_recorded_dataset(config: Config) -> tuple[TemporalPairDataset, PairSam
 
 
 def draw_pair(dataset: TemporalPairDataset, key: PairKey, recorder: FrameRecorder) -> Figure:
-    """Draw one pair.
+    """Draw one pair of a training set, whose raw frames the recorder keeps.
 
-    Args:
-        dataset: The training set.
-        key: The pair.
-        recorder: The recorder of the dataset's raw frames.
-
-    Returns:
-        The picture: the raw frames above, the views below, view 1 on the left. All clouds have the same limits.
+    The raw frames are above, the views below, view 1 on the left. All clouds have the same limits.
     """
     pair = dataset[key]
     sources = [pair[view]['data_samples'].metainfo for view in VIEWS]
@@ -106,13 +97,7 @@ def draw_pair(dataset: TemporalPairDataset, key: PairKey, recorder: FrameRecorde
 
 
 def draw_cloud_pair(frames: list[RawFrame], titles: list[str], views: list[np.ndarray]) -> Figure:
-    """Draw a pair of point clouds: the frames above, the views below. Lidar points are seen from above.
-
-    Args:
-        frames: The two raw frames.
-        titles: The titles of the frames.
-        views: The points (N, 3) of the two views.
-    """
+    """Draw two point clouds with their titles, and below them the points (N, 3) of the two views."""
     raw = [frame.points.coord.numpy() for frame in frames]
     panels = zip([*titles, *(name.replace('_', ' ') for name in VIEWS)], [*raw, *views], strict=True)
     limits = shown_limits(raw)
@@ -129,13 +114,7 @@ def draw_cloud_pair(frames: list[RawFrame], titles: list[str], views: list[np.nd
 
 
 def draw_depth_pair(frames: list[RawFrame], titles: list[str], views: list[np.ndarray]) -> Figure:
-    """Draw a pair of depth frames: the images, the views from above, and the views from the side.
-
-    Args:
-        frames: The two raw frames, each with a depth image.
-        titles: The titles of the frames.
-        views: The points (N, 3) of the two views.
-    """
+    """Draw two depth images with their titles, and below them the points (N, 3) of the views."""
     limits = shown_limits(views)
     images = [np.ma.masked_equal(read_depth(path), 0) for frame in frames if (path := frame.depth_path)]
     heights = [PANEL_WIDTH * images[0].shape[0] / images[0].shape[1], *(panel_height(limits, p) for p in ('xy', 'xz'))]

@@ -48,15 +48,12 @@ class Scores:
 
 
 def large_classes(train_y: np.ndarray, test_y: np.ndarray, min_shapes: int) -> Part:
-    """Select the classes with many samples. A probe trains and tests on these classes alone.
+    """Select the samples of the classes with many samples. A probe trains and tests on these classes alone.
 
     Args:
         train_y: Labels (N,) of the training part.
         test_y: Labels (M,) of the test part.
         min_shapes: The least number of samples of a class in both parts together; 0 selects all classes.
-
-    Returns:
-        The samples of these classes.
     """
     counts = np.bincount(np.concatenate([train_y, test_y]))
     large = (counts > 0) & (counts >= min_shapes)
@@ -64,28 +61,8 @@ def large_classes(train_y: np.ndarray, test_y: np.ndarray, min_shapes: int) -> P
 
 
 def run_probes(
-    part: Part,
-    train_x: np.ndarray,
-    train_y: np.ndarray,
-    test_x: np.ndarray,
-    test_y: np.ndarray,
-    seed: int,
+    part: Part, train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray, seed: int
 ) -> Scores:
-    """Run all probes.
-
-    Args:
-        part: The samples to use.
-        train_x: Features (N, D).
-        train_y: Labels (N,).
-        test_x: Features (M, D).
-        test_y: Labels (M,).
-        seed: Determines the folds.
-
-    Returns:
-        The scores.
-
-    Raises:
-        ValueError: If no class has two training samples.
-    """
+    """Run all probes on a part of the samples; the other arguments and the error are as in `cosine_knn`."""
     arrays = (train_x[part.train], train_y[part.train], test_x[part.test], test_y[part.test])
     return Scores(unscaled_svm(*arrays), standardised_svm(*arrays, seed), cosine_knn(*arrays, seed))

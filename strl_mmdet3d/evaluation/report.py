@@ -8,6 +8,7 @@ import json
 import math
 import platform
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
@@ -52,8 +53,9 @@ pre {{ background: #f4f4f4; padding: 1em; overflow-x: auto; }}
 </html>
 """
 
-# The beginning of a record in mmengine's log file: '2026/11/24 00:18:06 - mmengine - WARNING - message'.
-RECORD = re.compile(r'^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d - \S+ - ([A-Z]+) - (.*)$')
+# A record in mmengine's log file: '2026/11/24 00:18:06 - mmengine - WARNING - message', which may have several lines.
+RECORD_START = re.compile(r'^(?=\d{4}/\d\d/\d\d \d\d:\d\d:\d\d - \S+ - [A-Z]+ - )', re.MULTILINE)
+WARNING = re.compile(r'[\d/]+ [\d:]+ - \S+ - (?:WARNING|ERROR|CRITICAL) - (.*)', re.DOTALL)
 
 
 def write_report(sessions: Sequence[Path], config: Config, title: str) -> str:
@@ -128,13 +130,9 @@ def read_curves(sessions: Sequence[Path]) -> Curves:
 
 
 def draw_curves(curves: Curves) -> Figure:
-    """Draw each scalar over the iterations, one panel per scalar.
+    """Draw each scalar over the iterations, one panel for each of at least one curve.
 
-    Args:
-        curves: At least one curve.
-
-    Returns:
-        The picture. Values that are not finite are left out; the panel's title counts them.
+    Values that are not finite are left out; the panel's title counts them.
     """
     columns = min(3, len(curves))
     rows = math.ceil(len(curves) / columns)
@@ -155,28 +153,13 @@ def draw_curves(curves: Curves) -> Figure:
 
 
 def sessions_table(sessions: Sequence[Path]) -> str:
-    """Make a table of the sessions of a run, which says whether each log still exists.
-
-    Args:
-        sessions: The log folders.
-
-    Returns:
-        HTML.
-    """
-    return table(
-        ['session', 'log'], ([session.name, 'found' if session.is_dir() else 'MISSING'] for session in sessions)
-    )
+    """Return a table, as HTML, of the log folders of a run; it says whether each still exists."""
+    rows = [[session.name, 'found' if session.is_dir() else 'MISSING'] for session in sessions]
+    return table(['session', 'log'], rows)
 
 
 def numbers_table(curves: Curves) -> str:
-    """Make a table of the first, last, least and largest value of each scalar.
-
-    Args:
-        curves: The curves of the run.
-
-    Returns:
-        HTML.
-    """
+    """Return a table, as HTML, of the first, last, least and largest value of each scalar."""
     rows = []
     for name, curve in curves.items():
         values = list(curve.values())
@@ -186,7 +169,7 @@ def numbers_table(curves: Curves) -> str:
     return table(['scalar', 'last iteration', 'last', 'first', 'least', 'largest'], rows)
 
 
-def read_warnings(sessions: Sequence[Path]) -> dict[str, int]:
+def read_warnings(sessions: Sequence[Path]) -> Counter[str]:
     """Collect the warnings and errors that the run has logged.
 
     Args:
@@ -195,31 +178,14 @@ def read_warnings(sessions: Sequence[Path]) -> dict[str, int]:
     Returns:
         Message -> how often it was logged, in the order of first occurrence.
     """
-    counts: dict[str, int] = {}
-    for file in (file for session in sessions for file in sorted(session.glob('*.log'))):
-        lines: list[str] = []
-        for line in [*file.read_text(encoding='utf-8', errors='replace').splitlines(), None]:
-            record = RECORD.match(line) if line is not None else None
-            if line is None or record:
-                if lines:
-                    message = '\n'.join(lines)
-                    counts[message] = counts.get(message, 0) + 1
-                is_warning = record is not None and record[1] in ('WARNING', 'ERROR', 'CRITICAL')
-                lines = [record[2]] if record and is_warning else []
-            elif lines:  # another line of the same record
-                lines.append(line)
-    return counts
+    files = [file for session in sessions for file in sorted(session.glob('*.log'))]
+    logs = [file.read_text(encoding='utf-8', errors='replace') for file in files]
+    warnings = [WARNING.match(record) for log in logs for record in RECORD_START.split(log)]
+    return Counter(warning[1].rstrip() for warning in warnings if warning)
 
 
 def warnings_table(counts: dict[str, int]) -> str:
-    """Make a table of warnings.
-
-    Args:
-        counts: See `read_warnings`.
-
-    Returns:
-        HTML, with the first 100 different warnings.
-    """
+    """Return a table, as HTML, of the first 100 of the warnings that `read_warnings` has counted."""
     if not counts:
         return '<p>None.</p>'
     shown = table(['times', 'warning'], ([count, message] for message, count in islice(counts.items(), MAX_WARNINGS)))
@@ -228,24 +194,14 @@ def warnings_table(counts: dict[str, int]) -> str:
 
 
 def sample_pairs(config: Config) -> str:
-    """Draw the first pairs of the first epoch.
-
-    Args:
-        config: The pre-training config.
-
-    Returns:
-        HTML that holds the pictures.
-
-    Raises:
-        ValueError: If the config does not train on pairs of views.
-    """
+    """Return pictures, as HTML, of the first three pairs of the first epoch; errors as in `build_recorded_dataset`."""
     dataset, sampler, recorder = build_recorded_dataset(config)
     keys = list(islice(sampler, NUM_PAIRS))
     return '\n'.join(picture(draw_pair(dataset, key, recorder), f'the pair of item {key.index}') for key in keys)
 
 
 def versions_table() -> str:
-    """Make a table, in HTML, of the versions of Python and of the packages that affect a run."""
+    """Return a table, as HTML, of the versions of Python and of the packages that affect a run."""
     rows = [['python', platform.python_version()], ['platform', platform.platform()]]
     for package in PACKAGES:
         try:
@@ -256,15 +212,7 @@ def versions_table() -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Make a table.
-
-    Args:
-        header: The names of the columns.
-        rows: The cells. Numbers are aligned to the right.
-
-    Returns:
-        HTML, with all text escaped.
-    """
+    """Return a table as HTML, with all text escaped and numbers aligned to the right."""
     head = ''.join(f'<th>{escape(name)}</th>' for name in header)
     body = '\n'.join(f'<tr>{"".join(map(_cell, row))}</tr>' for row in rows)
     return f'<table>\n<tr>{head}</tr>\n{body}\n</table>'
@@ -281,15 +229,7 @@ def _cell(value: object) -> str:
 
 
 def picture(figure: Figure, description: str) -> str:
-    """Make an image that the page holds itself, without another file.
-
-    Args:
-        figure: The picture.
-        description: The alternative text.
-
-    Returns:
-        HTML.
-    """
+    """Return an image as HTML that holds the picture itself; `description` is its alternative text."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png', dpi=DPI)
     data = base64.b64encode(buffer.getvalue()).decode()

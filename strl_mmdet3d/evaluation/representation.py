@@ -117,10 +117,7 @@ def _norm(tensors: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
 
 @torch.no_grad()
 def measure_projections(model: STRL) -> dict[str, float]:
-    """Measure the projections of the latest batch, and the distance of the target from the online network.
-
-    Args:
-        model: The model, after a training step.
+    """Measure the projections of the model's latest batch, and the distance of the target from the online network.
 
     Returns:
         The measures by name, averaged over the ranks.

@@ -21,25 +21,13 @@ class ShapeAccuracy(BaseMetric):
     """
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Keep the true and the predicted label of each shape.
-
-        Args:
-            data_batch: The batch from the dataloader; not used.
-            data_samples: ``gt_instances_3d`` and ``pred_instances_3d`` of each shape, both with ``labels_3d`` (1,).
-        """
+        """Keep the ``labels_3d`` (1,) in ``gt_instances_3d`` and ``pred_instances_3d`` of each shape."""
         for sample in data_samples:
             true, predicted = (sample[key]['labels_3d'] for key in ('gt_instances_3d', 'pred_instances_3d'))
             self.results.append((int(true), int(predicted)))
 
     def compute_metrics(self, results: list[tuple[int, int]]) -> dict[str, float]:
-        """Compute both accuracies.
-
-        Args:
-            results: The true and the predicted label of each shape.
-
-        Returns:
-            ``accuracy`` and ``mean_class_accuracy``, in [0, 100].
-        """
+        """Return ``accuracy`` and ``mean_class_accuracy`` in [0, 100], from the true and predicted labels."""
         true, predicted = np.array(results).T
         right = true == predicted
         of_classes = [right[true == label].mean() for label in np.unique(true)]

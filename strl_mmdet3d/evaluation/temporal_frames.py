@@ -35,11 +35,7 @@ class TemporalFrames:
         self.items = runs_of_neighbours(len(self.dataset), num_frames, run)
 
     def encode(self, model: Any, batch_size: int) -> tuple[np.ndarray, list[str], list[int]]:
-        """Encode the frames by the online encoder, under `training_untouched`.
-
-        Args:
-            model: `STRL`.
-            batch_size: Frames that are encoded at a time.
+        """Encode the frames by `encode_online`, under `training_untouched`.
 
         Returns:
             The features (N, D) of N different frames, the sequence of each, and its position there.
@@ -49,14 +45,7 @@ class TemporalFrames:
         return features, [sequence for sequence, _ in origins], [frame for _, frame in origins]
 
     def read(self, origins: list[tuple[str, int]]) -> Iterator[Tensor]:
-        """Yield the points of each frame once.
-
-        Args:
-            origins: The sequence of each frame and its position there are appended to this list.
-
-        Yields:
-            (N_i, C), in the order of `origins`.
-        """
+        """Yield the points (N_i, C) of each frame once, and append its sequence and its position there to `origins`."""
         for item in self.items:
             view = self.dataset[PairKey(seed=0, epoch=0, index=item)]['view_1']
             meta = view['data_samples'].metainfo

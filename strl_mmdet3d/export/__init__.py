@@ -3,14 +3,3 @@
 from .checkpoint_file import META_KEY, ExportError, read_checkpoint, save_exported
 from .exported_encoder import export_encoder
 from .proof import LoadReport, compare_loaded, verify_export
-
-__all__ = [
-    'META_KEY',
-    'ExportError',
-    'LoadReport',
-    'compare_loaded',
-    'export_encoder',
-    'read_checkpoint',
-    'save_exported',
-    'verify_export',
-]

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter, OrderedDict
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ import torch
 from torch import Tensor
 
 from ..version import __version__
-from .checkpoint_file import META_KEY, ExportError
+from .checkpoint_file import META_KEY, ExportError, load_tensors
 
 
 @dataclass(frozen=True)
@@ -146,33 +145,17 @@ class ConversionReport:
         """Write a line with the number of kept tensors, and one for each reason to drop."""
         total = len(self.kept) + len(self.dropped)
         lines = [f'{len(self.kept)} of {total} tensors kept']
-        return '\n'.join(
-            lines + [f'{count} dropped: {reason}' for reason, count in Counter(self.dropped.values()).items()]
-        )
+        lines += [f'{count} dropped: {reason}' for reason, count in Counter(self.dropped.values()).items()]
+        return '\n'.join(lines)
 
 
 def read_authors_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a released checkpoint with ``weights_only``, so that none of its code is run.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its content, on the CPU, with the tensors as ``state_dict``.
+    """Read a released checkpoint by `load_tensors`, so that none of its code is run; ``state_dict`` has the tensors.
 
     Raises:
         ExportError: If it is missing, damaged, refused as unsafe, or holds no state dict of tensors; names the file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ExportError(f'no checkpoint at {path}')
-    try:
-        with _lightning_names_allowed():
-            content = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:
-        raise ExportError(
-            f'{path} cannot be read as a Lightning checkpoint of tensors and plain values: {error}'
-        ) from error
+    content = load_tensors(path, [argparse.Namespace, *((dict, name) for name in LIGHTNING_NAMES)])
     state_dict = None
     if isinstance(content, dict):
         state_dict = content.get('state_dict', content.get('model_state_dict'))
@@ -184,13 +167,6 @@ def read_authors_checkpoint(path: str | Path) -> dict[str, Any]:
     if not all(isinstance(content.get(count, 0), int) for count in ('epoch', 'global_step')):
         raise ExportError(f'{path} was not written by Lightning: its epoch or global_step is not an integer')
     return dict(content, state_dict=state_dict)
-
-
-def _lightning_names_allowed() -> AbstractContextManager:
-    """Let ``weights_only`` read a Lightning checkpoint, with plain dicts in place of `LIGHTNING_NAMES`."""
-    if not hasattr(torch.serialization, 'safe_globals'):  # torch older than 2.5 refuses such files and says why
-        return nullcontext()
-    return torch.serialization.safe_globals([argparse.Namespace, *((dict, name) for name in LIGHTNING_NAMES)])
 
 
 def convert_authors_checkpoint(

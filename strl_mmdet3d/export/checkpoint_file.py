@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..atomic_write import written_whole
 from ..errors import StrlError
-from ..safe_loading import mmengine_checkpoints_allowed
+from ..safe_loading import allowed_globals, globals_allowed
 
 META_KEY = 'strl'
 """The key of an exported encoder's provenance in the ``meta`` of its file."""
@@ -20,26 +20,32 @@ class ExportError(StrlError, RuntimeError):
     """A file is not an STRL checkpoint or exported encoder, or an encoder does not fit the detector in full."""
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint with ``weights_only``.
+def load_tensors(path: str | Path, allowed: list) -> Any:
+    """Read a file with ``weights_only`` onto the CPU.
 
     Args:
         path: The file.
+        allowed: The globals that it may name beside tensors and plain values, see `globals_allowed`.
 
-    Returns:
-        Its content, on the CPU.
+    Raises:
+        ExportError: If it is missing, damaged, or refused as unsafe; the message names the file.
+    """
+    if not Path(path).is_file():
+        raise ExportError(f'no checkpoint at {path}')
+    try:
+        with globals_allowed(allowed):
+            return torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:
+        raise ExportError(f'{path} cannot be read as a checkpoint of tensors and plain values: {error}') from error
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of mmengine by `load_tensors`.
 
     Raises:
         ExportError: If it is missing, damaged, refused as unsafe, or not a checkpoint; the message names the file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ExportError(f'no checkpoint at {path}')
-    try:
-        with mmengine_checkpoints_allowed():
-            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:
-        raise ExportError(f'{path} cannot be read as a checkpoint of tensors and plain values: {error}') from error
+    checkpoint = load_tensors(path, allowed_globals())
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get('state_dict'), dict):
         raise ExportError(f'{path} holds no state_dict: mmengine did not write it')
     if not isinstance(checkpoint.setdefault('meta', {}), dict):

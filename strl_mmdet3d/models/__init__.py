@@ -7,16 +7,3 @@ from .mlp import ProjectionMLP
 from .shape_classifier import ShapeClassifier
 from .shape_head import ShapeClsHead
 from .strl import STRL, byol_loss
-
-__all__ = [
-    'DGCNN',
-    'STRL',
-    'DetectorEncoder',
-    'FeatureKNNDGCNN',
-    'PairDataPreprocessor',
-    'PointNet',
-    'ProjectionMLP',
-    'ShapeClassifier',
-    'ShapeClsHead',
-    'byol_loss',
-]

@@ -12,5 +12,3 @@ so a GPU may still order two distances differently if they differ only in their 
 from .dispatch import register
 
 register()
-
-__all__ = ['register']

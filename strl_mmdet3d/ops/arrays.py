@@ -14,13 +14,9 @@ REDUCED_PRECISION = (torch.float16, torch.bfloat16)
 
 
 def read_array(tensor: Tensor) -> np.ndarray:
-    """Return the tensor's values as a contiguous array.
+    """Return a CPU tensor's values as a contiguous array; float16 and bfloat16 are widened to float32.
 
-    Args:
-        tensor (Tensor): A CPU tensor. float16 and bfloat16 are widened to float32.
-
-    Returns:
-        np.ndarray: The values. They share the tensor's memory if neither its type nor its layout had to change.
+    The array shares the tensor's memory if neither the type nor the layout had to change.
     """
     if tensor.dtype in REDUCED_PRECISION:
         tensor = tensor.float()
@@ -29,14 +25,9 @@ def read_array(tensor: Tensor) -> np.ndarray:
 
 @contextmanager
 def write_array(tensor: Tensor) -> Iterator[np.ndarray]:
-    """Yield an array whose values are in the tensor when the context closes.
+    """Yield the values of a contiguous CPU tensor, to be overwritten or added to.
 
-    Args:
-        tensor (Tensor): A contiguous CPU tensor. For float16 and bfloat16 the array is float32, and its values are
-            rounded once, when the context closes.
-
-    Yields:
-        np.ndarray: The tensor's values, to be overwritten or added to.
+    For float16 and bfloat16 the array is float32, and its values are rounded once, when the context closes.
     """
     if tensor.dtype in REDUCED_PRECISION:
         wide = tensor.detach().float()
@@ -47,11 +38,7 @@ def write_array(tensor: Tensor) -> Iterator[np.ndarray]:
 
 
 def check_indices(indices: Tensor, num_points: int) -> None:
-    """Refuse indices that lie outside the array that a kernel reads.
-
-    Args:
-        indices (Tensor): Point indices of any shape.
-        num_points (int): Number of points of the cloud that they index.
+    """Refuse point indices, of any shape, that lie outside the cloud that a kernel reads.
 
     Raises:
         IndexError: If an index lies outside [0, ``num_points``).

@@ -86,20 +86,10 @@ def _query(
     mark_empty: bool,
     idx: np.ndarray,
 ) -> None:
-    """Fill rows ``start`` to ``stop`` of ``idx``.
+    """Fill rows ``start`` to ``stop`` of ``idx``, int32 (M, S), with the points of the balls around ``centers`` (M, 3).
 
-    Args:
-        start (int): First center.
-        stop (int): One past the last center.
-        centers (np.ndarray): Ball centers, (M, 3).
-        cell_size (float): See :class:`Grid`.
-        first (np.ndarray): See :class:`Grid`.
-        order (np.ndarray): See :class:`Grid`.
-        xyz (np.ndarray): See :class:`Grid`.
-        min_radius (np.float32): Inner radius, inclusive; points at the center itself are always in the ball.
-        max_radius (np.float32): Outer radius, exclusive.
-        mark_empty (bool): Whether an empty ball is marked by -1 in its first place.
-        idx (np.ndarray): Receives the points of each ball, int32 (M, S).
+    ``cell_size`` to ``xyz`` are the fields of :class:`Grid`. The inner radius is inclusive, the outer one exclusive;
+    points at the center itself are always in the ball. ``mark_empty`` puts -1 into the first place of an empty ball.
     """
     num_buckets = first.shape[0] - 1
     num_samples = idx.shape[1]
@@ -165,12 +155,9 @@ def ball_query_forward(
     new_xyz_tensor: Tensor,
     xyz_tensor: Tensor,
     idx_tensor: Tensor,
-    b: int,
-    n: int,
-    m: int,
     min_radius: float,
     max_radius: float,
-    nsample: int,
+    **sizes: int,
 ) -> None:
     """Find the S points of lowest index in each ball. A ball with fewer points repeats its first one.
 
@@ -181,16 +168,13 @@ def ball_query_forward(
         new_xyz_tensor (Tensor): Ball centers, shape (B, M, 3).
         xyz_tensor (Tensor): Points, shape (B, N, 3), in the unit of the radii.
         idx_tensor (Tensor): Receives the indices, int32 (B, M, S).
-        b (int): Number of clouds B.
-        n (int): Points per cloud N.
-        m (int): Centers per cloud M.
         min_radius (float): Inner radius.
         max_radius (float): Outer radius.
-        nsample (int): Places per ball S.
+        **sizes (int): B, N, M and S, which the shapes say too.
     """
     centers, xyz = read_array(new_xyz_tensor), read_array(xyz_tensor)
     with write_array(idx_tensor) as idx:
-        for cloud in range(b):
+        for cloud in range(len(idx)):
             _query_cloud(centers[cloud], xyz[cloud], min_radius, max_radius, False, idx[cloud])
 
 

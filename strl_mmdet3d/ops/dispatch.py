@@ -4,20 +4,10 @@ Importing ``strl_mmdet3d`` makes the changes below, once per process. Each repla
 among its arguments. A CPU tensor takes the kernel of this package. A tensor on any other device takes the original
 function, with unchanged arguments.
 
-1. ``mmcv._ext``, mmcv's compiled module (:data:`COMPILED_FUNCTIONS`). mmcv has these functions for CUDA only, except
-   ``nms_rotated``:
-
-   - furthest point sampling: ``furthest_point_sampling_forward``, ``furthest_point_sampling_with_dist_forward``;
-   - ball query: ``ball_query_forward``, ``stack_ball_query_forward``;
-   - gathering and grouping: ``gather_points_forward``, ``gather_points_backward``, ``group_points_backward``,
-     ``stack_group_points_backward``;
-   - three-neighbour interpolation: ``three_nn_forward``, ``three_interpolate_forward``,
-     ``three_interpolate_backward``;
-   - k nearest neighbours: ``knn_forward``;
-   - dynamic scatter to voxels: ``dynamic_point_to_voxel_forward``, ``dynamic_point_to_voxel_backward``;
-   - rotated non-maximum suppression: ``nms_rotated``. mmcv's CPU version is too slow to train with. Unlike it, the
-     replacement keeps a box whose IoU equals the threshold, as the CUDA kernel does.
-
+1. :data:`COMPILED_FUNCTIONS` of ``mmcv._ext``, mmcv's compiled module: furthest point sampling, ball query, gathering
+   and grouping, three-neighbour interpolation, k nearest neighbours, dynamic scatter to voxels, and rotated non-maximum
+   suppression. mmcv has them for CUDA only, except ``nms_rotated``. mmcv's CPU version of that one is too slow to train
+   with; unlike it, the replacement keeps a box whose IoU equals the threshold, as the CUDA kernel does.
 2. The ``forward`` of three autograd functions of ``mmcv.ops`` (:data:`FORWARD_METHODS`): ``FurthestPointSampling``
    (``furthest_point_sample``), ``KNN`` (``knn``) and ``GroupingOperation`` (``grouping_operation``).
 3. ``points_in_boxes_all`` and ``points_in_boxes_part`` of ``mmcv.ops`` (:data:`PYTHON_FUNCTIONS`). Every loaded module
@@ -28,7 +18,7 @@ function, with unchanged arguments.
    from numpy arrays, if torch finds no GPU and the module is not loaded yet. :mod:`~strl_mmdet3d.ops.rotate_iou` then
    takes its name. With a GPU mmdet3d's own module stays.
 
-1 to 3 keep the original as the ``__wrapped__`` of the replacement. The package also restores one name of numpy, see
+1 to 4 keep the original as the ``__wrapped__`` of the replacement. The package also restores one name of numpy, see
 :mod:`strl_mmdet3d.compat`.
 """
 
@@ -49,7 +39,7 @@ from mmcv.ops.knn import KNN
 
 from . import ball_query, grouping, interpolate, knn, nms_rotated, points_in_boxes, rotate_iou, sampling, scatter
 
-# Functions of mmcv's compiled module that exist for CUDA only. mmcv's autograd functions around them stay in use.
+# mmcv's autograd functions around these stay in use.
 COMPILED_FUNCTIONS: dict[str, Callable[..., Any]] = {
     'furthest_point_sampling_forward': sampling.furthest_point_sampling_forward,
     'furthest_point_sampling_with_dist_forward': sampling.furthest_point_sampling_with_dist_forward,
@@ -65,7 +55,6 @@ COMPILED_FUNCTIONS: dict[str, Callable[..., Any]] = {
     'knn_forward': knn.knn_forward,
     'dynamic_point_to_voxel_forward': scatter.dynamic_point_to_voxel_forward,
     'dynamic_point_to_voxel_backward': scatter.dynamic_point_to_voxel_backward,
-    # mmcv has a CPU version of this one too, but it is too slow to train with.
     'nms_rotated': nms_rotated.nms_rotated,
 }
 
@@ -88,14 +77,9 @@ ROTATE_IOU_MODULE = 'mmdet3d.evaluation.functional.kitti_utils.rotate_iou'
 
 
 def by_device(on_cpu: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that calls one implementation for CPU tensors and the original for all others.
+    """Return a function that calls `on_cpu` if the first tensor among its arguments is on the CPU, else the original.
 
-    Args:
-        on_cpu (Callable): The implementation for CPU tensors.
-        original (Callable): The original, which becomes the ``__wrapped__`` of the result.
-
-    Returns:
-        Callable: The function. The first tensor among its arguments decides.
+    The original becomes the ``__wrapped__`` of the result.
     """
 
     @functools.wraps(original)
@@ -128,6 +112,9 @@ def register() -> None:
         sys.modules.setdefault(ROTATE_IOU_MODULE, rotate_iou)
     # mmdet3d falls back on mmcv's sparse convolutions if spconv is not installed.
     if importlib.util.find_spec('spconv') is not None:
+        from spconv.pytorch import ops as spconv_ops
+
         from . import sparse_conv
 
-        sparse_conv.register()
+        spconv_ops.indice_conv = by_device(sparse_conv.indice_conv, spconv_ops.indice_conv)
+        spconv_ops.indice_conv_backward = by_device(sparse_conv.indice_conv_backward, spconv_ops.indice_conv_backward)

@@ -97,19 +97,14 @@ def _group_backward(grad_out_tensor: Tensor, idx_tensor: Tensor, grad_features_t
         run_over_rows(_scatter_add, batch_size * num_channels, grad_out, _places(idx_tensor), grad_features)
 
 
-def gather_points_forward(
-    points_tensor: Tensor, idx_tensor: Tensor, out_tensor: Tensor, b: int, c: int, n: int, npoints: int
-) -> None:
+def gather_points_forward(points_tensor: Tensor, idx_tensor: Tensor, out_tensor: Tensor, **sizes: int) -> None:
     """Pick points by index.
 
     Args:
         points_tensor (Tensor): Features, shape (B, C, N).
         idx_tensor (Tensor): Indices in [0, N), shape (B, M).
         out_tensor (Tensor): Receives the picked features, shape (B, C, M).
-        b (int): Number of clouds B.
-        c (int): Channels C.
-        n (int): Points per cloud N.
-        npoints (int): Picked points per cloud M.
+        **sizes (int): B, C, N and M, which the shapes say too.
 
     Raises:
         IndexError: If an index is out of range.
@@ -118,7 +113,7 @@ def gather_points_forward(
 
 
 def gather_points_backward(
-    grad_out_tensor: Tensor, idx_tensor: Tensor, grad_points_tensor: Tensor, b: int, c: int, n: int, npoints: int
+    grad_out_tensor: Tensor, idx_tensor: Tensor, grad_points_tensor: Tensor, **sizes: int
 ) -> None:
     """Gradient of :func:`gather_points_forward`, added to ``grad_points_tensor`` (B, C, N)."""
     _group_backward(grad_out_tensor, idx_tensor, grad_points_tensor)
@@ -173,14 +168,7 @@ def group(
 
 
 def group_points_backward(
-    grad_out_tensor: Tensor,
-    idx_tensor: Tensor,
-    grad_points_tensor: Tensor,
-    b: int,
-    c: int,
-    n: int,
-    npoints: int,
-    nsample: int,
+    grad_out_tensor: Tensor, idx_tensor: Tensor, grad_points_tensor: Tensor, **sizes: int
 ) -> None:
     """Add the gradient of :func:`group` to ``grad_points_tensor`` (B, C, N)."""
     _group_backward(grad_out_tensor, idx_tensor, grad_points_tensor)
@@ -192,14 +180,10 @@ def stack_group_points_backward(
     idx_batch_cnt_tensor: Tensor,
     features_batch_cnt_tensor: Tensor,
     grad_features_tensor: Tensor,
-    b: int,
-    c: int,
-    m: int,
-    n: int,
-    nsample: int,
+    **sizes: int,
 ) -> None:
     """Add the gradient of :func:`group` of stacked clouds to ``grad_features_tensor`` (N1 + N2 + ..., C)."""
     first, count = _cloud_of_rows(features_batch_cnt_tensor, idx_batch_cnt_tensor)
     grad_out, idx = read_array(grad_out_tensor), read_array(idx_tensor)
     with write_array(grad_features_tensor) as grad_features:
-        run_over_rows(_stack_scatter_add, c, grad_out, first, count, idx, grad_features)
+        run_over_rows(_stack_scatter_add, grad_features.shape[1], grad_out, first, count, idx, grad_features)

@@ -85,7 +85,7 @@ def _interpolate_backward(
 
 
 def three_nn_forward(
-    unknown_tensor: Tensor, known_tensor: Tensor, dist2_tensor: Tensor, idx_tensor: Tensor, b: int, n: int, m: int
+    unknown_tensor: Tensor, known_tensor: Tensor, dist2_tensor: Tensor, idx_tensor: Tensor, **sizes: int
 ) -> None:
     """Find the three known points nearest to each unknown point, nearest first.
 
@@ -96,25 +96,16 @@ def three_nn_forward(
         known_tensor (Tensor): Points to find them among, shape (B, M, 3).
         dist2_tensor (Tensor): Receives the squared distances, shape (B, N, 3).
         idx_tensor (Tensor): Receives the indices, int32 (B, N, 3).
-        b (int): Number of clouds B.
-        n (int): Unknown points per cloud N.
-        m (int): Known points per cloud M.
+        **sizes (int): B, N and M, which the shapes say too.
     """
     unknown = read_array(unknown_tensor)
     known = np.ascontiguousarray(read_array(known_tensor).transpose(0, 2, 1))
     with write_array(dist2_tensor) as dist2, write_array(idx_tensor) as idx:
-        run_over_rows(_three_nn, b * n, unknown, known, dist2, idx)
+        run_over_rows(_three_nn, idx.shape[0] * idx.shape[1], unknown, known, dist2, idx)
 
 
 def three_interpolate_forward(
-    points_tensor: Tensor,
-    idx_tensor: Tensor,
-    weight_tensor: Tensor,
-    out_tensor: Tensor,
-    b: int,
-    c: int,
-    m: int,
-    n: int,
+    points_tensor: Tensor, idx_tensor: Tensor, weight_tensor: Tensor, out_tensor: Tensor, **sizes: int
 ) -> None:
     """Compute the weighted sum of three known features for each unknown point.
 
@@ -123,31 +114,22 @@ def three_interpolate_forward(
         idx_tensor (Tensor): Indices in [0, M), shape (B, N, 3).
         weight_tensor (Tensor): Weights, shape (B, N, 3).
         out_tensor (Tensor): Receives the features, shape (B, C, N).
-        b (int): Number of clouds B.
-        c (int): Channels C.
-        m (int): Known points per cloud M.
-        n (int): Unknown points per cloud N.
+        **sizes (int): B, C, M and N, which the shapes say too.
 
     Raises:
         IndexError: If an index is out of range.
     """
-    check_indices(idx_tensor, m)
+    check_indices(idx_tensor, points_tensor.shape[2])
     features, idx, weight = read_array(points_tensor), read_array(idx_tensor), read_array(weight_tensor)
     with write_array(out_tensor) as out:
-        run_over_rows(_interpolate, b * c, features, idx, weight, out)
+        run_over_rows(_interpolate, out.shape[0] * out.shape[1], features, idx, weight, out)
 
 
 def three_interpolate_backward(
-    grad_out_tensor: Tensor,
-    idx_tensor: Tensor,
-    weight_tensor: Tensor,
-    grad_points_tensor: Tensor,
-    b: int,
-    c: int,
-    n: int,
-    m: int,
+    grad_out_tensor: Tensor, idx_tensor: Tensor, weight_tensor: Tensor, grad_points_tensor: Tensor, **sizes: int
 ) -> None:
     """Add the features' gradient of :func:`three_interpolate_forward` to ``grad_points_tensor`` (B, C, M)."""
     grad_out, idx, weight = read_array(grad_out_tensor), read_array(idx_tensor), read_array(weight_tensor)
     with write_array(grad_points_tensor) as grad_features:
-        run_over_rows(_interpolate_backward, b * c, grad_out, idx, weight, grad_features)
+        num_rows = grad_features.shape[0] * grad_features.shape[1]
+        run_over_rows(_interpolate_backward, num_rows, grad_out, idx, weight, grad_features)

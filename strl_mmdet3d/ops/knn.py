@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmcv.ops.knn import ext_module
 from numba import njit
 from torch import Tensor
 
@@ -59,22 +58,16 @@ def _knn(start: int, stop: int, xyz: np.ndarray, centers: np.ndarray, dist2: np.
         idx[b, m] = index
 
 
-def _as_triples(tensor: Tensor, batch_size: int, num_points: int) -> np.ndarray:
+def _as_triples(tensor: Tensor) -> np.ndarray:
     """Return a tensor's memory as the CUDA kernel reads it: N triples per cloud from the front, (B, N, 3)."""
     if tensor.shape[-1] < 3:
         raise ValueError(f'knn reads three values per point, got a tensor of shape {tuple(tensor.shape)}')
+    batch_size, num_points = tensor.shape[:2]
     return read_array(tensor).reshape(-1)[: batch_size * num_points * 3].reshape(batch_size, num_points, 3)
 
 
 def knn_forward(
-    xyz_tensor: Tensor,
-    new_xyz_tensor: Tensor,
-    idx_tensor: Tensor,
-    dist2_tensor: Tensor,
-    b: int,
-    n: int,
-    m: int,
-    nsample: int,
+    xyz_tensor: Tensor, new_xyz_tensor: Tensor, idx_tensor: Tensor, dist2_tensor: Tensor, **sizes: int
 ) -> None:
     """Find the k points nearest to each center, nearest first.
 
@@ -90,17 +83,14 @@ def knn_forward(
         new_xyz_tensor (Tensor): Centers, shape (B, M, 3).
         idx_tensor (Tensor): Receives the indices, int32 (B, M, k).
         dist2_tensor (Tensor): Receives the squared distances, shape (B, M, k).
-        b (int): Number of clouds B.
-        n (int): Points per cloud N.
-        m (int): Centers per cloud M.
-        nsample (int): Neighbours k.
+        **sizes (int): B, N, M and k, which the shapes say too.
 
     Raises:
         ValueError: If there are fewer than three channels.
     """
-    xyz, centers = _as_triples(xyz_tensor, b, n), _as_triples(new_xyz_tensor, b, m)
+    xyz, centers = _as_triples(xyz_tensor), _as_triples(new_xyz_tensor)
     with write_array(dist2_tensor) as dist2, write_array(idx_tensor) as idx:
-        run_over_rows(_knn, b * m, xyz, centers, dist2, idx)
+        run_over_rows(_knn, idx.shape[0] * idx.shape[1], xyz, centers, dist2, idx)
 
 
 def knn(ctx: Any, k: int, xyz: Tensor, center_xyz: Tensor | None = None, transposed: bool = False) -> Tensor:
@@ -128,9 +118,7 @@ def knn(ctx: Any, k: int, xyz: Tensor, center_xyz: Tensor | None = None, transpo
     batch_size, num_centers, _ = center_xyz.shape
     idx = torch.zeros(batch_size, num_centers, k, dtype=torch.int32)
     dist2 = torch.zeros(batch_size, num_centers, k)
-    ext_module.knn_forward(
-        xyz.contiguous(), center_xyz.contiguous(), idx, dist2, b=batch_size, n=xyz.shape[1], m=num_centers, nsample=k
-    )
+    knn_forward(xyz.contiguous(), center_xyz.contiguous(), idx, dist2)
     idx = idx.transpose(2, 1).contiguous()
     ctx.mark_non_differentiable(idx)
     return idx

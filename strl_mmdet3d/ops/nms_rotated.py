@@ -18,15 +18,8 @@ def _covered_area(
 ) -> float:
     """Return the area of box 1 inside the bounding rectangle of box 2 along the axes of box 1.
 
-    Args:
-        along (float): Distance of the centers along box 1's width.
-        across (float): Distance of the centers along box 1's height.
-        w1 (float): Width of box 1.
-        h1 (float): Height of box 1.
-        w2 (float): Width of box 2.
-        h2 (float): Height of box 2.
-        cos (float): Absolute cosine of the angle between the boxes.
-        sin (float): Absolute sine of the angle between the boxes.
+    ``along`` and ``across`` are the distances of the centers along box 1's width and height, ``cos`` and ``sin`` the
+    absolute cosine and sine of the angle between the boxes.
     """
     w, h = cos * w2 + sin * h2, sin * w2 + cos * h2
     width = min(w1, w, (w1 + w) / 2 - abs(along))
@@ -38,18 +31,10 @@ def _covered_area(
 def _find_rivals(
     i: int, boxes: np.ndarray, cos: np.ndarray, sin: np.ndarray, threshold: float, suppressed: np.ndarray
 ) -> np.ndarray:
-    """Return the boxes after box ``i`` that it may suppress. Its IoU with all others is at most the threshold.
+    """Return, int64, the boxes after box ``i`` that it may suppress. Its IoU with all others is at most the threshold.
 
-    Args:
-        i (int): A box.
-        boxes (np.ndarray): Boxes (x, y, w, h, ...) by descending score, (N, 5).
-        cos (np.ndarray): Cosine of each box's angle, (N,).
-        sin (np.ndarray): Sine of each box's angle, (N,).
-        threshold (float): IoU above which a box is suppressed.
-        suppressed (np.ndarray): Whether each box is suppressed already, (N,).
-
-    Returns:
-        np.ndarray: Indices, int64.
+    ``boxes`` (N, 5) are (x, y, w, h, angle) by descending score; ``cos`` and ``sin`` (N,) are of their angles, and
+    ``suppressed`` (N,) tells which boxes are suppressed already.
     """
     rivals = np.empty(len(boxes), np.int64)
     num_rivals = 0

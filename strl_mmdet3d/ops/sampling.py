@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmcv.ops.furthest_point_sample import ext_module
 from numba import njit
 from torch import Tensor
 
@@ -33,14 +32,10 @@ def cuda_block_size(num_points: int) -> int:
 
 @njit(nogil=True, cache=True)
 def _reduce_lanes(best: np.ndarray, best_step: np.ndarray) -> int:
-    """Reduce the lanes like the CUDA block: in a tree over its threads, where the lower half wins a tie.
+    """Return the index of the furthest point; ties are decided as in the CUDA block.
 
-    Args:
-        best (np.ndarray): Distance of each lane's candidate, float32 (block,). Overwritten.
-        best_step (np.ndarray): Step at which each lane saw its candidate, int32 (block,). Overwritten.
-
-    Returns:
-        int: The index of the furthest point.
+    The lanes are reduced in a tree, where the lower half wins a tie. The distance of each lane's candidate, float32
+    (block,), and the step at which the lane saw it, int32 (block,), are overwritten.
     """
     block = best.shape[0]
     for lane in range(block):
@@ -59,18 +54,12 @@ def _reduce_lanes(best: np.ndarray, best_step: np.ndarray) -> int:
 def _sample_by_position(
     start: int, stop: int, coords: np.ndarray, nearest: np.ndarray, idx: np.ndarray, block: int
 ) -> None:
-    """Sample clouds ``start`` to ``stop``.
+    """Sample clouds ``start`` to ``stop`` into ``idx``, int32 (B, M).
 
     One lane stands for one CUDA thread: lane t sees points t, t + block, ... in order and keeps the furthest, or the
-    first of several that are equally far. :func:`_reduce_lanes` decides ties between lanes.
-
-    Args:
-        start (int): First cloud.
-        stop (int): One past the last cloud.
-        coords (np.ndarray): x, y and z, float32 (B, 3, N). Each is contiguous, so lanes are computed as vectors.
-        nearest (np.ndarray): Squared distance to the nearest sample so far, float32 (B, N). Overwritten.
-        idx (np.ndarray): The samples, int32 (B, M). Overwritten.
-        block (int): Number of lanes, at most N.
+    first of several that are equally far. :func:`_reduce_lanes` decides ties between lanes. x, y and z are each
+    contiguous in ``coords``, float32 (B, 3, N), so lanes are computed as vectors. ``nearest``, float32 (B, N), holds
+    the squared distance to the nearest sample so far, and is overwritten. ``block`` is at most N.
     """
     num_points = coords.shape[2]
     best = np.empty(block, np.float32)
@@ -127,7 +116,7 @@ def _sample_by_distance(
 
 
 def furthest_point_sampling_forward(
-    points_tensor: Tensor, temp_tensor: Tensor, idx_tensor: Tensor, b: int, n: int, m: int
+    points_tensor: Tensor, temp_tensor: Tensor, idx_tensor: Tensor, **sizes: int
 ) -> None:
     """Sample M points of each cloud, starting with point 0.
 
@@ -137,30 +126,28 @@ def furthest_point_sampling_forward(
         points_tensor (Tensor): Positions, shape (B, N, 3), in any unit.
         temp_tensor (Tensor): Scratch, float32 (B, N), filled with 1e10, the largest squared distance that counts.
         idx_tensor (Tensor): Receives the samples, int32 (B, M).
-        b (int): Number of clouds B.
-        n (int): Points per cloud N.
-        m (int): Samples per cloud M.
+        **sizes (int): B, N and M, which the shapes say too.
 
     Raises:
         ValueError: If the clouds are empty.
     """
-    if m < 1:
+    if idx_tensor.shape[1] < 1:
         return
     coords = np.ascontiguousarray(read_array(points_tensor.float()).transpose(0, 2, 1))
     with write_array(temp_tensor) as nearest, write_array(idx_tensor) as idx:
-        run_over_rows(_sample_by_position, b, coords, nearest, idx, cuda_block_size(n))
+        run_over_rows(_sample_by_position, len(idx), coords, nearest, idx, cuda_block_size(coords.shape[2]))
 
 
 def furthest_point_sampling_with_dist_forward(
-    points_tensor: Tensor, temp_tensor: Tensor, idx_tensor: Tensor, b: int, n: int, m: int
+    points_tensor: Tensor, temp_tensor: Tensor, idx_tensor: Tensor, **sizes: int
 ) -> None:
     """Sample like :func:`furthest_point_sampling_forward`, from distances: ``points_tensor`` has shape (B, N, N)."""
-    if m < 1:
+    if idx_tensor.shape[1] < 1:
         return
     distances = read_array(points_tensor.float())
     nearest = read_array(temp_tensor.float())
     with write_array(idx_tensor) as idx:
-        run_over_rows(_sample_by_distance, b, distances, nearest, idx, cuda_block_size(n))
+        run_over_rows(_sample_by_distance, len(idx), distances, nearest, idx, cuda_block_size(distances.shape[2]))
 
 
 def furthest_point_sample(ctx: Any, points_xyz: Tensor, num_points: int) -> Tensor:
@@ -175,9 +162,7 @@ def furthest_point_sample(ctx: Any, points_xyz: Tensor, num_points: int) -> Tens
         Tensor: The samples, int32 (B, M).
     """
     assert points_xyz.is_contiguous()
-    batch_size, cloud_size = points_xyz.shape[:2]
-    idx = torch.empty(batch_size, num_points, dtype=torch.int32)
-    temp = torch.full((batch_size, cloud_size), 1e10)
-    ext_module.furthest_point_sampling_forward(points_xyz, temp, idx, b=batch_size, n=cloud_size, m=num_points)
+    idx = torch.empty(len(points_xyz), num_points, dtype=torch.int32)
+    furthest_point_sampling_forward(points_xyz, torch.full(points_xyz.shape[:2], 1e10), idx)
     ctx.mark_non_differentiable(idx)
     return idx

@@ -15,13 +15,9 @@ import numpy as np
 import torch
 from cumm import tensorview as tv
 from numba import njit
-from spconv.pytorch import ops
 from torch import Tensor
 
 from .arrays import read_array
-
-_indice_conv = ops.indice_conv
-_indice_conv_backward = ops.indice_conv_backward
 
 
 @njit(nogil=True, cache=True)
@@ -40,18 +36,11 @@ def _take_rows(source: np.ndarray, rows: np.ndarray) -> Tensor:
 def _connections(
     indice_pairs: Tensor, indice_pair_num: Tensor, num_sites: int, inverse: bool, subm: bool
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yield the input and output rows that each place of the kernel connects.
+    """Yield each place of the kernel with the input and the output rows that it connects.
 
-    Args:
-        indice_pairs (Tensor): Input and output rows, int32 (2, K, P), for K places of the kernel.
-        indice_pair_num (Tensor): How many of the P pairs are in use, int32 (K,).
-        num_sites (int): Number of input rows.
-        inverse (bool): Whether input and output are swapped.
-        subm (bool): Whether the convolution is submanifold. spconv then leaves out the center, which connects each
-            site to itself, and counts only the first half of the kernel, which the second half mirrors.
-
-    Yields:
-        tuple: The place in the kernel, the input rows and the output rows.
+    ``indice_pairs`` holds P pairs of rows for each of K places, (2, K, P); ``indice_pair_num`` (K,) says how many are
+    in use. Of a submanifold convolution spconv leaves out the center, which connects each site to itself, and counts
+    only the first half of the kernel, which the second half mirrors.
     """
     counts = indice_pair_num.tolist()
     into, out_of = read_array(indice_pairs[int(inverse)]), read_array(indice_pairs[int(not inverse)])
@@ -89,8 +78,8 @@ def indice_conv(
     Args:
         features (Tensor): Features of the input sites, shape (N, C_in).
         filters (Tensor): Weights, shape (C_out, kernel..., C_in).
-        indice_pairs (Tensor): See :func:`_connections`.
-        indice_pair_num (Tensor): See :func:`_connections`.
+        indice_pairs (Tensor): Input and output rows, int32 (2, K, P), for K places of the kernel.
+        indice_pair_num (Tensor): How many of the P pairs are in use, int32 (K,).
         num_activate_out (int): Number of output sites M.
         inverse (bool): Whether input and output sites are swapped.
         subm (bool): Whether the convolution is submanifold.
@@ -104,19 +93,6 @@ def indice_conv(
     Raises:
         NotImplementedError: If an activation is fused.
     """
-    if not features.is_cpu:
-        return _indice_conv(
-            features,
-            filters,
-            indice_pairs,
-            indice_pair_num,
-            num_activate_out,
-            inverse,
-            subm,
-            bias=bias,
-            act_type=act_type,
-            **kwargs,
-        )
     if act_type != tv.gemm.Activation.None_:
         raise NotImplementedError('spconv layers with a fused activation run on CUDA only')
     with torch.autocast('cpu', enabled=False):
@@ -139,23 +115,10 @@ def indice_conv_backward(
     subm: bool = False,
     **kwargs: Any,
 ) -> tuple[Tensor, Tensor]:
-    """Compute the gradient of :func:`indice_conv`.
+    """Compute the gradients of the features and of the weights of :func:`indice_conv`, in their shapes and types.
 
-    Args:
-        features (Tensor): Features of the input sites, shape (N, C_in).
-        filters (Tensor): Weights, shape (C_out, kernel..., C_in).
-        out_bp (Tensor): Gradient of the output features, shape (M, C_out).
-        indice_pairs (Tensor): See :func:`_connections`.
-        indice_pair_num (Tensor): See :func:`_connections`.
-        inverse (bool): Whether input and output sites are swapped.
-        subm (bool): Whether the convolution is submanifold.
-        **kwargs (Any): Options of spconv's CUDA path: algorithm and timer.
-
-    Returns:
-        tuple[Tensor, Tensor]: Gradients of the features and of the weights, in their shapes and types.
+    ``out_bp`` is the gradient of the output features, (M, C_out); the other arguments are the same as there.
     """
-    if not features.is_cpu:
-        return _indice_conv_backward(features, filters, out_bp, indice_pairs, indice_pair_num, inverse, subm, **kwargs)
     with torch.autocast('cpu', enabled=False):
         rows, grad_out, weight = read_array(features), read_array(out_bp), _weight_per_place(filters)
         grad_rows = np.zeros_like(rows)
@@ -166,9 +129,3 @@ def indice_conv_backward(
             torch.mm(grad_products.T, _take_rows(rows, into), out=grad_weight[place])
     grad_filters = grad_weight.transpose(0, 1).reshape(filters.shape)
     return torch.from_numpy(grad_rows).to(features.dtype), grad_filters.to(filters.dtype)
-
-
-def register() -> None:
-    """Replace spconv's functions with the functions of this module."""
-    ops.indice_conv = indice_conv
-    ops.indice_conv_backward = indice_conv_backward

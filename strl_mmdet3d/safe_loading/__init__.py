@@ -4,10 +4,8 @@
 Importing strl_mmdet3d does not: the tools call it, and `SafeLoadingHook` does so for a run by another ``train.py``.
 """
 
-from .checkpoints import allow_mmengine_checkpoints, mmengine_checkpoints_allowed
+from .checkpoints import allow_mmengine_checkpoints, allowed_globals, globals_allowed
 from .pickles import UnsafePickleError, refuse_unsafe_pickles
-
-__all__ = ['UnsafePickleError', 'load_safely', 'mmengine_checkpoints_allowed']
 
 
 def load_safely() -> None:

@@ -67,8 +67,12 @@ def allow_mmengine_checkpoints() -> None:
             os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
 
 
-def mmengine_checkpoints_allowed() -> AbstractContextManager:
-    """Allow `allowed_globals` while the context lasts (torch 2.5 and newer; older ones refuse such files)."""
+def globals_allowed(allowed: list) -> AbstractContextManager:
+    """Let ``weights_only`` read these globals while the context lasts; torch older than 2.5 refuses them, and says why.
+
+    Args:
+        allowed: As ``add_safe_globals`` takes them.
+    """
     if hasattr(torch.serialization, 'safe_globals'):
-        return torch.serialization.safe_globals(allowed_globals())
+        return torch.serialization.safe_globals(allowed)
     return nullcontext()

@@ -7,5 +7,3 @@ from strl_mmdet3d.simulation.kitti import KittiSimulation
 from strl_mmdet3d.simulation.scannet import ScanNetSimulation
 from strl_mmdet3d.simulation.settings import Simulation
 from strl_mmdet3d.simulation.shapes import ShapesSimulation
-
-__all__ = ['KittiSimulation', 'ScanNetSimulation', 'ShapesSimulation', 'Simulation']

@@ -115,11 +115,7 @@ def car(rng: np.random.Generator) -> tuple[str, Shape]:
 
 
 def _limb(
-    start: np.ndarray,
-    end: np.ndarray,
-    radius: float,
-    albedo: float,
-    y: tuple[float, float] = (0.0, 0.0),
+    start: np.ndarray, end: np.ndarray, radius: float, albedo: float, y: tuple[float, float] = (0.0, 0.0)
 ) -> Surface:
     """Return a capsule between two points of the side view (x, z). ``y`` is the offset to the left at each end."""
     return capsule([start[0], y[0], start[1]], [end[0], y[1], end[1]], radius, albedo)

@@ -84,12 +84,9 @@ class CameraWalk:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, size: np.ndarray, clearance: float) -> CameraWalk:
-        """Draw a walk through a room.
+        """Draw a walk through a room of ``(3,)`` ``size`` metres from x = y = 0.
 
-        Args:
-            rng: Source of the draws.
-            size: ``(3,)`` the room in metres; it starts at x = y = 0.
-            clearance: Smallest distance to the walls, metres.
+        It stays at least ``clearance`` metres away from the walls.
         """
         middle = size[:2] / 2
         reach = (middle - clearance) * rng.uniform(0.6, 0.95)

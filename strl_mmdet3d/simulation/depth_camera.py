@@ -80,17 +80,7 @@ class DepthCamera:
         return np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3)
 
     def look(self, caster: RayCaster, surface: Surface, pose: np.ndarray, rng: np.random.Generator) -> DepthImage:
-        """Take a picture.
-
-        Args:
-            caster: Casts rays at ``surface``.
-            surface: The surface in view, in the world's frame.
-            pose: ``(4, 4)`` camera to world.
-            rng: Source of the noise and the holes.
-
-        Returns:
-            The picture.
-        """
+        """Take a picture of ``surface``, at which ``caster`` casts rays, from a ``(4, 4)`` pose, camera to world."""
         shape = (self.height, self.width)
         rays = self.rays @ pose[:3, :3].T
         length = np.linalg.norm(rays, axis=1)

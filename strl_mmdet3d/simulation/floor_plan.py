@@ -119,18 +119,10 @@ class FloorPlan:
         distance: tuple[float, float],
         around: bool,
     ) -> Footprint | None:
-        """Find a place from which the front looks at ``host``, within 15 degrees.
+        """Find a place from which the front looks at ``host``, within 15 degrees, or return None.
 
-        Args:
-            rng: Source of the draws.
-            host: The footprint to look at.
-            depth: Metres from front to back.
-            width: Metres from side to side.
-            distance: Smallest and largest distance between the two, metres.
-            around: Whether to look from any side of ``host`` instead of only from its front.
-
-        Returns:
-            The place, or None if none was found.
+        ``distance`` is the smallest and the largest distance between the two in metres. With ``around`` the place may
+        be on any side of ``host``, not only in front of it.
         """
         for _ in range(_TRIES):
             side = rng.integers(4) if around else 0

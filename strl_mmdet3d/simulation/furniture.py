@@ -22,11 +22,7 @@ def _legs(depth: float, width: float, height: float, thickness: float, albedo: f
     """Return four square legs at the corners of a footprint, from the floor up to ``height``."""
     x, y = depth / 2, width / 2
     return [
-        cuboid(
-            [min(sx * x, sx * (x - thickness)), min(sy * y, sy * (y - thickness)), 0.0],
-            [max(sx * x, sx * (x - thickness)), max(sy * y, sy * (y - thickness)), height],
-            albedo,
-        )
+        cuboid([sx * x, sy * y, 0.0], [sx * (x - thickness), sy * (y - thickness), height], albedo)
         for sx in (-1, 1)
         for sy in (-1, 1)
     ]
@@ -249,30 +245,13 @@ CLASSES = ('bed', 'table', 'sofa', 'chair', 'toilet', 'desk', 'dresser', 'night_
 
 BUILDERS: MappingProxyType[str, Callable[[np.random.Generator], Surface]] = MappingProxyType(
     {
-        'bed': bed,
-        'table': table,
-        'coffee_table': coffee_table,
-        'sofa': sofa,
-        'chair': chair,
-        'toilet': toilet,
-        'desk': desk,
-        'dresser': dresser,
-        'night_stand': night_stand,
-        'bookshelf': bookshelf,
-        'bathtub': bathtub,
+        builder.__name__: builder
+        for builder in (bed, table, coffee_table, sofa, chair, toilet, desk, dresser, night_stand, bookshelf, bathtub)
     }
 )
 """The kinds that a room's plan can name. Each is a class, except ``coffee_table``, whose class is ``table``."""
 
 
 def build(rng: np.random.Generator, kind: str) -> tuple[str, Surface]:
-    """Draw a piece of furniture.
-
-    Args:
-        rng: Source of the draws.
-        kind: A key of :data:`BUILDERS`.
-
-    Returns:
-        Its class and its surface, standing on z = 0 and centred on x = y = 0, front along +x.
-    """
+    """Draw a piece of a kind, a key of :data:`BUILDERS`, and return its class and its surface."""
     return 'table' if kind == 'coffee_table' else kind, BUILDERS[kind](rng).standing_at_origin()

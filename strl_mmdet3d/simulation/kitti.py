@@ -47,14 +47,7 @@ class KittiSimulation(Simulation):
         return self.drives * self.frames_per_drive + self.train + self.val + self.test
 
     def write(self, root: Path) -> Iterator[None]:
-        """Write the drives to ``root/raw`` and the frames to ``root/object``.
-
-        Args:
-            root: An existing, empty folder.
-
-        Yields:
-            Nothing, once after each of the ``total`` scans.
-        """
+        """Write the drives to ``root/raw`` and the frames to ``root/object``."""
         lidar = SpinningLidar(self.azimuth_steps)
         date_folder = root / 'raw' / DATE
         if self.drives:

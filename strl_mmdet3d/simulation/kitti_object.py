@@ -12,6 +12,7 @@ from strl_mmdet3d.simulation.lidar import SENSOR_HEIGHT, Scan, SpinningLidar
 from strl_mmdet3d.simulation.picture import take_picture
 from strl_mmdet3d.simulation.ray_casting import RayCaster
 from strl_mmdet3d.simulation.scene import Moment, PlacedActor, Scene
+from strl_mmdet3d.simulation.surface import turn_about_z
 
 _NEAR = 0.1
 """Smallest visible distance in front of the camera, metres."""
@@ -59,16 +60,9 @@ def _wrapped(angle: float) -> float:
 
 
 def label_moment(moment: Moment, scan: Scan) -> list[Label]:
-    """Label the objects in the picture of camera 2, as KITTI does.
+    """Label the objects in the picture of camera 2 as KITTI does, in the order of the scene's actors.
 
-    An object without any LiDAR return in the picture counts as hidden and gets no label.
-
-    Args:
-        moment: The scene.
-        scan: The LiDAR's revolution at that moment.
-
-    Returns:
-        The labels in the order of the scene's actors.
+    An object without any LiDAR return of ``scan`` in the picture counts as hidden and gets no label.
     """
     shown = calibration.in_picture(calibration.to_camera(scan.points[:, :3].astype(np.float64)))
     returns = np.bincount(moment.owner[scan.face[shown]] + 1, minlength=len(moment.actors) + 1)[1:]
@@ -106,8 +100,7 @@ def _truncation(moment: Moment, actor: PlacedActor) -> float:
     x, y, z, length, width, height, yaw = actor.box
     steps = (np.arange(10) + 0.5) / 10 - 0.5
     grid = np.stack(np.meshgrid(steps, steps, steps + 0.5), axis=-1).reshape(-1, 3) * [length, width, height]
-    cos, sin = np.cos(yaw), np.sin(yaw)
-    grid = grid @ np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]]) + [x, y, z]
+    grid = grid @ turn_about_z(yaw).T + [x, y, z]
     return 1.0 - float(calibration.in_picture(calibration.to_camera(moment.in_sensor(grid))).mean())
 
 
@@ -126,14 +119,10 @@ def _bbox(moment: Moment, actor: PlacedActor) -> np.ndarray:
 
 
 def write_frame(folder: Path, index: int, lidar: SpinningLidar, rng: np.random.Generator, *, labelled: bool) -> None:
-    """Draw a street scene and write one frame of it.
+    """Draw a street scene and write one frame of it, number ``index``.
 
-    Args:
-        folder: ``training`` or ``testing``; its subfolders must exist (see :func:`make_folders`).
-        index: Number of the frame.
-        lidar: The sensor.
-        rng: Source of everything random.
-        labelled: Whether to write ``label_2`` and ``planes`` too.
+    ``folder`` is ``training`` or ``testing``; its subfolders must exist (see :func:`make_folders`). A ``labelled``
+    frame gets files in ``label_2`` and ``planes`` too.
     """
     moment = Scene.sample(rng, duration=0.0).at(0.0)
     caster = RayCaster(moment.surface)

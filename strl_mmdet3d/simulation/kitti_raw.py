@@ -12,6 +12,7 @@ from strl_mmdet3d.simulation import kitti_sensors as calibration
 from strl_mmdet3d.simulation.lidar import SCAN_PERIOD, SENSOR_HEIGHT, SpinningLidar
 from strl_mmdet3d.simulation.ray_casting import RayCaster
 from strl_mmdet3d.simulation.scene import EgoPath, Scene
+from strl_mmdet3d.simulation.surface import turn_about_z
 
 DATE = '2030_01_01'
 """The date of all simulated drives. No recording of KITTI has this date."""
@@ -25,17 +26,10 @@ _HOME = (49.0, 8.43, 115.0)
 def write_drive(
     date_folder: Path, number: int, frames: int, lidar: SpinningLidar, seed: np.random.SeedSequence
 ) -> Iterator[None]:
-    """Draw a scene and write the scans and the navigation data of a drive through it.
+    """Draw a scene, and write the scans and the navigation data of drive ``number`` through it.
 
-    Args:
-        date_folder: Folder of the date; it must exist.
-        number: Number of the drive.
-        frames: Number of scans, 0.1 s apart.
-        lidar: The sensor.
-        seed: Seed of everything random.
-
-    Yields:
-        Nothing, once after each frame.
+    It writes to a new folder in ``date_folder``, which must exist, and yields after each of ``frames`` scans, 0.1 s
+    apart.
     """
     drive = date_folder / f'{DATE}_drive_{number:04d}_sync'
     scans, packets = drive / 'velodyne_points' / 'data', drive / 'oxts' / 'data'
@@ -75,17 +69,16 @@ def _packet(ego: EgoPath, time: float) -> str:
     velocity = (after - before) / (2 * step)
     acceleration = (after - 2 * here + before) / step**2
     turn_rate = (yaw_after - yaw_before) / (2 * step)
-    cos, sin = np.cos(yaw), np.sin(yaw)
-    to_vehicle = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
-    gravity = np.array([0.0, 0.0, 9.81])
+    to_vehicle = turn_about_z(yaw).T
+    force = to_vehicle @ acceleration + np.array([0.0, 0.0, 9.81])
 
     latitude, longitude = _geographic(here - _imu_position(ego, 0.0)[0])
     motion = [
-        *(0.0, 0.0, np.arctan2(sin, cos)),
+        *(0.0, 0.0, np.arctan2(np.sin(yaw), np.cos(yaw))),
         *(velocity[1], velocity[0]),
         *(to_vehicle @ velocity),
-        *(to_vehicle @ acceleration + gravity),
-        *(to_vehicle @ acceleration + gravity),
+        *force,
+        *force,
         *(0.0, 0.0, turn_rate),
         *(0.0, 0.0, turn_rate),
         *(0.01, 0.01),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from strl_mmdet3d.simulation.ray_casting import Hits, RayCaster
-from strl_mmdet3d.simulation.surface import Surface
+from strl_mmdet3d.simulation.surface import Surface, turn_about_z
 
 SENSOR_HEIGHT = 1.73
 """Height of the LiDAR above the road in metres (KITTI's sensor setup)."""
@@ -69,13 +69,10 @@ class SpinningLidar:
             raise ValueError(f'azimuth_steps must be at least 1, got {self.azimuth_steps}')
 
     def directions(self, phase: float) -> np.ndarray:
-        """Return unit vectors of all beams in the sensor's frame.
+        """Return ``(64 * azimuth_steps, 3)`` float64 unit vectors of all beams in the sensor's frame.
 
-        Args:
-            phase: Turn of this revolution as a share of an azimuth step, in [0, 1).
-
-        Returns:
-            ``(64 * azimuth_steps, 3)`` float64, beam by beam from the top, turning left from straight ahead.
+        They run beam by beam from the top, turning left from straight ahead. ``phase`` is the turn of this revolution
+        as a share of an azimuth step, in [0, 1).
         """
         azimuth = (np.arange(self.azimuth_steps) + phase) * (2 * np.pi / self.azimuth_steps)
         elevation = beam_elevations()[:, None]
@@ -100,19 +97,16 @@ class SpinningLidar:
             The returns in the sensor's frame.
         """
         directions = self.directions(rng.uniform())
-        cos, sin = np.cos(yaw), np.sin(yaw)
-        in_world = directions @ np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        in_world = directions @ turn_about_z(yaw).T
         hits = caster.first_hits(position, in_world)
         reached = (hits.face >= 0) & (hits.distance < self.max_range)
         face = np.where(reached, hits.face, 0)
         distance = np.where(reached, hits.distance, self.max_range)
 
         # Every beam draws the same amount of noise, hit or not, so that one more object does not change other returns.
-        chance, range_noise, reflectance_noise = (
-            rng.uniform(size=len(directions)),
-            rng.normal(0.0, self.range_noise, len(directions)),
-            rng.normal(0.0, 0.03, len(directions)),
-        )
+        chance = rng.uniform(size=len(directions))
+        range_noise = rng.normal(0.0, self.range_noise, len(directions))
+        reflectance_noise = rng.normal(0.0, 0.03, len(directions))
         signal = surface.albedo[face] * hits.cos_incidence / distance**2
         returned = reached & (
             chance < (1 - self.dropout) * surface.opacity[face] * (1 - 0.5 ** (signal / self.half_signal))
@@ -121,9 +115,6 @@ class SpinningLidar:
         reflectance = np.clip(surface.albedo[face] * hits.cos_incidence**0.12 + reflectance_noise, 0.0, 0.99)
         # KITTI's files hold millimetres and hundredths.
         points = np.column_stack(
-            [
-                np.round(directions * (distance + range_noise)[:, None], 3),
-                np.round(reflectance, 2),
-            ]
+            [np.round(directions * (distance + range_noise)[:, None], 3), np.round(reflectance, 2)]
         )[returned]
         return Scan(points.astype(np.float32), face[returned], in_world, hits)

@@ -31,13 +31,9 @@ def _lying(part: Surface) -> Surface:
 
 
 def _blade(root: np.ndarray, tip: np.ndarray, chords: tuple[float, float], across: np.ndarray) -> Surface:
-    """Return a flat wing or fin.
+    """Return a flat wing or fin between the ``(3,)`` middles of its ends, with a chord along x at each end.
 
-    Args:
-        root: Middle of its inner end, ``(3,)``.
-        tip: Middle of its outer end, ``(3,)``.
-        chords: Lengths along x of the inner and the outer end.
-        across: Half its thickness, as a vector ``(3,)``.
+    ``across`` is half its thickness, as a vector ``(3,)``.
     """
     half_chords = np.array([[chord / 2, 0.0, 0.0] for chord in chords])
     corners = [
@@ -122,9 +118,8 @@ def box(rng: np.random.Generator) -> Surface:
     wall = 0.02
     parts = [cuboid([-x, -y, 0], [x, y, wall], _PLAIN)]
     for side in (-1, 1):
-        inner = side * (x - wall), side * (y - wall)
-        parts.append(cuboid([min(side * x, inner[0]), -y, 0], [max(side * x, inner[0]), y, z], _PLAIN))
-        parts.append(cuboid([-x, min(side * y, inner[1]), 0], [x, max(side * y, inner[1]), z], _PLAIN))
+        parts.append(cuboid([side * (x - wall), -y, 0], [side * x, y, z], _PLAIN))
+        parts.append(cuboid([-x, side * (y - wall), 0], [x, side * y, z], _PLAIN))
         if style == 'flaps':
             lean, flap = rng.uniform(-0.4, 1.2), rng.uniform(0.5, 0.9) * y
             tip = [side * (y + flap * np.cos(lean)), z + flap * np.sin(lean)]

@@ -15,14 +15,9 @@ _HAZE_RANGE = 150.0
 
 
 def take_picture(moment: Moment, caster: RayCaster) -> Image.Image:
-    """Render the view of camera 2: the albedo in sunlight, without shadows, fading into the sky with the distance.
+    """Render camera 2's 1242 x 375 RGB view: the albedo in sunlight, without shadows, fading into the sky far away.
 
-    Args:
-        moment: The scene.
-        caster: Casts rays at the scene's surface.
-
-    Returns:
-        A 1242 x 375 RGB picture.
+    ``caster`` casts rays at the scene's surface.
     """
     width, height = calibration.IMAGE_SIZE
     projection = calibration.PROJECTIONS[2]

@@ -46,18 +46,9 @@ class RayCaster:
         self._plane_points = corners[:, 0]
 
     def first_hits(self, origin: np.ndarray, directions: np.ndarray) -> Hits:
-        """Cast rays from one point.
-
-        Args:
-            origin: ``(3,)`` metres.
-            directions: ``(N, 3)`` unit vectors.
-
-        Returns:
-            The hits, in the order of ``directions``.
-        """
-        face = self._intersector.intersects_first(np.broadcast_to(origin, directions.shape), directions).astype(
-            np.int64
-        )
+        """Cast rays from one point ``(3,)`` in metres along ``(N, 3)`` unit vectors. The hits are in their order."""
+        origins = np.broadcast_to(origin, directions.shape)
+        face = self._intersector.intersects_first(origins, directions).astype(np.int64)
         distance = np.full(len(directions), np.inf)
         cosine = np.zeros(len(directions))
         hit = np.flatnonzero(face >= 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -52,15 +53,7 @@ class Room:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, kind: str) -> Room:
-        """Draw a room.
-
-        Args:
-            rng: Source of the draws.
-            kind: A key of :data:`PLANS`.
-
-        Returns:
-            The room. Pieces of the plan that do not find a place are left out.
-        """
+        """Draw a room of a kind, a key of :data:`PLANS`. Pieces of the plan that do not find a place are left out."""
         plan = PLANS[kind]
         length, breadth = rng.uniform(*plan.sides, 2)
         size = np.array([length, breadth, rng.uniform(2.4, 2.8)])
@@ -109,14 +102,8 @@ def _wall_quad(
 ) -> np.ndarray:
     """Return the ``(4, 3)`` corners of a rectangle in a wall, or ``inset`` metres in front of it.
 
-    Args:
-        corners: ``(4, 2)`` the room's corners.
-        wall: Number of the wall, which runs from its corner to the next one.
-        start: Where the rectangle starts, as a share of the wall.
-        end: Where it ends.
-        low: Height of its lower edge above the floor, metres.
-        high: Height of its upper edge above the floor, metres.
-        inset: Metres from the wall into the room.
+    Wall n runs from the n-th of the room's ``(4, 2)`` corners to the next one. The rectangle extends from ``start`` to
+    ``end`` as shares of the wall, and from ``low`` to ``high`` in metres above the floor.
     """
     first, along = corners[wall], corners[(wall + 1) % 4] - corners[wall]
     inwards = inset * np.array([-along[1], along[0]]) / np.linalg.norm(along)
@@ -143,24 +130,16 @@ class _Furnishing:
         self.pieces: list[Furniture] = []
         self.clutter: list[Surface] = []
 
-    def put(
-        self, kind: str, place: Callable[[float, float], Footprint | None], chance: float = 1.0
-    ) -> Footprint | None:
-        """Put a piece of furniture.
+    def put(self, kind: str, place: Callable[..., Footprint | None], chance: float = 1.0) -> Footprint | None:
+        """Put a piece of furniture with probability ``chance``, and return its footprint, or None if it is not there.
 
-        Args:
-            kind: A key of ``furniture.BUILDERS``.
-            place: Finds a place for a depth and a width.
-            chance: Probability that the piece is there.
-
-        Returns:
-            Its footprint, or None if it is not there.
+        ``kind`` is a key of ``furniture.BUILDERS``; ``place`` finds a place for a depth and a width.
         """
         if self.rng.uniform() >= chance:
             return None
         kind, surface = build(self.rng, kind)
         depth, width, height = np.ptp(surface.bounds, axis=0)
-        spot = place(depth, width)
+        spot = place(self.rng, depth=depth, width=width)
         if spot is None:
             return None
         box = np.array([spot.x, spot.y, height / 2, depth, width, height, spot.yaw])
@@ -171,16 +150,16 @@ class _Furnishing:
 
     def at_wall(self, kind: str, chance: float = 1.0) -> Footprint | None:
         """Put a piece with its back to a wall."""
-        return self.put(kind, lambda depth, width: self.floor.along_wall(self.rng, depth, width), chance)
+        return self.put(kind, self.floor.along_wall, chance)
 
     def in_the_open(self, kind: str, chance: float = 1.0) -> Footprint | None:
         """Put a piece into the room's middle."""
-        return self.put(kind, lambda depth, width: self.floor.in_the_open(self.rng, depth, width), chance)
+        return self.put(kind, self.floor.in_the_open, chance)
 
     def beside(self, host: Footprint | None, kind: str, chance: float = 1.0) -> None:
         """Put a piece beside ``host``, if there is a host."""
         if host is not None:
-            self.put(kind, lambda depth, width: self.floor.beside(self.rng, host, depth, width), chance)
+            self.put(kind, partial(self.floor.beside, host=host), chance)
 
     def facing(
         self,
@@ -193,11 +172,7 @@ class _Furnishing:
     ) -> None:
         """Put a piece that looks at ``host``, if there is a host; see :meth:`FloorPlan.facing`."""
         if host is not None:
-            self.put(
-                kind,
-                lambda depth, width: self.floor.facing(self.rng, host, depth, width, distance=distance, around=around),
-                chance,
-            )
+            self.put(kind, partial(self.floor.facing, host=host, distance=distance, around=around), chance)
 
     def _lay_on(self, spot: Footprint, height: float) -> None:
         """Lay one to three boxes on top of a piece: books, a lamp, a screen."""
@@ -219,13 +194,7 @@ class _Furnishing:
             depth, width, height = rng.uniform(0.15, 0.45, 3)
             self._stand((self.floor.along_wall, self.floor.in_the_open)[rng.integers(2)], depth, width, height)
 
-    def _stand(
-        self,
-        place: Callable[[np.random.Generator, float, float], Footprint | None],
-        depth: float,
-        width: float,
-        height: float,
-    ) -> None:
+    def _stand(self, place: Callable[..., Footprint | None], depth: float, width: float, height: float) -> None:
         """Stand a box without a class on the floor, if there is a place."""
         if spot := place(self.rng, depth, width):
             box = cuboid([-depth / 2, -width / 2, 0.0], [depth / 2, width / 2, height], self.rng.uniform(0.15, 0.6))

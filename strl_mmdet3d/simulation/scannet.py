@@ -48,14 +48,7 @@ class ScanNetSimulation(Simulation):
         return self.scenes * self.frames_per_scene + self.train + self.val
 
     def write(self, root: Path) -> Iterator[None]:
-        """Write the walks to ``root/frames`` and the labelled views to ``root/sunrgbd``.
-
-        Args:
-            root: An existing, empty folder.
-
-        Yields:
-            Nothing, once after each of the ``total`` pictures.
-        """
+        """Write the walks to ``root/frames`` and the labelled views to ``root/sunrgbd``."""
         camera, kinds = DepthCamera(self.width), list(PLANS)
         for scene in range(self.scenes):
             folder = root / 'frames' / f'scene{scene:04d}_00'

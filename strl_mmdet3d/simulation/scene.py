@@ -8,7 +8,7 @@ import numpy as np
 
 from strl_mmdet3d.simulation.lidar import SENSOR_HEIGHT
 from strl_mmdet3d.simulation.street import GARDEN_DEPTH, Centreline, CrossSection, Mouth, Street, ground
-from strl_mmdet3d.simulation.surface import Surface, join
+from strl_mmdet3d.simulation.surface import Surface, join, turn_about_z
 from strl_mmdet3d.simulation.traffic import Actor, main_street_traffic, side_street_traffic
 
 SIGHT = 90.0
@@ -83,8 +83,7 @@ class Moment:
     def sensor_to_world(self) -> np.ndarray:
         """``(4, 4)`` float64, the pose of the LiDAR: maps homogeneous points of its frame to the world."""
         pose = np.eye(4)
-        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
-        pose[:2, :2] = [[cos, -sin], [sin, cos]]
+        pose[:3, :3] = turn_about_z(self.yaw)
         pose[:3, 3] = self.position
         return pose
 

@@ -54,10 +54,7 @@ class Simulation(ABC):
 
     @abstractmethod
     def write(self, root: Path) -> Iterator[None]:
-        """Write the data.
-
-        Args:
-            root: An existing, empty folder.
+        """Write the data to ``root``, an existing, empty folder.
 
         Yields:
             Nothing, once after each of the ``total`` frames, pictures or shapes.

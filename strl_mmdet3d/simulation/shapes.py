@@ -43,14 +43,7 @@ class ShapesSimulation(Simulation):
         return len(BUILDERS) * (self.train + self.test)
 
     def write(self, root: Path) -> Iterator[None]:
-        """Write ``root/shapes.npz``: ``points``, ``label``, ``classes`` and ``split``.
-
-        Args:
-            root: An existing, empty folder.
-
-        Yields:
-            Nothing, once after each of the ``total`` shapes.
-        """
+        """Write ``root/shapes.npz``: ``points``, ``label``, ``classes`` and ``split``."""
         shapes, labels, splits = [], [], []
         for stream, split in enumerate(self.SPLITS):
             for label, build in enumerate(BUILDERS.values()):
@@ -75,15 +68,9 @@ def stretched(surface: Surface, rng: np.random.Generator) -> Surface:
 
 
 def sample_points(surface: Surface, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw points evenly from a surface, and scale them to the unit sphere.
+    """Draw points evenly from a surface (metres, z up), and scale them to the unit sphere.
 
-    Args:
-        surface: The object, in metres, z up.
-        count: Number of points.
-        rng: Source of the draws.
-
-    Returns:
-        ``(count, 3)`` float16 in the unit sphere, with the mean at the origin and the farthest point nearly at 1.
+    They are ``(count, 3)`` float16, with the mean at the origin and the farthest point nearly at 1.
     """
     mesh = trimesh.Trimesh(surface.vertices, surface.faces, process=False)
     points, _ = trimesh.sample.sample_surface(mesh, count, seed=rng)

@@ -168,14 +168,8 @@ class Street:
         """Return the pavement and the garden with their kerb."""
         section = self.section
         s = np.linspace(low, high, max(2, int((high - low) / 4) + 1))
-        kerb, paved, far = (
-            side * d
-            for d in (
-                section.half_road,
-                section.half_road + section.pavement,
-                section.half_road + section.pavement + GARDEN_DEPTH,
-            )
-        )
+        edge = section.half_road + section.pavement
+        kerb, paved, far = side * section.half_road, side * edge, side * (edge + GARDEN_DEPTH)
         top = section.kerb
         parts = [
             self._ribbon(s, (kerb, 0.0), (kerb, top), _KERB),
@@ -256,13 +250,7 @@ def _building(rng: np.random.Generator, width: float) -> Surface:
             if level > 0 or bay != door:
                 walls.append(panel(edges[bay] + pier, edges[bay + 1], z, z + sill))
     block = cuboid([-width / 2, 0.25, 0.0], [width / 2, depth, height], albedo)
-    panes = quads(
-        np.array(
-            [[x, 0.24, z] for x, z in ((-width / 2, 0), (width / 2, 0), (width / 2, height), (-width / 2, height))]
-        ),
-        albedo=0.15,
-        opacity=0.4,
-    )
+    panes = quads(panel(-width / 2, width / 2, 0, height) + np.array([0, 0.24, 0]), albedo=0.15, opacity=0.4)
     return join([block, panes, quads(np.array(walls), albedo)])
 
 

@@ -148,16 +148,7 @@ def in_picture(camera: DepthCamera, pose: np.ndarray, points: np.ndarray) -> np.
 
 
 def take_view(kind: str, camera: DepthCamera, rng: np.random.Generator) -> View:
-    """Draw a room and take a picture of its furniture.
-
-    Args:
-        kind: The kind of room.
-        camera: The camera.
-        rng: Source of everything random.
-
-    Returns:
-        The view, from eye level, 8-40 degrees down and rolled by up to 3 degrees.
-    """
+    """Draw a room and take a picture of its furniture: from eye level, 8-40 degrees down, rolled by up to 3 degrees."""
     room = Room.sample(rng, kind)
     centres = np.array([piece.box[:3] for piece in room.furniture])
     # A photographer chooses the viewpoint: of a few views, keep the one with the most furniture.
@@ -177,14 +168,9 @@ def _draw_pose(room: Room, target: np.ndarray, rng: np.random.Generator) -> tupl
 
 
 def write_view(root: Path, number: int, kind: str, camera: DepthCamera, rng: np.random.Generator) -> dict[str, Any]:
-    """Draw a view with at least one label and write its points and its picture.
+    """Draw a view with at least one label, and write its points and its picture to files named by ``number``.
 
-    Args:
-        root: Folder of the data set; its subfolders must exist (see :func:`make_folders`).
-        number: Number in the names of the files.
-        kind: The kind of room.
-        camera: The camera.
-        rng: Source of everything random.
+    The folder of the data set must have its subfolders, see :func:`make_folders`.
 
     Returns:
         The view's entry in the ``data_list`` of an info file.

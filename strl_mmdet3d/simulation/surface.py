@@ -35,9 +35,7 @@ class Surface:
 
     def placed(self, x: float, y: float, z: float = 0.0, yaw: float = 0.0) -> Surface:
         """Return the surface, turned by ``yaw`` radians about +z (x to y) and then moved by ``(x, y, z)`` metres."""
-        cos, sin = np.cos(yaw), np.sin(yaw)
-        turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
-        return replace(self, vertices=self.vertices @ turn.T + np.array([x, y, z]))
+        return replace(self, vertices=self.vertices @ turn_about_z(yaw).T + np.array([x, y, z]))
 
     def standing_at_origin(self) -> Surface:
         """Return the surface, moved so that its extents are centred on x = y = 0 and start at z = 0."""
@@ -45,14 +43,17 @@ class Surface:
         return replace(self, vertices=self.vertices - [*((low + high) / 2)[:2], low[2]])
 
 
+def turn_about_z(yaw: float) -> np.ndarray:
+    """Return the ``(3, 3)`` rotation by ``yaw`` radians about +z, from +x to +y."""
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    return np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+
+
 def surface(vertices: np.ndarray, faces: np.ndarray, albedo: float, opacity: float = 1.0) -> Surface:
     """Return a :class:`Surface` of one material: one albedo and one opacity for all faces."""
     faces = np.asarray(faces, dtype=np.int64)
     return Surface(
-        np.asarray(vertices, dtype=np.float64),
-        faces,
-        np.full(len(faces), albedo),
-        np.full(len(faces), opacity),
+        np.asarray(vertices, dtype=np.float64), faces, np.full(len(faces), albedo), np.full(len(faces), opacity)
     )
 
 
@@ -67,9 +68,9 @@ def join(parts: Sequence[Surface]) -> Surface:
     )
 
 
-def cuboid(low: Sequence[float], high: Sequence[float], albedo: float) -> Surface:
-    """Return an axis-aligned box between the corners ``low`` and ``high`` (x, y, z)."""
-    box = trimesh.creation.box(bounds=[low, high])
+def cuboid(corner: Sequence[float], opposite: Sequence[float], albedo: float) -> Surface:
+    """Return an axis-aligned box between two opposite corners (x, y, z)."""
+    box = trimesh.creation.box(bounds=np.sort([corner, opposite], axis=0))
     return surface(box.vertices, box.faces, albedo)
 
 
@@ -106,10 +107,8 @@ def capsule(start: Sequence[float], end: Sequence[float], radius: float, albedo:
 def lathe(profile: Sequence[tuple[float, float]], albedo: float) -> Surface:
     """Return the surface that a line sweeps when it turns about the z axis, with 24 sides.
 
-    Args:
-        profile: Points (radius, z) of the line in metres, radii >= 0. The surface is closed where the line ends on the
-            axis.
-        albedo: Albedo of the faces.
+    ``profile`` holds the line's points (radius, z) in metres, radii >= 0. The surface is closed where it ends on the
+    axis.
     """
     mesh = trimesh.creation.revolve(np.asarray(profile, dtype=np.float64), sections=24)
     return surface(mesh.vertices, mesh.faces, albedo)
@@ -127,12 +126,8 @@ def foliage(
 ) -> Surface:
     """Draw leaf clusters: random triangles of about 0.3 m, so that beams enter and return from various depths.
 
-    Args:
-        rng: Source of the draws.
-        low: Smallest corner of the filled box.
-        high: Largest corner of the filled box.
-        density: Triangles per cubic metre.
-        rounded: Whether to fill only the box's inscribed ellipsoid (a crown) instead of the box (a hedge).
+    They fill the box from ``low`` to ``high`` (a hedge), or if ``rounded`` only its inscribed ellipsoid (a crown), with
+    ``density`` triangles per cubic metre.
     """
     middle, half = np.add(high, low) / 2, np.subtract(high, low) / 2
     count = max(8, int(density * np.prod(2 * half)))

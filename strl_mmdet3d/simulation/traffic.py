@@ -91,19 +91,10 @@ def _in_a_row(
     *,
     across: bool = False,
 ) -> list[tuple[float, str, Shape]]:
-    """Draw actors one behind the other between ``low`` and ``high``.
+    """Draw actors one behind the other, or ``across`` side by side, between ``low`` and ``high`` (s, metres).
 
-    Args:
-        rng: Source of the draws.
-        shapes: Draws one actor.
-        low: Start of the row (s, metres).
-        high: End of the row (s, metres).
-        gap: Smallest distance between two actors, metres.
-        spacing: Mean of the additional, exponentially distributed distance, metres.
-        across: Whether they stand side by side instead, so that their width counts.
-
-    Returns:
-        Position of the centre, class and shape of each.
+    Two actors are at least ``gap`` metres apart, plus an exponentially distributed distance with the mean ``spacing``.
+    Returns the position of the centre, the class and the shape of each.
     """
     placed: list[tuple[float, str, Shape]] = []
     front = low + rng.exponential(spacing)
@@ -119,16 +110,10 @@ def _in_a_row(
 
 
 def main_street_traffic(rng: np.random.Generator, street: Street, duration: float, ego_speed: float) -> list[Actor]:
-    """Draw all actors of the main street. The sensor drives along it on the right-hand lane from s = 0.
+    """Draw all actors of the main street. No two of them meet, and none meets the sensor.
 
-    Args:
-        rng: Source of the draws.
-        street: The street.
-        duration: Length of the drive in seconds.
-        ego_speed: The sensor's speed in m/s. In its lane nobody ahead is slower, and nobody behind is faster.
-
-    Returns:
-        The actors. No two of them meet, and none meets the sensor.
+    The sensor drives along it on the right-hand lane from s = 0, for ``duration`` seconds at ``ego_speed`` m/s. In its
+    lane nobody ahead is slower, and nobody behind is faster.
     """
     lane, cycle = street.section.lane, street.section.cycle
     busy = rng.uniform(12, 60)
@@ -145,15 +130,9 @@ def main_street_traffic(rng: np.random.Generator, street: Street, duration: floa
 
 
 def side_street_traffic(rng: np.random.Generator, street: Street, stop_line: float) -> list[Actor]:
-    """Draw all actors of a side street. Its s grows away from the main street.
+    """Draw all actors of a side street, whose s grows away from the main street. None of them enters the main street.
 
-    Args:
-        rng: Source of the draws.
-        street: The side street.
-        stop_line: Where waiting cars stop (s, metres). Moving cars and cyclists are beyond it and drive away.
-
-    Returns:
-        The actors. None of them enters the main street.
+    Waiting cars stop at ``stop_line`` (s, metres). Moving cars and cyclists are beyond it and drive away.
     """
     lane, cycle = street.section.lane, street.section.cycle
     queue = _in_a_row(rng, car, stop_line, stop_line + rng.uniform(0, 25), gap=1.2, spacing=0.5)

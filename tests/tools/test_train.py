@@ -127,12 +127,35 @@ def test_a_missing_checkpoint_is_one_sentence_before_anything_is_built(tiny_conf
     assert not (tiny_config.parent / 'run').exists()
 
 
-def test_a_truncated_checkpoint_is_one_sentence_before_anything_is_built(tiny_config, tmp_path):
-    path = tmp_path / 'epoch_1.pth'
+def truncate(path):
     torch.save(dict(state_dict={}), path)
     path.write_bytes(path.read_bytes()[:-100])
-    assert refused(tiny_config, '--resume', str(path)).startswith(f'{path} is truncated')
-    assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+    ('write', 'reason'),
+    [
+        (truncate, 'RuntimeError: PytorchStreamReader failed reading zip archive'),
+        (lambda path: path.write_bytes(b''), 'EOFError'),
+        (lambda path: path.write_text('hello'), 'KeyError'),
+        (lambda path: torch.save(dict(meta=dict(epoch=Config())), path), 'Unsupported global'),
+    ],
+    ids=['truncated', 'empty', 'text', 'with objects'],
+)
+def test_a_checkpoint_that_cannot_be_loaded_is_one_sentence(tiny_config, tmp_path, write, reason):
+    path = tmp_path / 'epoch_1.pth'
+    write(path)
+    for argv in (['--resume', str(path)], ['--cfg-options', f'load_from={path}']):
+        message = refused(tiny_config, *argv)
+        assert message.startswith(f'{path} cannot be {"resumed from" if argv[0] == "--resume" else "loaded"}: ')
+        assert reason in message
+
+
+def test_an_encoder_is_not_a_checkpoint_to_resume_from(tiny_config, tmp_path):
+    torch.save(dict(meta={}, state_dict={}), tmp_path / 'encoder.pth')
+    assert "cannot be resumed from: it is damaged, or not a checkpoint that fits (KeyError: 'epoch')" in refused(
+        tiny_config, '--resume', str(tmp_path / 'encoder.pth')
+    )
 
 
 @pytest.mark.parametrize('resume', [True, False])

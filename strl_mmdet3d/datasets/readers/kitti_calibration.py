@@ -12,9 +12,6 @@ from ..sequence_index import SequenceIndexError
 def read_calibration(path: Path) -> dict[str, np.ndarray]:
     """Read a calibration file of lines ``NAME: v1 v2 ...``.
 
-    Args:
-        path: The file.
-
     Returns:
         Name -> float64 values. Lines whose values are not numbers, such as ``calib_time``, are left out.
 

@@ -9,10 +9,7 @@ from numpy.lib import format as npy_format
 
 
 def read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Read the header of an array, and leave the file at the beginning of the array's data.
-
-    Args:
-        file: A file at the beginning of the array.
+    """Read the header of the array that begins at a file's position, and leave the file at the array's data.
 
     Returns:
         The shape, whether the data is stored column by column, and the type.

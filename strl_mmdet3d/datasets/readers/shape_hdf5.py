@@ -31,15 +31,9 @@ def read_hdf5_arrays(path: str, *names: str) -> list[np.ndarray]:
 
 
 def _read_array(file: Any, name: str) -> np.ndarray:
-    """Decode an array of the file itself. HDF5 lets a file refer to other files on the disk; they are not opened.
+    """Decode an array at the top of an open ``h5py.File``. The name must exist, or a KeyError is raised.
 
-    Args:
-        file: An open ``h5py.File``.
-        name: The array's name, at the top of the file.
-
-    Raises:
-        KeyError: If the file has no array of this name.
-        ValueError: If the array is kept in another file.
+    HDF5 lets a file refer to other files on the disk; they are not opened, but raise a ValueError.
     """
     import h5py
 

@@ -6,15 +6,3 @@ from .kitti_raw import kitti_raw_sequences
 from .scannet import DepthFrameLister, scannet_sequences
 from .scans import ScanLister, natural_key
 from .shapes import ShapeLister, shape_sequences
-
-__all__ = [
-    'DepthFrameLister',
-    'ScanLister',
-    'ShapeLister',
-    'folder_sequences',
-    'kitti_odometry_sequences',
-    'kitti_raw_sequences',
-    'natural_key',
-    'scannet_sequences',
-    'shape_sequences',
-]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..readers.kitti_calibration import read_calibration, relative_to_first, rigid_motion
 from ..sequence_index import FrameSequence, SequenceIndexError
-from .scans import ScanLister, natural_key, require_folder
+from .scans import ScanLister
 
 
 def kitti_odometry_sequences(root: Path, lister: ScanLister, with_poses: bool = True) -> Iterator[FrameSequence]:
@@ -35,12 +35,8 @@ def kitti_odometry_sequences(root: Path, lister: ScanLister, with_poses: bool = 
         SequenceIndexError: If the root is not a folder, a scan is truncated, or a sequence has poses or times but not
             for all of its scans.
     """
-    require_folder(root)
-    for folder in sorted(root.glob('sequences/*/velodyne'), key=lambda path: natural_key(path.as_posix())):
+    for folder, names in lister.folders(root, 'sequences/*/velodyne'):
         sequence = folder.parent
-        names = lister.key_frames(folder)
-        if not names:
-            continue
         poses_path, times_path = root / 'poses' / f'{sequence.name}.txt', sequence / 'times.txt'
         has_poses = with_poses and poses_path.is_file()
         yield FrameSequence(

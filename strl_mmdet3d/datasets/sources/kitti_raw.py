@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from ..readers.kitti_calibration import read_calibration, relative_to_first, rigid_motion
 from ..sequence_index import FrameSequence, SequenceIndexError
-from .scans import ScanLister, natural_key, require_folder
+from .scans import ScanLister
 
 EARTH_RADIUS = 6378137.0  # metres; the equatorial radius that KITTI's own development kit uses
 
@@ -40,12 +40,8 @@ def kitti_raw_sequences(root: Path, lister: ScanLister, with_poses: bool = True)
         SequenceIndexError: If the root is not a folder, a scan is truncated, or a drive has some but not all of the
             files that its poses and time stamps need.
     """
-    require_folder(root)
-    for folder in sorted(root.glob('*/*_sync/velodyne_points/data'), key=lambda path: natural_key(path.as_posix())):
+    for folder, names in lister.folders(root, '*/*_sync/velodyne_points/data'):
         drive = folder.parent.parent
-        names = lister.key_frames(folder)
-        if not names:
-            continue
         yield FrameSequence(
             sequence_id=drive.name,
             frames=[(folder.relative_to(root) / name).as_posix() for name in names],
@@ -60,7 +56,7 @@ def _read_timestamps(path: Path, names: list[str]) -> np.ndarray | None:
         return None
     try:
         lines = path.read_text().split('\n')
-        times = np.array([lines[_number(name)].strip() for name in names], dtype='datetime64[ns]')
+        times = np.array([lines[int(Path(name).stem)].strip() for name in names], dtype='datetime64[ns]')
         if np.isnat(times).any():
             raise ValueError('an empty line')
     except (OSError, IndexError, ValueError) as error:
@@ -115,8 +111,3 @@ def imu_to_world(packets: np.ndarray) -> np.ndarray:
     # Rz(yaw) Ry(pitch) Rx(roll): about the fixed axes x, then y, then z.
     poses[:, :3, :3] = Rotation.from_euler('xyz', packets[:, 3:6]).as_matrix()
     return poses
-
-
-def _number(name: str) -> int:
-    """Return the number in a scan's file name."""
-    return int(Path(name).stem)

@@ -25,9 +25,6 @@ def modelnet_hdf5_tables(root: Path) -> Iterator[ShapeTable]:
     used: the files lie in the root. A file holds ``data`` (N, 2048, 3) and ``label`` (N, 1), the number of a line in
     ``shape_names.txt``, counted from 0.
 
-    Args:
-        root: The data's root.
-
     Yields:
         A table for each HDF5 file.
 

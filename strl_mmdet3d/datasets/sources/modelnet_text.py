@@ -19,9 +19,6 @@ def modelnet_text_tables(root: Path) -> Iterator[ShapeTable]:
 
     The lists name shapes, such as ``night_stand_0001``, whose points are in ``night_stand/night_stand_0001.txt``.
 
-    Args:
-        root: The data's root.
-
     Yields:
         A table for each list.
 

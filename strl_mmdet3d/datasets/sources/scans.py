@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,14 +49,17 @@ class ScanLister:
                 f'got {self.load_dim} and {self.key_frame_every}'
             )
 
+    def folders(self, root: Path, pattern: str) -> Iterator[tuple[Path, list[str]]]:
+        """List the folders below the data's root that fit a glob pattern and hold key frames, in natural order."""
+        require_folder(root)
+        for folder in sorted(root.glob(pattern), key=lambda path: natural_key(path.as_posix())):
+            if names := self.key_frames(folder):
+                yield folder, names
+
     def key_frames(self, folder: Path) -> list[str]:
-        """List a folder's key frames.
+        """List the file names of a folder's key frames, in natural order; none if it holds no scans.
 
-        Args:
-            folder: The folder; its subfolders are not searched.
-
-        Returns:
-            File names in natural order. Empty if the folder holds no scans.
+        Its subfolders are not searched.
 
         Raises:
             SequenceIndexError: If a key frame is empty or truncated, and ``skip_truncated`` is off.

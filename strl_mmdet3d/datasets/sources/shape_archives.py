@@ -59,11 +59,7 @@ def _read_optional(archive: Path, name: str) -> np.ndarray | None:
 
 
 def _words(archive: Path, name: str, array: np.ndarray) -> np.ndarray:
-    """Check that an array holds words, and return them as str, even if they are stored as bytes.
-
-    Raises:
-        SequenceIndexError: If the array does not hold words.
-    """
+    """Return an array's words as str, even if they are stored as bytes, or raise a SequenceIndexError."""
     try:
         if array.dtype.kind not in 'US' or array.ndim > 1:
             raise ValueError(f'it is {array.dtype} {array.shape}')

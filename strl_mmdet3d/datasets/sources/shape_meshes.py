@@ -20,9 +20,6 @@ def mesh_tables(root: Path) -> Iterator[ShapeTable]:
     If all of them lie as in ModelNet, ``CLASS/train/NAME.off`` and ``CLASS/test/NAME.off``, the folders give the
     classes, in alphabetic order, and the splits.
 
-    Args:
-        root: The data's root.
-
     Yields:
         One table, if there are meshes.
     """

@@ -13,20 +13,3 @@ from .rotate import RandomRotatePoints
 from .scale import RandomScalePoints
 from .translate import RandomTranslatePoints
 from .views import MultiView
-
-__all__ = [
-    'DownSamplePoints',
-    'LoadDepthFrame',
-    'LoadFrame',
-    'LoadShape',
-    'MultiView',
-    'NormalizePointsToUnitSphere',
-    'RandomCropPoints',
-    'RandomCropPointsBySide',
-    'RandomCutoutPoints',
-    'RandomDropPoints',
-    'RandomRotatePoints',
-    'RandomScalePoints',
-    'RandomTranslatePoints',
-    'RandomUniformJitterPoints',
-]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from abc import abstractmethod
 from typing import Any
 
@@ -15,16 +16,25 @@ from torch import Tensor
 from .point_kernels import choose, find, keep_rows
 
 
-class RandomPointsTransform(BaseTransform):
+class DescribedTransform(BaseTransform):
+    """A transform that describes itself by the arguments that it keeps as attributes with the same name."""
+
+    def __repr__(self) -> str:
+        names = inspect.signature(type(self)).parameters
+        arguments = [f'{name}={getattr(self, name)!r}' for name in names if hasattr(self, name)]
+        return f'{type(self).__name__}({", ".join(arguments)})'
+
+
+class RandomPointsTransform(DescribedTransform):
     """A random change of ``results['points']``, made with probability ``prob``.
 
     A subclass defines what is drawn (:meth:`draw`) and what a draw does to the points (:meth:`apply`). So a draw can be
     inspected, and a chosen draw can be applied. Draws come from NumPy's global random state, as in mmdetection3d's own
     transforms. To reproduce a view, seed that state.
 
-    As in mmdetection3d's transforms, the points may be changed in place. Coordinates are the first three columns;
-    further channels (intensity, height, colour) are not changed and stay with their point. Labels are not transformed:
-    these transforms make views of unlabelled clouds.
+    The only required and modified key is ``points``. As in mmdetection3d's transforms, the points may be changed in
+    place. Coordinates are the first three columns; further channels (intensity, height, colour) are not changed and
+    stay with their point. Labels are not transformed: these transforms make views of unlabelled clouds.
 
     Args:
         prob (float): Probability of changing the points at all, in [0, 1].
@@ -51,17 +61,7 @@ class RandomPointsTransform(BaseTransform):
         return self.apply(points, self.draw(points))
 
     def transform(self, results: dict) -> dict:
-        """Change ``results['points']`` with probability ``prob``.
-
-        Args:
-            results (dict): Result dict with ``points`` (:obj:`BasePoints`), a tensor (N, 3 + C) with N > 0.
-
-        Returns:
-            dict: The same dict, with the ``points`` changed.
-
-        Raises:
-            ValueError: If the cloud is empty.
-        """
+        """Change ``results['points']`` (N, 3 + C) with probability ``prob``. An empty cloud raises a ValueError."""
         require_points(self, results)
         if np.random.rand() < self.prob:
             results['points'] = self.augment(results['points'])

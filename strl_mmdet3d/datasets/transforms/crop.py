@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from mmdet3d.registry import TRANSFORMS
-from mmdet3d.structures import BasePoints
-from torch import Tensor
 
 from .base import require_interval
-from .cuboid import Cuboid, RandomCuboidTransform
+from .cuboid import RandomCuboidTransform
 
 
 @TRANSFORMS.register_module()
@@ -28,14 +26,6 @@ class RandomCropPoints(RandomCuboidTransform):
 
     The defaults are the STRL paper's: 60 to 100 % of the volume, aspect ratios within [0.75, 1.33], with probability
     0.5. The paper gives neither a distribution of the aspect ratio nor a minimum number of points.
-
-    Required Keys:
-
-    - points
-
-    Modified Keys:
-
-    - points
 
     Args:
         volume (tuple[float, float]): The volume share is uniform between these two. Defaults to (0.6, 1.0).
@@ -77,17 +67,6 @@ class RandomCropPoints(RandomCuboidTransform):
             if low * sides.max() <= sides.min() and sides.max() <= high * sides.min():
                 return sides
 
-    def keeps(self, points: BasePoints, drawn: Cuboid) -> Tensor:
-        """Keep the points in the cuboid."""
-        return drawn.contains(points)
-
-    def __repr__(self) -> str:
-        """Describe the transform."""
-        return (
-            f'{type(self).__name__}(volume={self.volume}, aspect_ratio={self.aspect_ratio}, '
-            f'min_points={self.min_points}, max_tries={self.max_tries}, prob={self.prob})'
-        )
-
 
 @TRANSFORMS.register_module()
 class RandomCropPointsBySide(RandomCuboidTransform):
@@ -96,14 +75,6 @@ class RandomCropPointsBySide(RandomCuboidTransform):
     The sides are fractions of the sides of the cloud's axis-aligned bounding box. Both x and the aspect ratio a are
     uniform. The cuboid's volume is x ** 3 times the box's, from 22 to 133 %. A side longer than 1 crops nothing along
     its axis.
-
-    Required Keys:
-
-    - points
-
-    Modified Keys:
-
-    - points
 
     Args:
         side (tuple[float, float]): x is uniform between these two. Defaults to (0.6, 1.1).
@@ -137,14 +108,3 @@ class RandomCropPointsBySide(RandomCuboidTransform):
         side = np.random.uniform(*self.side)
         aspect_ratio = np.random.uniform(*self.aspect_ratio)
         return side * np.array([1, aspect_ratio, 1 / aspect_ratio])
-
-    def keeps(self, points: BasePoints, drawn: Cuboid) -> Tensor:
-        """Keep the points in the cuboid."""
-        return drawn.contains(points)
-
-    def __repr__(self) -> str:
-        """Describe the transform."""
-        return (
-            f'{type(self).__name__}(side={self.side}, aspect_ratio={self.aspect_ratio}, '
-            f'min_points={self.min_points}, max_tries={self.max_tries}, prob={self.prob})'
-        )

@@ -74,9 +74,9 @@ class RandomCuboidTransform(RandomPointsTransform):
         """Draw a cuboid at a uniform position in the cloud's bounding box."""
         return Cuboid(sides=self.draw_sides(), position=np.random.uniform(size=3))
 
-    @abstractmethod
     def keeps(self, points: BasePoints, drawn: Cuboid) -> Tensor:
-        """Return which points stay, as a mask (N,)."""
+        """Return which points stay, as a mask (N,): the points in the cuboid."""
+        return drawn.contains(points)
 
     def apply(self, points: BasePoints, drawn: Cuboid) -> BasePoints:
         """Remove all points but those to keep, which stay in their order."""

@@ -20,14 +20,6 @@ class RandomCutoutPoints(RandomCuboidTransform):
     The STRL paper draws each side from U[0.1, 0.4] of the extent along its axis (the default), the released code from
     U[0.3, 0.6], both with probability 0.5.
 
-    Required Keys:
-
-    - points
-
-    Modified Keys:
-
-    - points
-
     Args:
         side (tuple[float, float]): Each side, as a fraction of the cloud's extent along its axis, is uniform between
             these two numbers in [0, 1]. Defaults to (0.1, 0.4).
@@ -53,10 +45,3 @@ class RandomCutoutPoints(RandomCuboidTransform):
     def keeps(self, points: BasePoints, drawn: Cuboid) -> Tensor:
         """Keep the points outside the cuboid."""
         return ~drawn.contains(points)
-
-    def __repr__(self) -> str:
-        """Describe the transform."""
-        return (
-            f'{type(self).__name__}(side={self.side}, min_points={self.min_points}, '
-            f'max_tries={self.max_tries}, prob={self.prob})'
-        )

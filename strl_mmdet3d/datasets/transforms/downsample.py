@@ -18,14 +18,6 @@ class DownSamplePoints(RandomPointsTransform):
     would then draw all points with replacement and lose up to 37 % of the points that were left: a drop-out that the
     recipe does not state.
 
-    Required Keys:
-
-    - points
-
-    Modified Keys:
-
-    - points
-
     Args:
         num_points (int): Number of points in the result.
 
@@ -53,7 +45,3 @@ class DownSamplePoints(RandomPointsTransform):
     def augment(self, points: BasePoints) -> BasePoints:
         """Pick points, unless the cloud already has ``num_points``."""
         return points if len(points) == self.num_points else super().augment(points)
-
-    def __repr__(self) -> str:
-        """Describe the transform."""
-        return f'{type(self).__name__}(num_points={self.num_points})'

@@ -26,14 +26,6 @@ class RandomDropPoints(RandomPointsTransform):
     alone. They are in random order, like the points that :class:`DownSamplePoints` picks. If ``at_most`` drops nothing
     more, the points keep their order.
 
-    Required Keys:
-
-    - points
-
-    Modified Keys:
-
-    - points
-
     Args:
         max_ratio (float): Largest share of points dropped, in [0, 1). Defaults to 0.7.
         overwrite (bool): Whether to overwrite a dropped point, with all its channels, with the cloud's first point
@@ -74,10 +66,3 @@ class RandomDropPoints(RandomPointsTransform):
         dropped[torch.from_numpy(drawn)] = False
         points.tensor[dropped] = points.tensor[0].clone()
         return points
-
-    def __repr__(self) -> str:
-        """Describe the transform."""
-        return (
-            f'{type(self).__name__}(max_ratio={self.max_ratio}, overwrite={self.overwrite}, '
-            f'at_most={self.at_most}, prob={self.prob})'
-        )

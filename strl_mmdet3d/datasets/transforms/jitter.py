@@ -19,14 +19,6 @@ class RandomUniformJitterPoints(RandomPointsTransform):
     normal with standard deviation 0.01 and clipped at 0.05, is mmdetection3d's own ``RandomJitterPoints`` with its
     defaults.
 
-    Required Keys:
-
-    - points
-
-    Modified Keys:
-
-    - points
-
     Args:
         max_offset (float): Each offset is U[0, max_offset], in the unit of the coordinates. Defaults to 0.05.
         prob (float): Probability of jittering the cloud. Defaults to 1.0.
@@ -49,7 +41,3 @@ class RandomUniformJitterPoints(RandomPointsTransform):
         """Add the offsets (N, 3) to the coordinates."""
         points.tensor[:, :3] += torch.from_numpy(drawn)
         return points
-
-    def __repr__(self) -> str:
-        """Describe the transform."""
-        return f'{type(self).__name__}(max_offset={self.max_offset}, prob={self.prob})'

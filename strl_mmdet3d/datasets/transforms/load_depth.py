@@ -6,7 +6,6 @@ import os
 
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import DepthPoints
 from numba import njit
@@ -15,14 +14,14 @@ from ...errors import ConfigError
 from ..readers.depth_cache import DepthCache
 from ..readers.depth_image import check_size, read_depth
 from ..readers.frame_file import MAX_DISTANCE, CorruptFrameError, check_distances
-from .base import draw_subset, with_rows
+from .base import DescribedTransform, draw_subset, with_rows
 
 FLOOR_PERCENTILE = 0.99  # in per cent, not a share, as in mmdet3d's LoadPointsFromFile(shift_height=True)
 MAX_DEPTH = np.iinfo(np.uint16).max
 
 
 @TRANSFORMS.register_module()
-class LoadDepthFrame(BaseTransform):
+class LoadDepthFrame(DescribedTransform):
     """Load the points of one depth frame: each pixel with a depth is back-projected through the pinhole camera.
 
     This is Eq. 1 of the STRL paper. A pixel of column u, row v (counted from 0, integers at the pixels' centres) and
@@ -83,19 +82,13 @@ class LoadDepthFrame(BaseTransform):
         self.num_points = num_points
         self.height = height
         self.backend_args = backend_args
+        self.cache_dir = cache_dir
         self.cache = None if cache_dir is None else DepthCache(cache_dir)
         attribute_dims, points_dim = (dict(height=3), 4) if height else (None, 3)
         self.empty = DepthPoints(torch.empty(0, points_dim), points_dim, attribute_dims)
 
     def transform(self, results: dict) -> dict:
-        """Load the points.
-
-        Args:
-            results (dict): Result dict with ``depth_frame``.
-
-        Returns:
-            dict: The same dict, with ``points`` added.
-        """
+        """Add the ``points`` of ``depth_frame`` to the result dict."""
         if 'depth_frame' not in results:
             raise ConfigError(
                 'LoadDepthFrame got a frame without depth_frame: the sequence index has no intrinsics. Make it with '
@@ -128,24 +121,11 @@ class LoadDepthFrame(BaseTransform):
             return read_depth(path, self.backend_args)
         return self.cache.get(path, lambda: read_depth(path, self.backend_args))
 
-    def __repr__(self) -> str:
-        """Describe the transform."""
-        return (
-            f'{type(self).__name__}(depth_scale={self.depth_scale}, num_points={self.num_points}, '
-            f'height={self.height}, backend_args={self.backend_args}, '
-            f'cache_dir={None if self.cache is None else str(self.cache.folder)!r})'
-        )
-
 
 def keep_some(depth: np.ndarray, number: int) -> np.ndarray:
-    """Keep a random subset of the pixels, drawn from NumPy's global random state, and set the others to 0.
+    """Return a new image (H, W) with a random ``number`` of the pixels above 0, which must be more; the others are 0.
 
-    Args:
-        depth: The image (H, W), with more than ``number`` pixels above 0.
-        number: How many pixels stay.
-
-    Returns:
-        A new image.
+    They are drawn from NumPy's global random state.
     """
     pixels = np.flatnonzero(depth)
     chosen = pixels[draw_subset(len(pixels), number)]

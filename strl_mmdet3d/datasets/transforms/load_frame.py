@@ -54,14 +54,7 @@ class LoadFrame(LoadPointsFromFile):
         self.columns = slice(len(first_ones)) if self.use_dim == first_ones else self.use_dim
 
     def transform(self, results: dict) -> dict:
-        """Load the points.
-
-        Args:
-            results (dict): Result dict with ``lidar_points``.
-
-        Returns:
-            dict: The same dict, with ``points`` added.
-        """
+        """Add the ``points`` of ``lidar_points`` to the result dict."""
         if 'lidar_points' not in results:
             raise ConfigError('LoadFrame got a frame without lidar_points. Load depth images with LoadDepthFrame')
         indexed = results['lidar_points'].get('num_pts_feats', self.load_dim)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures.points import get_points_type
 
@@ -12,13 +11,14 @@ from ..readers.frame_file import CorruptFrameError
 from ..readers.shape_archive import read_row, split_shape_path
 from ..readers.shape_mesh import is_mesh, read_mesh_once
 from ..readers.shape_text import read_text
+from .base import DescribedTransform
 
 # In any unit; in micrometres it is a kilometre. The normalisation squares coordinates, and float32 ends at 3e38.
 MAX_COORDINATE = 1e9
 
 
 @TRANSFORMS.register_module()
-class LoadShape(BaseTransform):
+class LoadShape(DescribedTransform):
     """Load the points of one shape, a sequence of a single frame.
 
     Augmenting this frame twice makes the two views of the pair: the synthetic sequence of the STRL paper (Eq. 2).
@@ -72,14 +72,7 @@ class LoadShape(BaseTransform):
         self.mesh_points = mesh_points
 
     def transform(self, results: dict) -> dict:
-        """Load the points.
-
-        Args:
-            results (dict): Result dict with ``lidar_points``.
-
-        Returns:
-            dict: The same dict, with ``points`` added.
-        """
+        """Add the ``points`` of ``lidar_points`` to the result dict."""
         path = results.get('lidar_points', {}).get('lidar_path', '')
         with np.errstate(over='ignore'):  # values too large for float32 become Inf
             points = self._read(path).astype(np.float32)
@@ -108,7 +101,3 @@ class LoadShape(BaseTransform):
             'the sequence index with `create_sequence_index.py shapes`, or load scans with LoadFrame and depth images '
             'with LoadDepthFrame'
         )
-
-    def __repr__(self) -> str:
-        """Describe the transform."""
-        return f'{type(self).__name__}(coord_type={self.coord_type!r}, mesh_points={self.mesh_points})'

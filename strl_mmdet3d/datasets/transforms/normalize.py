@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from .base import require_points
+from .base import DescribedTransform, require_points
 from .point_kernels import normalize
 
 
 @TRANSFORMS.register_module()
-class NormalizePointsToUnitSphere(BaseTransform):
+class NormalizePointsToUnitSphere(DescribedTransform):
     """Move the cloud's centroid to the origin and scale the farthest point to distance 1.
 
     The STRL paper normalises synthetic shapes, and the released code depth frames, too. A cloud of one repeated point,
@@ -31,18 +30,7 @@ class NormalizePointsToUnitSphere(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
-        """Normalise ``results['points']`` (N, 3 + C) in place.
-
-        Args:
-            results (dict): Result dict with ``points`` (:obj:`BasePoints`).
-
-        Returns:
-            dict: The same dict.
-        """
+        """Normalise ``results['points']`` (N, 3 + C) in place."""
         require_points(self, results)
         normalize(results['points'].tensor)
         return results
-
-    def __repr__(self) -> str:
-        """Describe the transform."""
-        return f'{type(self).__name__}()'

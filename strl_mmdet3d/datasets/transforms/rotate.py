@@ -23,14 +23,6 @@ class RandomRotatePoints(RandomPointsTransform):
     The STRL paper draws each angle from U[-15, 15] degrees (the defaults, with ``prob=0.5``). The released code draws
     it from N(0, 0.06 rad), clipped at 0.18 rad: ``std=0.06, max_angle=0.18, prob=1.0``.
 
-    Required Keys:
-
-    - points
-
-    Modified Keys:
-
-    - points
-
     Args:
         max_angle (float): Largest angle about an axis, in radians. Defaults to 15 degrees.
         std (float, optional): Standard deviation in radians of normally distributed angles, which are clipped at
@@ -58,7 +50,3 @@ class RandomRotatePoints(RandomPointsTransform):
         """Rotate the points by the angles (3,) about x, then y, then z."""
         move(points.tensor, matrix=Rotation.from_euler('xyz', drawn).as_matrix())
         return points
-
-    def __repr__(self) -> str:
-        """Describe the transform."""
-        return f'{type(self).__name__}(max_angle={self.max_angle}, std={self.std}, prob={self.prob})'

@@ -15,14 +15,6 @@ class RandomScalePoints(RandomPointsTransform):
 
     The STRL paper draws the factor from U[0.8, 1.25] with probability 0.5 (the defaults), the released code always.
 
-    Required Keys:
-
-    - points
-
-    Modified Keys:
-
-    - points
-
     Args:
         scale (tuple[float, float]): The factor is uniform between these two. Defaults to (0.8, 1.25).
         prob (float): Probability of scaling the cloud. Defaults to 0.5.
@@ -55,7 +47,3 @@ class RandomScalePoints(RandomPointsTransform):
                 )
             points.tensor[:, points.attribute_dims['height']] *= drawn
         return points
-
-    def __repr__(self) -> str:
-        """Describe the transform."""
-        return f'{type(self).__name__}(scale={self.scale}, prob={self.prob}, shift_height={self.shift_height})'

@@ -19,14 +19,6 @@ class RandomTranslatePoints(RandomPointsTransform):
 
     The STRL paper shifts within 10 % of the extent with probability 0.5 (the defaults), the released code always.
 
-    Required Keys:
-
-    - points
-
-    Modified Keys:
-
-    - points
-
     Args:
         max_shift (float): Largest shift along an axis, as a fraction of the cloud's extent along it. Each axis is
             shifted by U[-max_shift, max_shift] of its extent. Defaults to 0.1.
@@ -51,7 +43,3 @@ class RandomTranslatePoints(RandomPointsTransform):
         lower, upper = bounds(points.tensor)
         move(points.tensor, shift=(upper - lower) * drawn)
         return points
-
-    def __repr__(self) -> str:
-        """Describe the transform."""
-        return f'{type(self).__name__}(max_shift={self.max_shift}, prob={self.prob})'

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 from mmengine.dataset import Compose
 
 from ..readers.frame_file import UnusablePairError, check_distances
+from .base import DescribedTransform
 from .point_kernels import move
 from .range_cut import cut_to_range
 
@@ -25,7 +25,7 @@ class EmptyViewError(UnusablePairError):
 
 
 @TRANSFORMS.register_module()
-class MultiView(BaseTransform):
+class MultiView(DescribedTransform):
     """Make each view by running ordinary transform lists on its frame.
 
     Each view has a separate result dict, so mmdetection3d's stock transforms work inside. The stages run in this order:
@@ -95,14 +95,7 @@ class MultiView(BaseTransform):
         self.point_cloud_range = point_cloud_range
 
     def transform(self, results: dict) -> dict:
-        """Make both views, and the local ones.
-
-        Args:
-            results (dict): The pair, with ``view_1`` and ``view_2``.
-
-        Returns:
-            dict: ``{'view_1': packed, 'view_2': packed}``, and then ``local_1`` and so on.
-        """
+        """Turn a pair into ``{'view_1': packed, 'view_2': packed}``, and then ``local_1`` and so on."""
         augment = results.get('augment', True)
         local_names = [f'local_{number + 1}' for number in range(self.num_local if augment else 0)]
         made = {}
@@ -154,13 +147,6 @@ class MultiView(BaseTransform):
                 )
         return view
 
-    def __repr__(self) -> str:
-        """Describe the transform."""
-        return (
-            f'{type(self).__name__}(load={self.load}, augment={self.augment}, pack={self.pack}, '
-            f'num_local={self.num_local}, local={self.local}, point_cloud_range={self.point_cloud_range})'
-        )
-
 
 def _path(view: dict) -> str:
     """Return the file that a view is loaded from."""
@@ -168,10 +154,5 @@ def _path(view: dict) -> str:
 
 
 def align_points(points: BasePoints, lidar2view_1: np.ndarray) -> None:
-    """Move points into other axes, in place.
-
-    Args:
-        points: The points (N, 3 + C) in their frame's axes, metres.
-        lidar2view_1: The rigid motion (4, 4) from the frame's axes to the other axes.
-    """
+    """Move points (N, 3 + C) by the rigid motion (4, 4) from their frame's axes to the other axes, in place; metres."""
     move(points.tensor, lidar2view_1[:3, :3], lidar2view_1[:3, 3])

@@ -11,19 +11,3 @@ from .safe_loading_hook import SafeLoadingHook
 from .target_update_hook import TargetUpdateHook
 from .unusable_frames_hook import UnusableFramesError, UnusableFramesHook
 from .verify_load_hook import VerifyLoadHook
-
-__all__ = [
-    'CollapseError',
-    'CollapseMonitorHook',
-    'ExportEncoderHook',
-    'FreezeHook',
-    'OnlineProbeHook',
-    'ReportHook',
-    'RetrievalProbeHook',
-    'SafeLoadingHook',
-    'TargetUpdateHook',
-    'UnusableFramesError',
-    'UnusableFramesHook',
-    'VerifyLoadHook',
-    'WholeCheckpointHook',
-]

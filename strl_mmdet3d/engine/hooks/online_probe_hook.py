@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from mmdet3d.registry import HOOKS
+from mmdet3d.registry import DATASETS, HOOKS
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ...evaluation.features import read_clouds
 from ...evaluation.online_encoding import training_untouched
 from ...extras import extra
 from ..unwrapping import unwrapped_model
@@ -56,9 +57,10 @@ class OnlineProbeHook(Hook):
             ValueError: If a data set does not give one label per cloud.
         """
         with extra('probe'):
-            from ...evaluation.online_probe import OnlineProbe
+            from ...evaluation.online_probe import online_probe
+        self._probe = online_probe
         with training_untouched(unwrapped_model(runner)):
-            self._probe = OnlineProbe(self.train, self.test, self.batch_size)
+            self._clouds = [read_clouds(DATASETS.build(config), seed=0) for config in (self.train, self.test)]
         if runner.iter == 0:
             self._run(runner)
 
@@ -71,13 +73,14 @@ class OnlineProbeHook(Hook):
     def _run(self, runner: Runner) -> None:
         """Probe and log."""
         model = unwrapped_model(runner)
+        train, test = self._clouds
         with training_untouched(model):
-            probe = self._probe.run(model)
+            probe = self._probe(model, train, test, self.batch_size)
         if probe is None:
             runner.logger.warning('no online probe: the encoder gives features that are NaN or infinite')
             return
         runner.logger.info(
-            f'online probe after {runner.iter} iterations: {probe.accuracy:.1f} % of {len(self._probe.test)} clouds '
+            f'online probe after {runner.iter} iterations: {probe.accuracy:.1f} % of {len(test)} clouds '
             f'are classified rightly by their {probe.chosen} nearest neighbours'
         )
         runner.visualizer.add_scalar(SCALAR, probe.accuracy, step=runner.iter)

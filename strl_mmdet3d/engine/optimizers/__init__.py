@@ -11,5 +11,3 @@ from .warmup import CosineAfterWarmupLR, WarmupLR
 # The paper's optimizer. The LARS of pytorch-optimizer excludes 1-D parameters (biases, BatchNorm) from the layer-wise
 # rates and from weight decay, as BYOL does.
 OPTIMIZERS.register_module(name='LARS', module=LARS, force=True)
-
-__all__ = ['LARS', 'BFloat16OptimWrapper', 'CosineAfterWarmupLR', 'WarmupLR']

@@ -9,16 +9,7 @@ from mmengine.optim.scheduler import CosineAnnealingLR, LinearLR
 
 
 def warmup_iterations(warmup: float, end: float, epoch_length: int) -> int:
-    """Return the length of the warm-up: `warmup` epochs, at most half of the run, at least one iteration.
-
-    Args:
-        warmup: Longest warm-up in epochs.
-        end: Length of the run in epochs.
-        epoch_length: Length of an epoch in iterations.
-
-    Returns:
-        The length in iterations.
-    """
+    """Return the iterations of the warm-up: `warmup` epochs, at most half of the run's `end` epochs, at least one."""
     return max(1, int(min(warmup, end / 2) * epoch_length))
 
 

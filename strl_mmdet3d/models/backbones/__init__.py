@@ -3,5 +3,3 @@
 from .dgcnn import DGCNN
 from .feature_knn_dgcnn import FeatureKNNDGCNN
 from .pointnet import PointNet
-
-__all__ = ['DGCNN', 'FeatureKNNDGCNN', 'PointNet']
