@@ -15,6 +15,7 @@ from mmengine.fileio import exists, join_path
 from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
+from ..errors import ConfigError
 from ..generators import seeded
 from .frame_table import FrameTable, read_frame_table
 from .pair_key import PairKey, wrapped_datasets
@@ -97,7 +98,7 @@ class TemporalPairDataset(BaseDataset):
             sequences have intrinsics and others have none, or no sequence is long enough.
         CorruptFrameError: If the index is one of shapes, and an archive cannot be read.
         ConfigError: If a range filter has no range, or another one than ``point_cloud_range``.
-        ValueError: If an argument is out of its range.
+        ConfigError: If an argument is out of its range.
     """
 
     index_metainfo: dict[str, Any]
@@ -118,15 +119,15 @@ class TemporalPairDataset(BaseDataset):
         **kwargs: Any,
     ) -> None:
         if mode not in ('both', 'temporal', 'spatial'):
-            raise ValueError(f"mode must be 'both', 'temporal' or 'spatial', got {mode!r}")
+            raise ConfigError(f"mode must be 'both', 'temporal' or 'spatial', got {mode!r}")
         if selection not in ('window', 'neighbour'):
-            raise ValueError(f"selection must be 'window' or 'neighbour', got {selection!r}")
+            raise ConfigError(f"selection must be 'window' or 'neighbour', got {selection!r}")
         if window < 2:
-            raise ValueError(
+            raise ConfigError(
                 f"window must be at least 2 key frames, got {window}. Use mode='spatial' for single frames"
             )
         if max_refetch < 0:
-            raise ValueError(f'max_refetch must not be negative, got {max_refetch}')
+            raise ConfigError(f'max_refetch must not be negative, got {max_refetch}')
         super().__init__(
             ann_file=ann_file, data_root=data_root, data_prefix={}, max_refetch=max_refetch, lazy_init=True, **kwargs
         )

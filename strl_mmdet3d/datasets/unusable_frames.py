@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import ConfigError
+
 FILE_NAME = 'unusable_frames.jsonl'
 """The list in the work directory, one JSON object per line."""
 
@@ -110,13 +112,13 @@ def skipped_of(data_batch: Any) -> list[list[dict]]:
         For each of the B pairs, the records of the attempts that failed; empty for most pairs.
 
     Raises:
-        ValueError: If the data samples hold no records.
+        ConfigError: If the data samples hold no records.
     """
     try:
         # Both views of a pair hold the same records.
         return [sample.skipped for sample in data_batch['view_1']['data_samples']]
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
+        raise ConfigError(
             "UnusableFramesHook finds no 'skipped' in the data samples, which TemporalPairDataset and MultiView put "
-            'there. Train on such pairs, or leave the hook out of custom_hooks'
+            'there. Train on such pairs, or leave the hook out: default_hooks.unusable_frames=None'
         ) from error

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..errors import ConfigError
+
 
 @torch.no_grad()
 def calibrate_batchnorm(encoder: nn.Module, batches: Iterable[Any]) -> int:
@@ -27,7 +29,7 @@ def calibrate_batchnorm(encoder: nn.Module, batches: Iterable[Any]) -> int:
         The number of BatchNorm layers; 0 means that there was nothing to calibrate and that no batch was read.
 
     Raises:
-        ValueError: If there are layers to calibrate, but no batch.
+        ConfigError: If there are layers to calibrate, but no batch.
     """
     layers = [layer for layer in encoder.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
     momenta = [layer.momentum for layer in layers]
@@ -46,5 +48,5 @@ def calibrate_batchnorm(encoder: nn.Module, batches: Iterable[Any]) -> int:
             layer.momentum = momentum
             layer.eval()
     if layers and not num_batches:
-        raise ValueError('calibrate_batchnorm got no batch to measure the statistics on')
+        raise ConfigError('calibrate_batchnorm got no batch to measure the statistics on')
     return len(layers)

@@ -11,6 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
+from ..errors import ConfigError
+
 PERPLEXITY = 30.0
 NUM_NAMED = 10  # the number of colours in matplotlib's palette 'tab10'
 PANEL_SIZE = 6.0  # inches
@@ -29,10 +31,10 @@ def draw_embeddings(features: dict[str, np.ndarray], labels: np.ndarray, classes
         The picture.
 
     Raises:
-        ValueError: If there are fewer than four samples.
+        ConfigError: If there are fewer than four samples.
     """
     if len(labels) < 4:
-        raise ValueError(f't-SNE needs at least four samples, there are {len(labels)}')
+        raise ConfigError(f't-SNE needs at least four samples, there are {len(labels)}')
     # t-SNE looks at 3 * perplexity neighbours of each sample, which has only N - 1.
     perplexity = min(PERPLEXITY, (len(labels) - 1) / 3)
     counts = np.bincount(labels, minlength=len(classes))

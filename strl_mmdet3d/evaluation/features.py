@@ -13,6 +13,7 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from ..errors import ConfigError
 from ..models.stack_clouds import stack_clouds
 
 T = TypeVar('T')
@@ -51,7 +52,7 @@ def read_clouds(dataset: Dataset, seed: int, description: str | None = None) -> 
         The clouds and labels, in the order of the data set.
 
     Raises:
-        ValueError: If the data set is empty, a cloud has no label or several, or the clouds differ in their number of
+        ConfigError: If the data set is empty, a cloud has no label or several, or the clouds differ in their number of
             points.
     """
     num_clouds = len(dataset)  # type: ignore[arg-type]
@@ -64,7 +65,7 @@ def read_clouds(dataset: Dataset, seed: int, description: str | None = None) -> 
     labels = [item['data_samples'].gt_instances_3d.labels_3d for item in items]
     counts = {len(label) for label in labels}
     if counts != {1}:
-        raise ValueError(
+        raise ConfigError(
             f'a probe needs one label per cloud, but the {num_clouds} clouds of the data set have '
             f'{sorted(counts)} labels'
         )
@@ -114,13 +115,13 @@ def collect_features(
         Float32 (N, D): for an encoder of STRL the input of its projector.
 
     Raises:
-        ValueError: If a feature is NaN or infinite.
+        ConfigError: If a feature is NaN or infinite.
     """
     encoder.eval()
     batches = progress(batches_of(encoder, points, batch_size), description, -(-len(points) // batch_size))
     features = torch.cat([encoder(batch).float().cpu() for batch in batches]).numpy()
     if not np.isfinite(features).all():
-        raise ValueError('the encoder gives features that are NaN or infinite: did its pre-training diverge?')
+        raise ConfigError('the encoder gives features that are NaN or infinite: did its pre-training diverge?')
     return features
 
 

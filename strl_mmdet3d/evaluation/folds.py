@@ -8,6 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
+from ..errors import ConfigError
+
 NUM_FOLDS = 5
 
 
@@ -22,11 +24,11 @@ def stratified_folds(labels: np.ndarray, seed: int) -> StratifiedKFold:
         scikit-learn's splitter. It makes five folds, or fewer if the largest class has fewer samples.
 
     Raises:
-        ValueError: If every class has only one sample, so that nothing can be held out.
+        ConfigError: If every class has only one sample, so that nothing can be held out.
     """
     largest = int(np.bincount(labels).max())
     if largest < 2:
-        raise ValueError(
+        raise ConfigError(
             f'each of the {len(np.unique(labels))} classes has only one training sample, so nothing can be held out '
             'to choose C or k: give the probe more labels'
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import ConfigError
+
 
 def select_fraction(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     """Select a fraction of each class, but at least one sample of it.
@@ -20,10 +22,10 @@ def select_fraction(labels: np.ndarray, fraction: float, seed: int) -> np.ndarra
         Positions in [0, N), ascending, each once.
 
     Raises:
-        ValueError: If the fraction is not in (0, 1].
+        ConfigError: If the fraction is not in (0, 1].
     """
     if not 0 < fraction <= 1:
-        raise ValueError(f'the fraction of the labels must be above 0 and at most 1, got {fraction}')
+        raise ConfigError(f'the fraction of the labels must be above 0 and at most 1, got {fraction}')
     selected = []
     for label in np.unique(labels):
         members = np.random.default_rng([seed, int(label)]).permutation(np.flatnonzero(labels == label))

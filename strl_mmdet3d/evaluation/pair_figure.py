@@ -19,6 +19,7 @@ from mmengine.config import Config
 from ..datasets import MultiView, PairKey, PairSampler, TemporalPairDataset
 from ..datasets.readers.depth_image import read_depth
 from ..datasets.transforms.views import VIEWS
+from ..errors import ConfigError
 
 SHOWN_SHARE = 99.0  # per cent of the points inside the picture's limits; far returns would shrink the others
 MARGIN = 0.1  # on each side, as a share of the points' extent: the paper's view transform shifts a cloud by up to this
@@ -62,19 +63,19 @@ def build_recorded_dataset(config: Config) -> tuple[TemporalPairDataset, PairSam
         config: The pre-training config, read in mmdet3d's scope.
 
     Raises:
-        ValueError: If the config does not train on pairs of views.
+        ConfigError: If the config does not train on pairs of views.
     """
     dataset = DATASETS.build(config.train_dataloader.dataset)
     seed = config.get('randomness', {}).get('seed') or 0
     sampler = DATA_SAMPLERS.build(config.train_dataloader.sampler, default_args={'dataset': dataset, 'seed': seed})
     if not isinstance(dataset, TemporalPairDataset) or not isinstance(sampler, PairSampler):
-        raise ValueError('train_dataloader needs a TemporalPairDataset and a PairSampler')
+        raise ConfigError('train_dataloader needs a TemporalPairDataset and a PairSampler')
     recorder = FrameRecorder()
     for stage in dataset.pipeline.transforms:
         if isinstance(stage, MultiView):
             stage.load.transforms.append(recorder)
             return dataset, sampler, recorder
-    raise ValueError('the pipeline of train_dataloader.dataset needs a MultiView')
+    raise ConfigError('the pipeline of train_dataloader.dataset needs a MultiView')
 
 
 def draw_pair(dataset: TemporalPairDataset, key: PairKey, recorder: FrameRecorder) -> Figure:

@@ -6,6 +6,8 @@ from mmdet3d.registry import MODELS
 from mmengine.model import BaseDataPreprocessor
 from torch import nn
 
+from ..errors import ConfigKeyError
+
 
 @MODELS.register_module()
 class PairDataPreprocessor(BaseDataPreprocessor):
@@ -33,11 +35,11 @@ class PairDataPreprocessor(BaseDataPreprocessor):
             ``extract_feat``: ``{'points': B x (N_i, C), 'voxels': ...}``.
 
         Raises:
-            KeyError: If the data holds no pair of views.
+            ConfigKeyError: If the data holds no pair of views.
         """
         missing = {'view_1', 'view_2'} - set(data)
         if missing:
-            raise KeyError(
+            raise ConfigKeyError(
                 f'the batch lacks {sorted(missing)}, it has {sorted(data)}: pre-training needs a TemporalPairDataset'
             )
         return {view: self.detector(data[view], training)['inputs'] for view in data}

@@ -17,6 +17,7 @@ from mmengine.model import BaseModule
 from mmengine.utils import get_installed_path
 from torch import Tensor, nn
 
+from ..errors import ConfigError, ConfigKeyError
 from .pooling import POOLINGS, pool_clouds
 from .stack_clouds import stack_clouds
 
@@ -43,8 +44,8 @@ class DetectorEncoder(BaseModule):
 
     Raises:
         FileNotFoundError: If the config file does not exist; names the nearest ones.
-        KeyError: If the detector cannot be built, or it lacks a child in `trunk`; names the children.
-        ValueError: If `pool` is unknown.
+        ConfigKeyError: If the detector cannot be built, or it lacks a child in `trunk`; names the children.
+        ConfigError: If `pool` is unknown.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class DetectorEncoder(BaseModule):
     ) -> None:
         super().__init__()
         if pool not in POOLINGS:
-            raise ValueError(f"pool is one of {sorted(POOLINGS)}, not '{pool}'")
+            raise ConfigError(f"pool is one of {sorted(POOLINGS)}, not '{pool}'")
         self.features = [feature] if feature is None or isinstance(feature, str) else list(feature)
         self.pool = pool
         self.detector: Any = build_detector(detector, override)
@@ -74,7 +75,7 @@ class DetectorEncoder(BaseModule):
         unknown = sorted(set(trunk) - set(children))
         if unknown:
             name = type(self.detector).__name__
-            raise KeyError(f'trunk names {unknown}, which {name} lacks; its children are {children}')
+            raise ConfigKeyError(f'trunk names {unknown}, which {name} lacks; its children are {children}')
         for name in {*children, 'data_preprocessor'} - set(trunk):
             setattr(self.detector, name, nn.Identity())
         self.has_points_encoder = 'points_encoder' in trunk
@@ -90,7 +91,7 @@ class DetectorEncoder(BaseModule):
             (B, D), one vector per cloud.
 
         Raises:
-            KeyError: If `feature` is not in the detector's output; names the features that are.
+            ConfigKeyError: If `feature` is not in the detector's output; names the features that are.
         """
         if 'voxels' in inputs:
             # Online and target network share a view, but some voxel encoders (PillarFeatureNet) write into their input.
@@ -114,7 +115,7 @@ def select(features: Any, name: str | None) -> Any:
         The feature.
 
     Raises:
-        KeyError: If a step is not found; names the step and the features there.
+        ConfigKeyError: If a step is not found; names the step and the features there.
     """
     for step in name.split('.') if name else ():
         try:
@@ -127,7 +128,9 @@ def select(features: Any, name: str | None) -> Any:
                 there = f'has {sorted(features)}'
             elif isinstance(features, (list, tuple)):
                 there = f'has {len(features)} features, named 0 to {len(features) - 1}'
-            raise KeyError(f"feature='{name}': '{step}' is not in the detector's output there, which {there}") from None
+            raise ConfigKeyError(
+                f"feature='{name}': '{step}' is not in the detector's output there, which {there}"
+            ) from None
     return features
 
 
@@ -143,7 +146,7 @@ def build_detector(detector: str | dict, override: dict | None = None) -> nn.Mod
 
     Raises:
         FileNotFoundError: If the config file does not exist.
-        KeyError: If the config has no ``model``, or mmdet3d cannot build it.
+        ConfigKeyError: If the config has no ``model``, or mmdet3d cannot build it.
     """
     try:
         return MODELS.build(detector_config(detector, override))
@@ -151,7 +154,7 @@ def build_detector(detector: str | dict, override: dict | None = None) -> nn.Mod
         raise
     except Exception as error:
         origin = detector if isinstance(detector, str) else f'dict(type={detector.get("type")!r}, ...)'
-        raise KeyError(f'the detector {origin} could not be built: {error}') from error
+        raise ConfigKeyError(f'the detector {origin} could not be built: {error}') from error
 
 
 def detector_config(detector: str | dict, override: dict | None = None) -> ConfigDict:
@@ -173,14 +176,14 @@ def load_model_config(name: str) -> ConfigDict:
 
     Raises:
         FileNotFoundError: If the file does not exist; names the nearest ones.
-        KeyError: If the file defines no ``model``.
+        ConfigKeyError: If the file defines no ``model``.
     """
     try:
         config = get_config(name) if '::' in name else Config.fromfile(name)
     except FileNotFoundError:
         raise FileNotFoundError(f"no detector config '{name}'{suggest(name)}") from None
     if 'model' not in config:
-        raise KeyError(f"the config '{name}' defines no model")
+        raise ConfigKeyError(f"the config '{name}' defines no model")
     return config.model
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
+from ..errors import ConfigError
+
 
 @MODELS.register_module()
 class ProjectionMLP(nn.Sequential):
@@ -46,10 +48,10 @@ class ProjectionMLP(nn.Sequential):
             (B, out_channels).
 
         Raises:
-            ValueError: If the width of `x` is not `in_channels`.
+            ConfigError: If the width of `x` is not `in_channels`.
         """
         if x.shape[1] != self.in_channels:
-            raise ValueError(
+            raise ConfigError(
                 f'the encoder gives {x.shape[1]} channels, but projector.in_channels is {self.in_channels}: '
                 f'set projector.in_channels={x.shape[1]} in the config'
             )

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import ConfigError
+
 POOLINGS: dict[str, tuple[str, ...]] = {'max': ('amax',), 'mean': ('mean',), 'max_mean': ('amax', 'mean')}
 """Name -> the reductions; their results are concatenated."""
 
@@ -28,24 +30,24 @@ def pool_clouds(feature: Any, batch_size: int, pool: str = 'max') -> Tensor:
         (B, C), or (B, 2 C) for 'max_mean'.
 
     Raises:
-        TypeError: If the feature is neither a tensor nor a sparse tensor.
-        ValueError: If the feature has another number of clouds, or a cloud has no voxel.
+        ConfigError: If the feature is neither a tensor nor a sparse tensor.
+        ConfigError: If the feature has another number of clouds, or a cloud has no voxel.
     """
     if hasattr(feature, 'indices') and hasattr(feature, 'features'):
         clouds = feature.indices[:, 0].long()
         if torch.bincount(clouds, minlength=batch_size).min() == 0:
-            raise ValueError('a cloud of the batch has no voxel: all its points are outside the point_cloud_range')
+            raise ConfigError('a cloud of the batch has no voxel: all its points are outside the point_cloud_range')
         return torch.cat([_scatter(feature.features, clouds, batch_size, how) for how in POOLINGS[pool]], dim=1)
     if not isinstance(feature, Tensor):
-        raise TypeError(f'cannot pool a {type(feature).__name__}: name one tensor by `feature`, such as feature="0"')
+        raise ConfigError(f'cannot pool a {type(feature).__name__}: name one tensor by `feature`, such as feature="0"')
     if feature.ndim == 2:
         if feature.shape[0] % batch_size:
-            raise ValueError(f'{feature.shape[0]} rows do not divide among {batch_size} clouds')
+            raise ConfigError(f'{feature.shape[0]} rows do not divide among {batch_size} clouds')
         if feature.shape[0] == batch_size:
             return feature
         feature = feature.unflatten(0, (batch_size, -1)).transpose(1, 2)
     if feature.shape[0] != batch_size:
-        raise ValueError(f'the feature holds {feature.shape[0]} clouds, the batch {batch_size}')
+        raise ConfigError(f'the feature holds {feature.shape[0]} clouds, the batch {batch_size}')
     flat = feature.flatten(2)
     return torch.cat([getattr(flat, how)(dim=2) for how in POOLINGS[pool]], dim=1)
 

@@ -13,6 +13,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from ..errors import ConfigError
+
 
 @MODELS.register_module()
 class ShapeClsHead(BaseModule):
@@ -58,11 +60,11 @@ class ShapeClsHead(BaseModule):
             ``loss_cls``, a scalar.
 
         Raises:
-            ValueError: If a label is not in [0, K).
+            ConfigError: If a label is not in [0, K).
         """
         labels = torch.cat([sample.gt_instances_3d.labels_3d for sample in data_samples]).to(features.device)
         if not 0 <= int(labels.min()) <= int(labels.max()) < self.num_classes:
-            raise ValueError(
+            raise ConfigError(
                 f'the labels of a batch are in [{labels.min()}, {labels.max()}], but the head has {self.num_classes} '
                 'classes: set model.cls_head.num_classes to the number of classes of the data'
             )

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..errors import ConfigError
+
 
 def stack_clouds(clouds: Sequence[Tensor]) -> Tensor:
     """Stack clouds with the same number of points.
@@ -18,11 +20,11 @@ def stack_clouds(clouds: Sequence[Tensor]) -> Tensor:
         (B, N, C).
 
     Raises:
-        ValueError: If the clouds differ in their number of points.
+        ConfigError: If the clouds differ in their number of points.
     """
     sizes = sorted({len(cloud) for cloud in clouds})
     if len(sizes) > 1:
-        raise ValueError(
+        raise ConfigError(
             f'the clouds have {sizes[0]} to {sizes[-1]} points: end their pipeline with DownSamplePoints, so that all '
             'have the same number'
         )

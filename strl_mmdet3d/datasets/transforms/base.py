@@ -13,6 +13,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.structures import BasePoints
 from torch import Tensor
 
+from ...errors import ConfigError
 from .point_kernels import choose, find, keep_rows
 
 
@@ -40,12 +41,12 @@ class RandomPointsTransform(DescribedTransform):
         prob (float): Probability of changing the points at all, in [0, 1].
 
     Raises:
-        ValueError: If ``prob`` is not in [0, 1].
+        ConfigError: If ``prob`` is not in [0, 1].
     """
 
     def __init__(self, prob: float) -> None:
         if not 0 <= prob <= 1:
-            raise ValueError(f'{type(self).__name__}: prob must be in [0, 1], got {prob}')
+            raise ConfigError(f'{type(self).__name__}: prob must be in [0, 1], got {prob}')
         self.prob = prob
 
     @abstractmethod
@@ -121,7 +122,7 @@ def with_rows(points: BasePoints, rows: Tensor) -> BasePoints:
 def require_points(transform: BaseTransform, results: dict) -> None:
     """Raise a ValueError that names the transform if the cloud is empty."""
     if len(results['points']) == 0:
-        raise ValueError(
+        raise ConfigError(
             f'{type(transform).__name__} got an empty point cloud. '
             'Leave empty frames out, and check the range filters that run before it'
         )
@@ -133,6 +134,6 @@ def require_interval(
     """Raise a ValueError unless ``interval`` is (low, high) with ``at_least <= low <= high <= at_most``."""
     low, high = interval
     if not at_least <= low <= high <= at_most:
-        raise ValueError(
+        raise ConfigError(
             f'{type(transform).__name__}: {name} must be (low, high) within [{at_least}, {at_most}], got {interval}'
         )

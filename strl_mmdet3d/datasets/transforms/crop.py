@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from mmdet3d.registry import TRANSFORMS
 
+from ...errors import ConfigError
 from .base import require_interval
 from .cuboid import RandomCuboidTransform
 
@@ -36,7 +37,7 @@ class RandomCropPoints(RandomCuboidTransform):
         prob (float): Probability of cropping. Defaults to 0.5.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ConfigError: If an argument is out of its range.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class RandomCropPoints(RandomCuboidTransform):
         require_interval(self, 'volume', volume, at_most=1)
         require_interval(self, 'aspect_ratio', aspect_ratio)
         if volume[0] == 0 or not aspect_ratio[0] < 1 < aspect_ratio[1]:
-            raise ValueError(
+            raise ConfigError(
                 'RandomCropPoints: volume must be above 0 and aspect_ratio must enclose 1, '
                 f'got {volume} and {aspect_ratio}'
             )
@@ -84,7 +85,7 @@ class RandomCropPointsBySide(RandomCuboidTransform):
         prob (float): Probability of cropping. Defaults to 0.5.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ConfigError: If an argument is out of its range.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class RandomCropPointsBySide(RandomCuboidTransform):
         require_interval(self, 'side', side)
         require_interval(self, 'aspect_ratio', aspect_ratio)
         if aspect_ratio[0] == 0:
-            raise ValueError(f'RandomCropPointsBySide: aspect_ratio must be above 0, got {aspect_ratio}')
+            raise ConfigError(f'RandomCropPointsBySide: aspect_ratio must be above 0, got {aspect_ratio}')
         self.side = side
         self.aspect_ratio = aspect_ratio
 

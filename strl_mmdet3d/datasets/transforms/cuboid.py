@@ -9,6 +9,7 @@ import numpy as np
 from mmdet3d.structures import BasePoints
 from torch import Tensor
 
+from ...errors import ConfigError
 from .base import RandomPointsTransform, keep_points
 from .point_kernels import bounds, inside_box
 
@@ -54,13 +55,13 @@ class RandomCuboidTransform(RandomPointsTransform):
         prob (float): Probability of changing the cloud.
 
     Raises:
-        ValueError: If ``min_points`` or ``max_tries`` is below 1, or ``prob`` is not in [0, 1].
+        ConfigError: If ``min_points`` or ``max_tries`` is below 1, or ``prob`` is not in [0, 1].
     """
 
     def __init__(self, min_points: int, max_tries: int, prob: float) -> None:
         super().__init__(prob)
         if min_points < 1 or max_tries < 1:
-            raise ValueError(
+            raise ConfigError(
                 f'{type(self).__name__}: min_points and max_tries must be at least 1, got {min_points} and {max_tries}'
             )
         self.min_points = min_points

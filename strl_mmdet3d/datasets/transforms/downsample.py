@@ -6,6 +6,7 @@ import numpy as np
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 
+from ...errors import ConfigError
 from .base import RandomPointsTransform, draw_sample, take_points
 
 
@@ -22,13 +23,13 @@ class DownSamplePoints(RandomPointsTransform):
         num_points (int): Number of points in the result.
 
     Raises:
-        ValueError: If ``num_points`` is below 1.
+        ConfigError: If ``num_points`` is below 1.
     """
 
     def __init__(self, num_points: int) -> None:
         super().__init__(prob=1.0)
         if num_points < 1:
-            raise ValueError(f'DownSamplePoints: num_points must be at least 1, got {num_points}')
+            raise ConfigError(f'DownSamplePoints: num_points must be at least 1, got {num_points}')
         self.num_points = num_points
 
     def draw(self, points: BasePoints) -> np.ndarray:

@@ -7,6 +7,7 @@ import torch
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 
+from ...errors import ConfigError
 from .base import RandomPointsTransform, draw_sample, draw_subset, take_points
 
 
@@ -35,7 +36,7 @@ class RandomDropPoints(RandomPointsTransform):
         prob (float): Probability of dropping points. Defaults to 1.0.
 
     Raises:
-        ValueError: If ``max_ratio`` is not in [0, 1), if ``prob`` is not in [0, 1], or if ``at_most`` is below 1 or
+        ConfigError: If ``max_ratio`` is not in [0, 1), if ``prob`` is not in [0, 1], or if ``at_most`` is below 1 or
             given together with ``overwrite``, which keeps the number of points.
     """
 
@@ -44,9 +45,9 @@ class RandomDropPoints(RandomPointsTransform):
     ) -> None:
         super().__init__(prob)
         if not 0 <= max_ratio < 1:
-            raise ValueError(f'RandomDropPoints: max_ratio must be in [0, 1), got {max_ratio}')
+            raise ConfigError(f'RandomDropPoints: max_ratio must be in [0, 1), got {max_ratio}')
         if at_most is not None and (at_most < 1 or overwrite):
-            raise ValueError(f'RandomDropPoints: at_most must be at least 1, and overwrite off, got {at_most}')
+            raise ConfigError(f'RandomDropPoints: at_most must be at least 1, and overwrite off, got {at_most}')
         self.max_ratio = max_ratio
         self.at_most = at_most
         self.overwrite = overwrite

@@ -7,6 +7,7 @@ import torch
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 
+from ...errors import ConfigError
 from .base import RandomPointsTransform, global_generator
 
 
@@ -24,13 +25,13 @@ class RandomUniformJitterPoints(RandomPointsTransform):
         prob (float): Probability of jittering the cloud. Defaults to 1.0.
 
     Raises:
-        ValueError: If ``max_offset`` is negative or ``prob`` is not in [0, 1].
+        ConfigError: If ``max_offset`` is negative or ``prob`` is not in [0, 1].
     """
 
     def __init__(self, max_offset: float = 0.05, prob: float = 1.0) -> None:
         super().__init__(prob)
         if max_offset < 0:
-            raise ValueError(f'RandomUniformJitterPoints: negative max_offset {max_offset}')
+            raise ConfigError(f'RandomUniformJitterPoints: negative max_offset {max_offset}')
         self.max_offset = max_offset
 
     def draw(self, points: BasePoints) -> np.ndarray:

@@ -62,7 +62,7 @@ class LoadDepthFrame(DescribedTransform):
     Raises:
         CorruptFrameError: When loading, if the file cannot be read, is not a whole 16-bit image, holds no depth, has
             another size than the camera's images, or gives points that are NaN or farther than 100 km.
-        ValueError: If ``depth_scale`` or ``num_points`` is not positive; when loading, if the frame is not a depth
+        ConfigError: If ``depth_scale`` or ``num_points`` is not positive; when loading, if the frame is not a depth
             frame.
     """
 
@@ -75,9 +75,9 @@ class LoadDepthFrame(DescribedTransform):
         cache_dir: str | None = None,
     ) -> None:
         if not 0 < depth_scale < np.inf:
-            raise ValueError(f'LoadDepthFrame: depth_scale must be positive, got {depth_scale}')
+            raise ConfigError(f'LoadDepthFrame: depth_scale must be positive, got {depth_scale}')
         if num_points is not None and num_points < 1:
-            raise ValueError(f'LoadDepthFrame: num_points must be at least 1, or None for all, got {num_points}')
+            raise ConfigError(f'LoadDepthFrame: num_points must be at least 1, or None for all, got {num_points}')
         self.depth_scale = depth_scale
         self.num_points = num_points
         self.height = height

@@ -61,12 +61,12 @@ class LoadShape(DescribedTransform):
         CorruptFrameError: When loading, if the file cannot be read or holds no shapes, or the row is not in it or
             holds NaN, Inf or coordinates beyond :data:`MAX_COORDINATE`.
         MissingExtraError: When loading, if the package that reads the file is not installed.
-        ValueError: If ``mesh_points`` is below 1; when loading, if the path is not one of these.
+        ConfigError: If ``mesh_points`` is below 1; when loading, if the path is not one of these.
     """
 
     def __init__(self, coord_type: str = 'DEPTH', mesh_points: int = 2048) -> None:
         if mesh_points < 1:
-            raise ValueError(f'mesh_points must be at least 1, got {mesh_points}')
+            raise ConfigError(f'mesh_points must be at least 1, got {mesh_points}')
         self.coord_type = coord_type
         self.points_type = get_points_type(coord_type)
         self.mesh_points = mesh_points

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from mmdet3d.structures import BasePoints
 
+from ...errors import ConfigError
 from .base import keep_points
 from .point_kernels import inside_box
 
@@ -25,11 +26,11 @@ def cut_to_range(points: BasePoints, point_cloud_range: Sequence[float]) -> Base
         The same cloud with fewer points, perhaps none.
 
     Raises:
-        ValueError: If the range does not hold six values.
+        ConfigError: If the range does not hold six values.
     """
     box = np.array(point_cloud_range, dtype=np.float32)
     if box.shape != (6,):
-        raise ValueError(f'point_cloud_range must hold six values, got {point_cloud_range}')
+        raise ConfigError(f'point_cloud_range must hold six values, got {point_cloud_range}')
     # The largest box whose faces are inside.
     lower, upper = np.nextafter(box[:3], np.float32(np.inf)), np.nextafter(box[3:], np.float32(-np.inf))
     return keep_points(points, inside_box(points.tensor, np.zeros(3, np.float32), lower, upper))

@@ -9,6 +9,7 @@ from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 from scipy.spatial.transform import Rotation
 
+from ...errors import ConfigError
 from .base import RandomPointsTransform
 from .point_kernels import move
 
@@ -30,13 +31,13 @@ class RandomRotatePoints(RandomPointsTransform):
         prob (float): Probability of rotating the cloud. Defaults to 0.5.
 
     Raises:
-        ValueError: If ``max_angle`` or ``std`` is negative, or ``prob`` is not in [0, 1].
+        ConfigError: If ``max_angle`` or ``std`` is negative, or ``prob`` is not in [0, 1].
     """
 
     def __init__(self, max_angle: float = math.radians(15), std: float | None = None, prob: float = 0.5) -> None:
         super().__init__(prob)
         if max_angle < 0 or (std is not None and std < 0):
-            raise ValueError(f'RandomRotatePoints: negative max_angle {max_angle} or std {std}')
+            raise ConfigError(f'RandomRotatePoints: negative max_angle {max_angle} or std {std}')
         self.max_angle = max_angle
         self.std = std
 

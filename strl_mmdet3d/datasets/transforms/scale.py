@@ -6,6 +6,7 @@ import numpy as np
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 
+from ...errors import ConfigError
 from .base import RandomPointsTransform, require_interval
 
 
@@ -22,7 +23,7 @@ class RandomScalePoints(RandomPointsTransform):
             ``GlobalRotScaleTrans``. Defaults to False.
 
     Raises:
-        ValueError: If ``scale`` is not an interval of non-negative numbers or ``prob`` is not in [0, 1]; when scaling,
+        ConfigError: If ``scale`` is not an interval of non-negative numbers or ``prob`` is not in [0, 1]; when scaling,
             if ``shift_height`` is on and the points have no height.
     """
 
@@ -41,7 +42,7 @@ class RandomScalePoints(RandomPointsTransform):
         points.scale(drawn)
         if self.shift_height:
             if 'height' not in (points.attribute_dims or {}):
-                raise ValueError(
+                raise ConfigError(
                     'RandomScalePoints(shift_height=True) got points without a height channel. Load it with '
                     'LoadDepthFrame(height=True) or LoadPointsFromFile(shift_height=True), or set shift_height=False'
                 )

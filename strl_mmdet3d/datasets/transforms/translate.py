@@ -6,6 +6,7 @@ import numpy as np
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 
+from ...errors import ConfigError
 from .base import RandomPointsTransform
 from .point_kernels import bounds, move
 
@@ -25,13 +26,13 @@ class RandomTranslatePoints(RandomPointsTransform):
         prob (float): Probability of shifting the cloud. Defaults to 0.5.
 
     Raises:
-        ValueError: If ``max_shift`` is negative or ``prob`` is not in [0, 1].
+        ConfigError: If ``max_shift`` is negative or ``prob`` is not in [0, 1].
     """
 
     def __init__(self, max_shift: float = 0.1, prob: float = 0.5) -> None:
         super().__init__(prob)
         if max_shift < 0:
-            raise ValueError(f'RandomTranslatePoints: negative max_shift {max_shift}')
+            raise ConfigError(f'RandomTranslatePoints: negative max_shift {max_shift}')
         self.max_shift = max_shift
 
     def draw(self, points: BasePoints) -> np.ndarray:

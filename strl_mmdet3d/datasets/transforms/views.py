@@ -9,6 +9,7 @@ from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import BasePoints
 from mmengine.dataset import Compose
 
+from ...errors import ConfigError
 from ..readers.frame_file import UnusablePairError, check_distances
 from .base import DescribedTransform
 from .point_kernels import move
@@ -71,7 +72,7 @@ class MultiView(DescribedTransform):
             `TemporalPairDataset` fills in its own. Defaults to None, no cut.
 
     Raises:
-        ValueError: If only one of ``num_local`` and ``local`` is given.
+        ConfigError: If only one of ``num_local`` and ``local`` is given.
         EmptyViewError: When transforming, if one of the transforms leaves a view without points.
         CorruptFrameError: When transforming, if a loader refuses a frame, or a pose puts its points beyond any sensor.
     """
@@ -86,7 +87,7 @@ class MultiView(DescribedTransform):
         point_cloud_range: Sequence[float] | None = None,
     ) -> None:
         if (num_local > 0) != (len(local) > 0) or num_local < 0:
-            raise ValueError(f'MultiView: num_local={num_local} and {len(local)} transforms in local; give both')
+            raise ConfigError(f'MultiView: num_local={num_local} and {len(local)} transforms in local; give both')
         self.load = Compose(load)
         self.augment = Compose(augment)
         self.pack = Compose(pack)

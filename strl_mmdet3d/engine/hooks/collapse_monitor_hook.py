@@ -6,7 +6,7 @@ from mmdet3d.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ...errors import StrlError
+from ...errors import ConfigError, StrlError
 from ...evaluation.representation import measure_projections
 from ..unwrapping import unwrapped_model
 
@@ -56,7 +56,7 @@ class CollapseMonitorHook(Hook):
         stop: Whether the run ends when it has collapsed.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ConfigError: If an argument is out of its range.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class CollapseMonitorHook(Hook):
         stop: bool = False,
     ) -> None:
         if interval < 1 or patience < 1:
-            raise ValueError(f'interval and patience must be at least 1, got {interval} and {patience}')
+            raise ConfigError(f'interval and patience must be at least 1, got {interval} and {patience}')
         if not 0 <= min_spread <= 1:
-            raise ValueError(f'min_spread is in [0, 1], not {min_spread}')
+            raise ConfigError(f'min_spread is in [0, 1], not {min_spread}')
         if min_rank < 0:
-            raise ValueError(f'min_rank must not be negative, got {min_rank}')
+            raise ConfigError(f'min_rank must not be negative, got {min_rank}')
         self.interval = interval
         self.min_spread = min_spread
         self.min_rank = min_rank

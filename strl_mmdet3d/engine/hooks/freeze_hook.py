@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
+from ...errors import ConfigKeyError
 from ..unwrapping import unwrapped_model
 
 
@@ -30,7 +31,7 @@ class FreezeHook(Hook):
         """Switch the gradients off.
 
         Raises:
-            KeyError: If the model lacks such a submodule; names the submodules that it has.
+            ConfigKeyError: If the model lacks such a submodule; names the submodules that it has.
         """
         for module in self._frozen(runner):
             module.requires_grad_(False)
@@ -48,7 +49,7 @@ class FreezeHook(Hook):
         modules = dict(model.named_modules())
         unknown = [name for name in self.modules if name not in modules]
         if unknown:
-            raise KeyError(
+            raise ConfigKeyError(
                 f'FreezeHook: {type(model).__name__} has no {unknown}; set modules to names below '
                 f'{list(dict(model.named_children()))}'
             )

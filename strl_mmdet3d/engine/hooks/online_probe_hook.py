@@ -7,6 +7,7 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ...errors import ConfigError
 from ...evaluation.features import read_clouds
 from ...evaluation.online_encoding import training_untouched
 from ...extras import extra
@@ -37,12 +38,12 @@ class OnlineProbeHook(Hook):
         batch_size: Clouds that are encoded at a time, at least 1.
 
     Raises:
-        ValueError: If `interval` or `batch_size` is below 1.
+        ConfigError: If `interval` or `batch_size` is below 1.
     """
 
     def __init__(self, train: dict, test: dict, interval: int = 1, batch_size: int = 32) -> None:
         if interval < 1 or batch_size < 1:
-            raise ValueError(f'interval and batch_size must be at least 1, got {interval} and {batch_size}')
+            raise ConfigError(f'interval and batch_size must be at least 1, got {interval} and {batch_size}')
         self.train = train
         self.test = test
         self.interval = interval
@@ -54,7 +55,7 @@ class OnlineProbeHook(Hook):
 
         Raises:
             MissingExtraError: If scikit-learn is not installed.
-            ValueError: If a data set does not give one label per cloud.
+            ConfigError: If a data set does not give one label per cloud.
         """
         with extra('probe'):
             from ...evaluation.online_probe import online_probe

@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...datasets.temporal_pair_dataset import TemporalPairDataset
+from ...errors import ConfigError
 from ...evaluation.online_encoding import training_untouched
 from ...evaluation.temporal_frames import TemporalFrames
 from ...evaluation.temporal_retrieval import temporal_retrieval
@@ -43,16 +44,16 @@ class RetrievalProbeHook(Hook):
         batch_size: Frames that are encoded at a time, at least 1.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ConfigError: If an argument is out of its range.
     """
 
     def __init__(
         self, interval: int = 1, num_frames: int = 128, window: int | None = None, batch_size: int = 8
     ) -> None:
         if interval < 1 or batch_size < 1:
-            raise ValueError(f'interval and batch_size must be at least 1, got {interval} and {batch_size}')
+            raise ConfigError(f'interval and batch_size must be at least 1, got {interval} and {batch_size}')
         if num_frames < 2 or (window is not None and window < 2):
-            raise ValueError(f'num_frames and window must be at least 2, got {num_frames} and {window}')
+            raise ConfigError(f'num_frames and window must be at least 2, got {num_frames} and {window}')
         self.interval = interval
         self.num_frames = num_frames
         self.window = window
@@ -63,13 +64,13 @@ class RetrievalProbeHook(Hook):
         """Choose the frames, and probe the encoder at the start of a new run.
 
         Raises:
-            ValueError: If the training set is not a TemporalPairDataset.
+            ConfigError: If the training set is not a TemporalPairDataset.
         """
         trained_on = runner.train_dataloader.dataset
         if not isinstance(trained_on, TemporalPairDataset):
-            raise ValueError(
+            raise ConfigError(
                 f'RetrievalProbeHook takes frames of a TemporalPairDataset, not of a {type(trained_on).__name__}: '
-                'leave it out of custom_hooks'
+                'leave it out of the hooks'
             )
         self._frames: TemporalFrames | None = None
         if trained_on.mode == 'spatial':

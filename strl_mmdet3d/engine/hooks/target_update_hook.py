@@ -8,6 +8,7 @@ from mmdet3d.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ...errors import ConfigError
 from ...mmengine_internals import accumulative_counts
 from ..unwrapping import unwrapped_model
 
@@ -40,14 +41,14 @@ class TargetUpdateHook(Hook):
         buffers: Whether to average BatchNorm's running statistics too, as the released code does.
 
     Raises:
-        ValueError: If `tau_start` is not in [0, 1], or `when` is unknown.
+        ConfigError: If `tau_start` is not in [0, 1], or `when` is unknown.
     """
 
     def __init__(self, tau_start: float = 0.996, when: str = 'after_step', buffers: bool = False) -> None:
         if not 0 <= tau_start <= 1:
-            raise ValueError(f'tau_start is in [0, 1], not {tau_start}')
+            raise ConfigError(f'tau_start is in [0, 1], not {tau_start}')
         if when not in ('after_step', 'before_step'):
-            raise ValueError(f"when is 'after_step' or 'before_step', not '{when}'")
+            raise ConfigError(f"when is 'after_step' or 'before_step', not '{when}'")
         self.tau_start = tau_start
         self.when = when
         self.buffers = buffers

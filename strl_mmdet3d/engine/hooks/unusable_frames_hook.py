@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...datasets.unusable_frames import FILE_NAME, PairCounts, UnusableFrameList, skipped_of
-from ...errors import StrlError
+from ...errors import ConfigError, StrlError
 from ...mmengine_internals import is_resumed
 
 COUNTS_KEY = 'unusable_frames'
@@ -43,14 +43,14 @@ class UnusableFramesHook(Hook):
             frame among the first ones does not. Defaults to 10.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ConfigError: If an argument is out of its range.
     """
 
     def __init__(self, max_share: float = 0.01, num_tolerated: int = 10) -> None:
         if not 0 <= max_share <= 1:
-            raise ValueError(f'max_share is in [0, 1], not {max_share}')
+            raise ConfigError(f'max_share is in [0, 1], not {max_share}')
         if num_tolerated < 0:
-            raise ValueError(f'num_tolerated must not be negative, got {num_tolerated}')
+            raise ConfigError(f'num_tolerated must not be negative, got {num_tolerated}')
         self.max_share = max_share
         self.num_tolerated = num_tolerated
 
@@ -68,7 +68,7 @@ class UnusableFramesHook(Hook):
 
         Raises:
             UnusableFramesError: If too many were replaced.
-            ValueError: If the batch does not say what was skipped for it.
+            ConfigError: If the batch does not say what was skipped for it.
         """
         self._new_pairs += skipped_of(data_batch)
         if get_world_size() == 1 or self.every_n_train_iters(runner, SYNC_INTERVAL):

@@ -10,6 +10,8 @@ from mmdet3d.models import DGCNNBackbone
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
+from ...errors import ConfigError
+
 
 @torch.no_grad()
 def feature_knn(features: Tensor, k: int) -> Tensor:
@@ -23,10 +25,10 @@ def feature_knn(features: Tensor, k: int) -> Tensor:
         (B, N, k) indices of points, int32, nearest first.
 
     Raises:
-        ValueError: If a cloud has fewer than k points.
+        ConfigError: If a cloud has fewer than k points.
     """
     if features.shape[1] < k:
-        raise ValueError(
+        raise ConfigError(
             f'a graph of {k} neighbours needs {k} points per cloud, got {features.shape[1]}: raise num_points, '
             'or lower k'
         )
@@ -57,7 +59,7 @@ class FeatureKNNGroup(nn.Module):
             (B, C, N, k).
 
         Raises:
-            ValueError: If a cloud has fewer than k points.
+            ConfigError: If a cloud has fewer than k points.
         """
         neighbours = feature_knn(points, self.k)
         channels_first = centers.transpose(1, 2).contiguous()
