@@ -151,7 +151,7 @@ def test_a_wrapped_training_set_is_refused_by_name(data, tmp_path, wrapper):
     inner = runner._train_dataloader['dataset']
     wrapped = dict(times=2, dataset=inner) if wrapper == 'RepeatDataset' else dict(datasets=[inner, inner])
     runner._train_dataloader['dataset'] = dict(type=wrapper, **wrapped)
-    with pytest.raises(ValueError, match=f'not of a {wrapper}: leave it out of custom_hooks'):
+    with pytest.raises(ValueError, match=f'not of a {wrapper}: leave it out of the hooks'):
         runner.train()
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spconv.pytorch import SparseConvTensor
 
+from strl_mmdet3d.errors import ConfigError
 from strl_mmdet3d.models.pooling import pool_clouds
 
 
@@ -59,7 +60,7 @@ def test_the_gradient_goes_to_the_maximum_only():
 
 
 def test_other_things_are_refused():
-    with pytest.raises(TypeError, match='feature="0"'):
+    with pytest.raises(ConfigError, match='feature="0"'):
         pool_clouds([torch.zeros(2, 3)], 2)
     with pytest.raises(ValueError, match='holds 3 clouds'):
         pool_clouds(torch.zeros(3, 4, 5), 2)
