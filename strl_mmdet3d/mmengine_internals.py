@@ -28,7 +28,7 @@ def accumulative_counts(optim_wrapper: OptimWrapper) -> int:
 
 
 def is_resumed(runner: Runner) -> bool:
-    """Tell whether the run continues a checkpoint."""
+    """Return whether the run continues a checkpoint."""
     return runner._resume
 
 

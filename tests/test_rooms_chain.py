@@ -68,9 +68,9 @@ def test_the_height_channel_of_the_stock_detectors_is_an_explicit_choice(pretrai
     assert f'{FIRST_LAYER}: (64, 3, 1, 1) in the checkpoint, (64, 4, 1, 1) in the model' in str(refused.value)
     checkpoint = str(pretrained[0] / 'epoch_2.pth')
     export_encoder.main([checkpoint, out, '--leave-out', FIRST_LAYER, '--verify', stock])
-    told = capsys.readouterr().out
-    assert f'{TENSORS - 1} of {TENSORS - 1} exported tensors landed bit for bit' in told
-    assert f'left out of the export by choice: {FIRST_LAYER}' in told
+    said = capsys.readouterr().out
+    assert f'{TENSORS - 1} of {TENSORS - 1} exported tensors landed bit for bit' in said
+    assert f'left out of the export by choice: {FIRST_LAYER}' in said
 
 
 def test_votenet_is_fine_tuned_and_validated(rooms, pretrained, tmp_path, monkeypatch):

@@ -28,9 +28,9 @@ def test_what_does_not_fit_is_told_with_what_is_there(bounds):
 
 def test_all_problems_are_told_at_once():
     wrong = dict.fromkeys(REQUIRED, ('99', '100', 'x'))
-    with pytest.raises(ImportError) as told:
+    with pytest.raises(ImportError) as said:
         check_versions(wrong)
-    assert all(name in str(told.value) for name in REQUIRED)
+    assert all(name in str(said.value) for name in REQUIRED)
 
 
 def test_a_local_label_and_the_upper_bound(monkeypatch):

@@ -67,7 +67,7 @@ def machine() -> dict[str, str | int]:
 
 
 def _cpu_info() -> list[str]:
-    """Give the lines of what Linux says of its processors."""
+    """Return the lines of what Linux says of its processors."""
     path = Path('/proc/cpuinfo')
     return path.read_text().splitlines() if path.exists() else []
 

@@ -71,7 +71,7 @@ class TemporalPairDataset(BaseDataset):
             and ``view_2`` with ``sample_idx``, ``sequence_id``, ``frame_path`` (relative to the root), ``frame_index``
             (in its sequence), ``num_redraws`` and ``skipped``. A view of lidar scans or shapes has ``lidar_points``
             (dict with ``lidar_path``), ``lidar_path`` and, with ``align_poses``, ``lidar2view_1``; a view of depth
-            images, those of an index with intrinsics, has ``depth_frame`` (dict with ``depth_path``, ``intrinsics`` and
+            images (the index has intrinsics) has ``depth_frame`` (dict with ``depth_path``, ``intrinsics`` and
             ``camera2view``).
         mode (str): 'both', 'temporal' or 'spatial'. Defaults to 'both'.
         selection (str): How two frames are chosen. 'window': two different ones of the sliding window, as in the paper.
@@ -351,7 +351,7 @@ class TemporalPairDataset(BaseDataset):
         return pair
 
     def _provenance(self, index: int, sequence: int, frame: int) -> dict[str, Any]:
-        """Say where a frame comes from."""
+        """Describe where a frame comes from."""
         return {
             'sample_idx': index,
             'sequence_id': self.table.sequence_id(sequence),
@@ -360,7 +360,7 @@ class TemporalPairDataset(BaseDataset):
         }
 
     def _pose(self, sequence: int, frame: int) -> np.ndarray:
-        """Give the pose (4, 4) of a frame of a sequence; with `align_poses` there is one."""
+        """Return the pose (4, 4) of a frame of a sequence; with `align_poses` there is one."""
         assert self.table.poses is not None
         return self.table.poses[int(self.table.starts[sequence]) + frame]
 
@@ -375,7 +375,7 @@ class TemporalPairDataset(BaseDataset):
         return keys
 
     def _camera_to_view(self, sequence: int, frame: int, view_1_frame: int) -> np.ndarray:
-        """Give the motion (4, 4) from a depth camera's axes to those of its view."""
+        """Return the motion (4, 4) from a depth camera's axes to the axes of its view."""
         if not self.align_poses:
             return CAMERA_TO_DEPTH
         camera_to_view = np.array(self._pose(sequence, frame))

@@ -90,7 +90,7 @@ def grid_of(middle_encoder: Any) -> Sequence[int] | None:
 
 
 def same(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Tell whether two ranges are equal, up to the rounding of float32."""
+    """Return whether two ranges are equal, up to the rounding of float32."""
     return np.allclose(np.asarray(one, dtype=float), np.asarray(other, dtype=float), atol=1e-4)
 
 

@@ -15,9 +15,11 @@ from matplotlib.figure import Figure
 from mmdet3d.registry import DATA_SAMPLERS, DATASETS
 from mmdet3d.structures import BasePoints, LiDARPoints
 from mmengine.config import Config
+from torch.utils.data import Dataset
 
-from ..datasets import MultiView, PairKey, PairSampler, TemporalPairDataset
+from ..datasets import MultiView, PairKey, PairSampler
 from ..datasets.readers.depth_image import read_depth
+from ..datasets.temporal_pair_dataset import pair_datasets
 from ..datasets.transforms.views import VIEWS
 from ..errors import ConfigError
 
@@ -56,7 +58,7 @@ class FrameRecorder:
         return view
 
 
-def build_recorded_dataset(config: Config) -> tuple[TemporalPairDataset, PairSampler, FrameRecorder]:
+def build_recorded_dataset(config: Config) -> tuple[Dataset, PairSampler, FrameRecorder]:
     """Build the training set and the sampler of a config as the Runner does, and record the set's raw frames.
 
     Args:
@@ -68,17 +70,19 @@ def build_recorded_dataset(config: Config) -> tuple[TemporalPairDataset, PairSam
     dataset = DATASETS.build(config.train_dataloader.dataset)
     seed = config.get('randomness', {}).get('seed') or 0
     sampler = DATA_SAMPLERS.build(config.train_dataloader.sampler, default_args={'dataset': dataset, 'seed': seed})
-    if not isinstance(dataset, TemporalPairDataset) or not isinstance(sampler, PairSampler):
+    parts = list(pair_datasets(dataset))  # several, in a ConcatDataset
+    if not parts or not isinstance(sampler, PairSampler):
         raise ConfigError('train_dataloader needs a TemporalPairDataset and a PairSampler')
     recorder = FrameRecorder()
-    for stage in dataset.pipeline.transforms:
-        if isinstance(stage, MultiView):
-            stage.load.transforms.append(recorder)
-            return dataset, sampler, recorder
-    raise ConfigError('the pipeline of train_dataloader.dataset needs a MultiView')
+    for part in parts:
+        stages = [stage for stage in part.pipeline.transforms if isinstance(stage, MultiView)]
+        if not stages:
+            raise ConfigError('the pipeline of train_dataloader.dataset needs a MultiView')
+        stages[0].load.transforms.append(recorder)
+    return dataset, sampler, recorder
 
 
-def draw_pair(dataset: TemporalPairDataset, key: PairKey, recorder: FrameRecorder) -> Figure:
+def draw_pair(dataset: Dataset, key: PairKey, recorder: FrameRecorder) -> Figure:
     """Draw one pair of a training set, whose raw frames the recorder keeps.
 
     The raw frames are above, the views below, view 1 on the left. All clouds have the same limits.
@@ -88,10 +92,11 @@ def draw_pair(dataset: TemporalPairDataset, key: PairKey, recorder: FrameRecorde
     views = [pair[view]['inputs']['points'][:, :3].numpy() for view in VIEWS]
     frames = recorder.frames[-2:]
     draw = draw_depth_pair if all(frame.depth_path for frame in frames) else draw_cloud_pair
+    mode = ' or '.join(sorted({part.mode for part in pair_datasets(dataset)}))
     titles = [f'frame {source["frame_index"]}: {source["frame_path"]}' for source in sources]
     figure = draw(frames, titles, views)
     figure.suptitle(
-        f'{sources[0]["sequence_id"]}: item {key.index}, epoch {key.epoch}, seed {key.seed}, mode {dataset.mode!r}, '
+        f'{sources[0]["sequence_id"]}: item {key.index}, epoch {key.epoch}, seed {key.seed}, mode {mode!r}, '
         f'{sources[0]["num_redraws"]} unusable pairs before it'
     )
     return figure

@@ -108,7 +108,7 @@ def rewrite(path, **changes):
 
 
 @pytest.mark.parametrize(
-    ('changes', 'told'),
+    ('changes', 'said'),
     [
         (dict(prefixes=np.array([b'../', b'1/'])), 'leaves the root'),
         (dict(prefixes=np.array([b'/etc/', b'1/'])), 'leaves the root'),
@@ -123,9 +123,9 @@ def rewrite(path, **changes):
         (dict(metainfo=np.frombuffer(b'{"load_dim": 1}', np.uint8)), 'load_dim'),
     ],
 )
-def test_arrays_that_do_not_fit_or_leave_the_root_are_refused(large, changes, told):
+def test_arrays_that_do_not_fit_or_leave_the_root_are_refused(large, changes, said):
     rewrite(large[0], **changes)
-    with pytest.raises(SequenceIndexError, match=told):
+    with pytest.raises(SequenceIndexError, match=said):
         read_frame_table(large[0])
 
 

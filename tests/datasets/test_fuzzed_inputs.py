@@ -64,7 +64,7 @@ LATER = 'deleted after it was opened'
 def truncate(path, rng):
     content = path.read_bytes()
     size = int(rng.integers(1, len(content) - 1))
-    if path.suffix == '.bin':  # a scan that is cut between two points cannot be told from a shorter one
+    if path.suffix == '.bin':  # a scan that is cut between two points cannot be distinguished from a shorter one
         size -= size % 16 == 0
     if path.suffix == '.txt':  # nor a text that is cut between two lines, or within the last number
         size = content.index(b'\n', size // 2) + 5

@@ -367,7 +367,7 @@ class TestUnusablePairs:
         iterator = iter(loader)
         with pytest.raises(CorruptFrameError, match=r'\.bin is truncated'):
             next(iterator)
-        # Once more, so that the worker is told to stop, and not left to the garbage collector.
+        # Once more, so that the worker is asked to stop, and not left to the garbage collector.
         with pytest.raises(StopIteration):
             next(iterator)
 

@@ -26,7 +26,7 @@ class KilledError(Exception):
 
 
 class Watch(Hook):
-    """Keeps what happens on this rank; ends the run where it is told to, before the checkpoint of that iteration."""
+    """Keeps what happens on this rank; ends the run where asked to, before the checkpoint of that iteration."""
 
     priority = 'ABOVE_NORMAL'
 

@@ -51,11 +51,11 @@ class Recorder(Hook):
 @pytest.fixture
 def warnings(monkeypatch):
     """The warnings of a runner's logger."""
-    told = []
+    said = []
 
     def listen(runner):
-        monkeypatch.setattr(runner.logger, 'warning', told.append)
-        return told
+        monkeypatch.setattr(runner.logger, 'warning', said.append)
+        return said
 
     return listen
 
@@ -94,9 +94,9 @@ def test_a_collapsing_run_is_reported_within_200_iterations(tmp_path):
 def test_the_alarm_is_a_warning(tmp_path, warnings):
     monitor = dict(min_spread=1, interval=2, patience=2)
     runner = make_runner(tmp_path, iterations=8, monitor=monitor)
-    told = warnings(runner)
+    said = warnings(runner)
     runner.train()
-    assert [message.split(':')[0] for message in told if 'have collapsed' in message] == ['iteration 4']
+    assert [message.split(':')[0] for message in said if 'have collapsed' in message] == ['iteration 4']
 
 
 def test_a_collapsing_run_stops_where_asked_to_and_keeps_its_checkpoint(tmp_path):
@@ -118,9 +118,9 @@ def test_a_collapsing_run_stops_where_asked_to_and_keeps_its_checkpoint(tmp_path
 @pytest.mark.parametrize('batch', [2, 4, 8, 16])
 def test_healthy_runs_give_no_alarm(tmp_path, warnings, batch):
     runner = make_runner(tmp_path, iterations=40, batch=batch, seed=batch, monitor=dict(interval=2))
-    told = warnings(runner)
+    said = warnings(runner)
     runner.train()
-    assert not [message for message in told if 'have collapsed' in message]
+    assert not [message for message in said if 'have collapsed' in message]
 
 
 def test_the_monitor_logs_the_measures_of_the_two_views_and_changes_nothing(tmp_path):
@@ -149,17 +149,17 @@ def test_the_monitor_logs_the_measures_of_the_two_views_and_changes_nothing(tmp_
 
 def judged(checks, **arguments):
     """Give the iterations at which an alarm is given for a series of checks (healthy or not)."""
-    told = []
+    said = []
     hook = CollapseMonitorHook(interval=1, **arguments)
-    runner = SimpleNamespace(iter=0, logger=SimpleNamespace(warning=lambda message: told.append(runner.iter)))
+    runner = SimpleNamespace(iter=0, logger=SimpleNamespace(warning=lambda message: said.append(runner.iter)))
     hook.before_train(runner)
     for runner.iter, healthy in enumerate(checks):
         hook._judge(runner, healthy, spread=0.0, rank=0.0)
-    return told
+    return said
 
 
 @pytest.mark.parametrize(
-    ('checks', 'patience', 'told'),
+    ('checks', 'patience', 'said'),
     [
         ('+++-++', 1, [3]),
         ('--+--+', 3, []),
@@ -168,8 +168,8 @@ def judged(checks, **arguments):
         ('----+--', 2, [1, 6]),
     ],
 )
-def test_an_alarm_needs_patience_and_is_given_once_an_episode(checks, patience, told):
-    assert judged([check == '+' for check in checks], patience=patience) == told
+def test_an_alarm_needs_patience_and_is_given_once_an_episode(checks, patience, said):
+    assert judged([check == '+' for check in checks], patience=patience) == said
 
 
 @pytest.mark.parametrize(
@@ -191,17 +191,17 @@ def test_what_counts_as_collapsed(tmp_path, monkeypatch, batch, width, make, ala
     parts['projections'] = dict(
         local_1=torch.full((batch, width), math.nan), view_1=make(noise), view_2=make(noise)
     )  # the rank of local views is not judged
-    scalars, told = {}, []
+    scalars, said = {}, []
     runner = SimpleNamespace(
         iter=0,
         model=SimpleNamespace(**parts),
         message_hub=SimpleNamespace(update_scalars=scalars.update),
-        logger=SimpleNamespace(warning=told.append),
+        logger=SimpleNamespace(warning=said.append),
     )
     hook = CollapseMonitorHook(interval=1, patience=1)
     hook.before_train(runner)
     hook.after_train_iter(runner, 0)
-    assert bool(told) == alarm
+    assert bool(said) == alarm
     assert set(scalars) == {f'train/{name}' for name in NAMES}
 
 

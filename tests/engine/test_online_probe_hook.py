@@ -118,14 +118,14 @@ def test_a_resumed_run_does_not_probe_at_its_beginning(tmp_path):
 
 def test_an_encoder_that_has_diverged_is_not_probed(tmp_path, monkeypatch):
     runner, _ = run(tmp_path, epochs=1, probe={})
-    told = []
-    monkeypatch.setattr(runner.logger, 'warning', told.append)
+    said = []
+    monkeypatch.setattr(runner.logger, 'warning', said.append)
     torch.nn.init.constant_(runner.model.online_encoder.detector.backbone[0].weight, torch.nan)
     hook = next(hook for hook in runner.hooks if isinstance(hook, OnlineProbeHook))
     runner._train_loop = runner.build_train_loop(runner._train_loop)
     hook.before_train(runner)
     assert SCALAR not in runner.message_hub.log_scalars
-    assert any('NaN' in message for message in told)
+    assert any('NaN' in message for message in said)
 
 
 @pytest.mark.parametrize('wrong', [dict(interval=0), dict(batch_size=0)])

@@ -138,11 +138,11 @@ def test_neighbours_are_the_frames_that_are_paired(data, tmp_path, selection, wi
 
 def test_without_temporal_pairs_it_does_nothing_and_says_so(data, tmp_path, monkeypatch):
     runner, _ = run(data, tmp_path, probe={}, epochs=1, mode='spatial')
-    told = []
-    monkeypatch.setattr(runner.logger, 'info', told.append)
+    said = []
+    monkeypatch.setattr(runner.logger, 'info', said.append)
     runner.train()
     assert FOUND not in runner.message_hub.log_scalars
-    assert any('no retrieval probe' in str(message) for message in told)
+    assert any('no retrieval probe' in str(message) for message in said)
 
 
 @pytest.mark.parametrize('wrapper', ['RepeatDataset', 'ConcatDataset'])

@@ -46,6 +46,21 @@ def test_clouds_are_drawn_as_frames_above_and_views_below(tmp_path, coord_type, 
     figure.savefig(io.BytesIO(), format='png', dpi=20)
 
 
+def test_pairs_of_several_sources_are_drawn(tmp_path):
+    for name in 'ab':
+        (tmp_path / name).mkdir()
+        write_clouds(tmp_path / name)
+    parts = [config_of(tmp_path / name, dict(type='LoadFrame')).train_dataloader.dataset for name in 'ab']
+    parts[1] = dict(type='RepeatDataset', times=2, dataset=dict(parts[1], mode='spatial'))
+    config = config_of(tmp_path, None, dataset=dict(type='ConcatDataset', datasets=parts))
+    dataset, sampler, recorder = build_recorded_dataset(config)
+    assert len(sampler) == 12
+    for key in (PairKey(0, 0, 1), PairKey(0, 0, 11)):
+        figure = draw_pair(dataset, key, recorder)
+        assert "mode 'both or spatial'" in figure.get_suptitle()
+    assert len(recorder.frames) == 4
+
+
 def test_depth_frames_are_drawn_as_images_and_two_projections(tmp_path):
     write_scene(tmp_path / 's', range(4))
     write_sequence_index(tmp_path / 'index.json', {}, scannet_sequences(tmp_path, DepthFrameLister()))

@@ -178,8 +178,8 @@ def test_the_converted_encoder_computes_what_the_released_one_does(encoder):
 
 def test_the_report_counts_and_says_why():
     _, report = convert_authors_checkpoint(lightning('dgcnn_seg'), 'dgcnn_seg', 'x.ckpt')
-    told = str(report)
-    assert told.startswith('36 of 197 tensors kept')
+    said = str(report)
+    assert said.startswith('36 of 197 tensors kept')
     for line in (
         '95 dropped: the target network',
         '7 dropped: the projector',
@@ -187,7 +187,7 @@ def test_the_report_counts_and_says_why():
         '22 dropped: after the pooled feature',
         '30 dropped: a layer under its second name',
     ):
-        assert line in told
+        assert line in said
 
 
 def prefixed(tensors: dict, prefix: str) -> dict:
@@ -331,10 +331,10 @@ def test_the_tool_converts_verifies_and_tells(encoder, config, head, tmp_path, c
     path, out, size = tmp_path / 'released.ckpt', tmp_path / 'deep' / 'encoder.pth', SIZES[encoder]
     torch.save(lightning(encoder), path)
     tool.main([str(path), str(out), '--encoder', encoder, '--verify', f'configs/downstream/{config}.py'])
-    told = capsys.readouterr().out
-    assert f'{size} of {len(lightning(encoder)["state_dict"])} tensors kept' in told
-    assert f'{size} of {size} exported tensors landed bit for bit: backbone {size}' in told
-    assert f'from scratch: {head}' in told
+    said = capsys.readouterr().out
+    assert f'{size} of {len(lightning(encoder)["state_dict"])} tensors kept' in said
+    assert f'{size} of {size} exported tensors landed bit for bit: backbone {size}' in said
+    assert f'from scratch: {head}' in said
     provenance = torch.load(out, weights_only=True)['meta']['strl']
     assert (provenance['epoch'], provenance['iter'], provenance['source']) == (59, 71600, 'released.ckpt')
 

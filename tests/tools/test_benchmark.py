@@ -20,7 +20,7 @@ def test_interleaved_gives_the_median_of_each():
 
 
 @pytest.mark.parametrize(
-    ('goals', 'told', 'met'),
+    ('goals', 'said', 'met'),
     [
         (dict(), '', None),
         (dict(most=3), '<= 3 x', True),
@@ -29,19 +29,19 @@ def test_interleaved_gives_the_median_of_each():
         (dict(most=3, most_ms=1), '<= 3 x and <= 1 ms', False),
     ],
 )
-def test_a_goal_is_met_or_not(monkeypatch, goals, told, met):
+def test_a_goal_is_met_or_not(monkeypatch, goals, said, met):
     monkeypatch.setattr(timing, 'interleaved', lambda functions, repeats: dict(ours=4.0, peer=2.0))
     (row,) = compare('what', lambda: None, dict(peer=lambda: None), 1, **goals)
-    assert (row.ratio, row.goal, row.met) == (2, told, met)
+    assert (row.ratio, row.goal, row.met) == (2, said, met)
 
 
 def test_what_was_not_run_is_told(capsys, monkeypatch, tmp_path):
     rows = [not_run('a step', 'somebody', 'it is not installed'), Row('a pair', 'a limit', 3.0, 2.0)]
     monkeypatch.setattr(benchmark, 'PARTS', dict(pairs=lambda root, repeats: rows))
     benchmark.main(['--out', str(tmp_path / 'b.json')])
-    told = capsys.readouterr().out
-    assert 'not run' in told
-    assert 'not installed' in told
+    said = capsys.readouterr().out
+    assert 'not run' in said
+    assert 'not installed' in said
     written = json.loads((tmp_path / 'b.json').read_text())
     assert [row['ratio'] for row in written['rows']] == [None, 1.5]
     assert written['machine']['cores'] >= 1

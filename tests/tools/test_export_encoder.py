@@ -27,10 +27,10 @@ def downstream(tmp_path):
 def test_export_and_verify_in_one_call_then_verify_alone(checkpoint, downstream, tmp_path, capsys):
     out = tmp_path / 'deep' / 'encoder.pth'
     export_encoder.main([str(checkpoint), str(out), '--verify', str(downstream)])
-    told = capsys.readouterr().out
-    assert f'written to {out}' in told
-    assert 'exported tensors landed bit for bit' in told
-    assert 'from scratch: bbox_head' in told
+    said = capsys.readouterr().out
+    assert f'written to {out}' in said
+    assert 'exported tensors landed bit for bit' in said
+    assert 'from scratch: bbox_head' in said
     export_encoder.main([str(out), '--verify', str(downstream)])
     assert 'landed bit for bit' in capsys.readouterr().out
 

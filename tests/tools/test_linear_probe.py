@@ -45,7 +45,7 @@ def probe(capsys, monkeypatch, *argv):
 
 def test_the_baselines_always_stand_beside_the_checkpoint(config, checkpoints, tmp_path, capsys, monkeypatch):
     out = tmp_path / 'deep' / 'probe.json'
-    told = probe(capsys, monkeypatch, config, checkpoints[0], '--seeds', '2', '--min-shapes', '12', '--out', str(out))
+    said = probe(capsys, monkeypatch, config, checkpoints[0], '--seeds', '2', '--min-shapes', '12', '--out', str(out))
     result = json.loads(out.read_text())
     assert result['seeds'] == [0, 1]
     assert [part['num_classes'] for part in result['parts']] == [3, 2]
@@ -59,10 +59,10 @@ def test_the_baselines_always_stand_beside_the_checkpoint(config, checkpoints, t
     by_name = {row['name']: row for row in result['parts'][0]['rows']}
     assert np.mean(by_name[probing.HANDCRAFTED]['standardised']) > 90
     assert np.mean(by_name[probing.CALIBRATED]['standardised']) > 90
-    assert '3 classes: 26 shapes to train on, 15 to test on' in told
-    assert '2 classes with at least 12 shapes: 22 shapes to train on' in told
+    assert '3 classes: 26 shapes to train on, 15 to test on' in said
+    assert '2 classes with at least 12 shapes: 22 shapes to train on' in said
     shown = linear_probe.mean_and_deviation(by_name[probing.CALIBRATED]['standardised'])
-    assert any(probing.CALIBRATED in line and shown in line for line in told.splitlines())
+    assert any(probing.CALIBRATED in line and shown in line for line in said.splitlines())
 
 
 def test_the_same_call_gives_the_same_numbers(config, checkpoints, tmp_path, capsys, monkeypatch):
@@ -82,11 +82,11 @@ def test_a_checkpoint_is_chosen_without_the_test_shapes(config, checkpoints, tmp
         return encode(self, encoder, name, part)
 
     monkeypatch.setattr(probing.Probe, 'encode', spy)
-    told = probe(capsys, monkeypatch, *argv)
+    said = probe(capsys, monkeypatch, *argv)
     result = json.loads(out.read_text())
     assert list(result['choice']) == checkpoints
     assert [row['name'] for row in result['parts'][0]['rows']] == checkpoints[:1]
-    ranked = [line.split()[-1] for line in told.splitlines() if line.endswith('.pth')]
+    ranked = [line.split()[-1] for line in said.splitlines() if line.endswith('.pth')]
     assert ranked == checkpoints
 
 
@@ -161,7 +161,7 @@ def test_the_shipped_config_with_a_part_of_the_labels(tmp_path, capsys, monkeypa
     select_labels.main([str(tmp_path / 'train.json'), str(tmp_path / 'few.json'), '--fraction', '0.5'])
     monkeypatch.setenv('SHAPES_ROOT', str(tmp_path))
     few = ['--cfg-options', 'train_dataloader.dataset.ann_file=few.json']
-    told = probe(capsys, monkeypatch, str(CONFIG), '--seeds', '1', *few)
-    assert '3 classes: 9 shapes to train on, 18 to test on' in told
-    assert '--min-shapes 40: 0 of 3 classes' in told
-    assert all(baseline in told for baseline in BASELINES)
+    said = probe(capsys, monkeypatch, str(CONFIG), '--seeds', '1', *few)
+    assert '3 classes: 9 shapes to train on, 18 to test on' in said
+    assert '--min-shapes 40: 0 of 3 classes' in said
+    assert all(baseline in said for baseline in BASELINES)

@@ -33,7 +33,7 @@ BATCHES = 8
 
 
 def pairs_of(name: str, root: Path, **changes: object) -> Callable[[], object]:
-    """Give a function that makes one more pair of a pre-training config's dataset."""
+    """Return a function that makes one more pair of a pre-training config's dataset."""
     dataset = dataset_of(name, root, **changes)
     keys = (PairKey(0, epoch, index) for epoch in itertools.count() for index in range(len(dataset)))
     return lambda: dataset[next(keys)]
@@ -101,7 +101,7 @@ def write_scans(root: Path) -> None:
 
 
 def kitti_training(root: Path) -> Callable[[], object]:
-    """Give mmdet3d's own KITTI training pipeline of PV-RCNN for both scans of `write_scans`, labels included.
+    """Return mmdet3d's own KITTI training pipeline of PV-RCNN for both scans of `write_scans`, labels included.
 
     Without the pasting of objects from a database, which takes as long as the database makes it.
     """
@@ -125,7 +125,7 @@ def decode(root: Path) -> None:
 
 
 def stock_shapes(root: Path) -> Callable[[], object]:
-    """Give what mmdet3d has for two views of a shape: rotation, scale, translation, jitter, sampling and packing."""
+    """Return what mmdet3d has for two views of a shape: rotation, scale, translation, jitter, sampling and packing."""
     points = np.load(root / 'shapes.npz')['points']
     pipeline = Compose(
         [

@@ -31,7 +31,7 @@ def megabytes():
     return sum(int(line.split()[1]) for line in lines if line.startswith('Pss:')) / 1024
 
 dataset = TemporalPairDataset(sys.argv[1], sys.argv[2], pipeline=[lambda pair: pair])
-ready, go, told = os.pipe(), os.pipe(), os.pipe()
+ready, go, said = os.pipe(), os.pipe(), os.pipe()
 workers = []
 for number in range(WORKERS):
     worker = os.fork()
@@ -40,7 +40,7 @@ for number in range(WORKERS):
             dataset[PairKey(0, 0, item)]
         os.write(ready[1], b'.')
         os.read(go[0], 1)  # pages are counted while all share them
-        os.write(told[1], b'%12.3f' % megabytes())
+        os.write(said[1], b'%12.3f' % megabytes())
         signal.pause()
     workers.append(worker)
 for _ in workers:
@@ -48,7 +48,7 @@ for _ in workers:
 total = megabytes()
 for _ in workers:
     os.write(go[1], b'.')
-    total += float(os.read(told[0], 12))
+    total += float(os.read(said[0], 12))
 for worker in workers:
     os.kill(worker, signal.SIGKILL)
     os.waitpid(worker, 0)
@@ -76,7 +76,7 @@ def write_index(root: Path, frames: int) -> Path:
 
 
 def memory_of(path: Path, root: Path) -> float:
-    """Give the memory, in MB, of a process that has opened an index and of four workers, shared pages counted once."""
+    """Return the memory, in MB, of a process that has opened an index and of four workers, shared pages counted once."""
     command = [sys.executable, '-c', PROBE, str(path), str(root)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 

@@ -102,7 +102,7 @@ class Pretraining:
         synchronize()
 
     def lightly(self) -> Callable[[], None]:
-        """Give the step of lightly's BYOL around trunks and with an optimizer like these."""
+        """Return the step of lightly's BYOL around trunks and with an optimizer like these."""
         width = self.config.model.projector.in_channels
         trunks = copy.deepcopy(self.model.online_encoder), copy.deepcopy(self.model.target_encoder)
         byol = LightlyBYOL(*trunks, width).to(self.device).train()
@@ -122,7 +122,7 @@ def synchronize() -> None:
 
 
 def peak(config_name: str, folder: str, batch: int, side: str) -> float:
-    """Give the peak memory, in MB, of two runs of `Pretraining.step` or `.bare`, beyond what was there before.
+    """Return the peak memory, in MB, of two runs of `Pretraining.step` or `.bare`, beyond what was there before.
 
     Call it in a process of its own, where no memory of earlier runs is left to be used again.
     """
@@ -140,7 +140,7 @@ def peak(config_name: str, folder: str, batch: int, side: str) -> float:
 
 
 def resident_peak() -> float:
-    """Give this process's peak of resident memory in MB; unlike getrusage's, it is not that of who started it."""
+    """Return this process's peak of resident memory in MB; unlike getrusage's, it is not that of who started it."""
     lines = Path('/proc/self/status').read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith('VmHWM')) / 2**10
 
@@ -164,7 +164,7 @@ def step_rows(root: Path, repeats: int) -> list[Row]:
 
 
 def rows_of_batch(name: str, config: str, folder: Path, batch: int, repeats: int) -> list[Row]:
-    """Give the rows of one kind of pre-training at one batch."""
+    """Return the rows of one kind of pre-training at one batch."""
     what = f'training step, {name}, batch {batch}'
     made, lightly = Pretraining(config, folder, batch), "lightly's BYOL structure"
     sides, missing = {'ours': made.step, BARE: made.bare}, []

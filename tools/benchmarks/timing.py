@@ -26,7 +26,7 @@ class Row:
         theirs: The peer's.
         unit: 'ms' or 'MB'.
         goal: The largest ratio or figure that is meant to be, in words; '' where the row is there to compare.
-        met: Whether it is; None where there is no goal.
+        met: Whether the goal is met; None without a goal.
         why: Why the row was not run.
     """
 
@@ -124,7 +124,7 @@ def threads(number: int) -> Iterator[None]:
 
 @contextmanager
 def kept_memory() -> Iterator[None]:
-    """Have glibc keep what is freed, so that large tensors are not paged in anew each time.
+    """Have glibc keep freed memory, so that large tensors are not paged in again each time.
 
     Paging in takes a third of a step on a virtual machine, and up to twice that from one step to the next: more than
     what is compared differs by. Elsewhere than with glibc nothing is changed. Processes started inside do without.

@@ -26,7 +26,7 @@ train_dataloader = dict(
         type='ShapeDataset',
         data_root=data_root,
         ann_file='train.json',
-        # Size and place are drawn anew, as the paper's view transform draws the size; shapes are not turned.
+        # Size and place are drawn each time, as the paper's view transform draws the size; shapes are not turned.
         pipeline=[
             *load,
             dict(

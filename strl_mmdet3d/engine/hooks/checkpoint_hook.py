@@ -25,7 +25,7 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
     It saves after whole optimizer steps only: with accumulated gradients, a checkpoint that is due within a step waits
     for its end, because no checkpoint holds the gradients of half a step.
 
-    The arguments are those of :class:`mmengine.hooks.CheckpointHook`. Checkpoints that do not go to a local disk are
+    It takes the arguments of :class:`mmengine.hooks.CheckpointHook`. Checkpoints that do not go to a local disk are
     written as mmengine writes them.
     """
 
@@ -104,7 +104,7 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
         write_text_whole(Path(runner.work_dir) / 'last_checkpoint', str(path))
 
     def _is_local(self) -> bool:
-        """Tell whether checkpoints go to a local disk."""
+        """Return whether checkpoints go to a local disk."""
         return isinstance(self.file_backend, LocalBackend)
 
     @master_only
