@@ -126,8 +126,12 @@ def foreseen_errors(out: str | Path = 'the output') -> Iterator[None]:
     Raises:
         SystemExit: With the message, for a `StrlError`, an OSError or a pickle that is refused. Exit code 1.
     """
-    from strl_mmdet3d.errors import StrlError
-
+    try:
+        from strl_mmdet3d.errors import StrlError
+    except ImportError as error:  # the package refuses an environment that does not fit
+        if error.name is None:
+            raise SystemExit(f'error: {error}') from error
+        raise
     try:
         yield
     except (StrlError, OSError, pickle.UnpicklingError) as error:

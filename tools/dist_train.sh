@@ -18,7 +18,7 @@ if [ "${MAX_RESTARTS:-0}" = 0 ]; then
 else
     # Ranks that are started again must not find the addresses of those before them in torchrun's own store, where they
     # would wait for the dead (pytorch/pytorch#135712). So each start gets a store of its own, which takes the rendezvous
-    # that also counts the nodes anew: then torchrun says which node is the first, not NODE_RANK.
+    # that also counts the nodes again: then torchrun says which node is the first, not NODE_RANK.
     export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
     is_host=$([ "${NODE_RANK:-0}" = 0 ] && echo 1 || echo 0)
     start=(--rdzv_backend=c10d --rdzv_endpoint="$address:$port" --rdzv_id=strl --rdzv_conf="is_host=$is_host")

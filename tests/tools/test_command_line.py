@@ -256,3 +256,18 @@ def test_every_tool_loads_safely_before_it_reads_anything(tool, monkeypatch, tmp
     with pytest.raises(SystemExit, match=r'^error: guarded$'):
         importlib.import_module(tool).main(COMMAND_LINES[tool])
     assert not list(tmp_path.iterdir())
+
+
+def test_an_environment_that_does_not_fit_is_a_sentence(monkeypatch):
+    class Refusing:
+        """Stands for the package's check of the versions."""
+
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name == 'strl_mmdet3d.errors':
+                raise ImportError('strl_mmdet3d cannot run in this environment:\n  numpy 2.0 is installed')
+
+    monkeypatch.delitem(sys.modules, 'strl_mmdet3d.errors')
+    monkeypatch.setattr(sys, 'meta_path', [Refusing, *sys.meta_path])
+    with pytest.raises(SystemExit, match=r'^error: strl_mmdet3d cannot run .*\n.*numpy 2\.0'), foreseen_errors():
+        pass

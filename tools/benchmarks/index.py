@@ -76,7 +76,7 @@ def write_index(root: Path, frames: int) -> Path:
 
 
 def memory_of(path: Path, root: Path) -> float:
-    """Return the memory, in MB, of a process that has opened an index and of four workers, shared pages counted once."""
+    """Return the memory, in MB, of a process with an open index and four workers, shared pages counted once."""
     command = [sys.executable, '-c', PROBE, str(path), str(root)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
