@@ -97,8 +97,8 @@ class TemporalPairDataset(BaseDataset):
         SequenceIndexError: If the index cannot be used, its frames are not below ``data_root``, a pose is missing, some
             sequences have intrinsics and others have none, or no sequence is long enough.
         CorruptFrameError: If the index is one of shapes, and an archive cannot be read.
-        ConfigError: If a range filter has no range, or another one than ``point_cloud_range``.
-        ConfigError: If an argument is out of its range.
+        ConfigError: If an argument is out of its range, or a range filter has no range or another one than
+            ``point_cloud_range``.
     """
 
     index_metainfo: dict[str, Any]

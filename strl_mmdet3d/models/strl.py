@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -60,9 +59,8 @@ class STRL(BaseModel):
         self.target_projector = copy.deepcopy(self.online_projector).requires_grad_(False)
         self.projections: dict[str, Tensor] = {}
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls) -> None:
         """Refuse a subclass with another `loss`: it would be trained on the sum of its `terms` all the same."""
-        super().__init_subclass__(**kwargs)
         if 'loss' in vars(cls):
             raise TypeError(f'{cls.__name__} overrides loss: override terms, whose sum the loss is')
 

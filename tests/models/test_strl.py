@@ -14,6 +14,7 @@ from mmdet3d.registry import MODELS
 from mmengine.optim import OptimWrapper
 from tiny import pair_batch, tiny_strl
 
+from strl_mmdet3d.errors import ConfigError
 from strl_mmdet3d.models.mlp import ProjectionMLP
 from strl_mmdet3d.models.strl import STRL, byol_loss
 
@@ -235,3 +236,46 @@ def test_tensor_mode_embeds_and_predict_mode_is_refused(strl):
 def test_a_batch_without_two_views_is_refused(strl):
     with pytest.raises(KeyError, match='view_2'):
         strl.data_preprocessor({'view_1': {}}, True)
+
+
+def test_a_subclass_with_another_loss_is_refused():
+    with pytest.raises(TypeError, match='override terms'):
+
+        class Silent(STRL):
+            def loss(self, view_1, view_2):
+                return dict(loss=torch.zeros(()))
+
+
+def test_a_subclass_with_other_terms_is_trained_on_them(strl):
+    class Doubled(STRL):
+        def terms(self, view_1, view_2, **local_views):
+            for term in super().terms(view_1, view_2, **local_views):
+                yield 2 * term
+
+    batch = pair_batch(3)
+    optimizers = [OptimWrapper(torch.optim.SGD(strl.parameters(), lr=0.0)) for _ in range(2)]
+    plain = strl.train_step(batch, optimizers[0])['loss'].item()
+    strl.__class__ = Doubled
+    assert strl.train_step(batch, optimizers[1])['loss'].item() == pytest.approx(2 * plain, rel=1e-5)
+
+
+def test_an_optimizer_wrapper_with_a_backward_of_its_own_is_refused(strl):
+    class Own(OptimWrapper):
+        def backward(self, loss, **kwargs):
+            loss.backward()
+
+    with pytest.raises(ConfigError, match=r'which Own does not allow: set optim_wrapper\.type'):
+        strl.train_step(pair_batch(3), Own(torch.optim.SGD(strl.parameters(), lr=0.1)))
+
+
+def test_the_projections_of_the_latest_batch_are_kept_for_hooks(strl):
+    batch = pair_batch(3)
+    batch |= dict(local_1=batch['view_1'])
+    views = strl.data_preprocessor(batch, True)
+    strl.eval()
+    strl.loss(**views)
+    assert set(strl.projections) == {'view_1', 'view_2', 'local_1'}
+    for name, projection in strl.projections.items():
+        assert not projection.requires_grad
+        assert torch.equal(projection, strl.online_projector(strl.online_encoder(views[name])))
+    assert not any('projections' in name for name in strl.state_dict())
