@@ -104,6 +104,25 @@ class RandomPairs(Dataset):
         return {'view_1': dict(inputs=dict(points=cloud)), 'view_2': dict(inputs=dict(points=other))}
 
 
+def tiny_config(**changes) -> dict:
+    """A config that trains the tiny detector on four random pairs."""
+    config = dict(
+        default_scope='mmdet3d',
+        model=tiny_strl(),
+        train_dataloader=dict(
+            batch_size=2,
+            num_workers=0,
+            drop_last=True,
+            dataset=dict(type='RandomPairs', length=4),
+            sampler=dict(type='PairSampler', shuffle=True),
+            collate_fn=dict(type='pseudo_collate'),
+        ),
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)),
+    )
+    return config | changes
+
+
 def tiny_runner(
     work_dir: Path, epochs: int = 2, accumulate: int = 1, length: int = 8, batch: int = 2, **changes
 ) -> Runner:

@@ -17,7 +17,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from command_line import foreseen_errors, refused_settings
+from command_line import foreseen_errors
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -51,8 +51,7 @@ def select(args: argparse.Namespace) -> None:
         )
     if args.out.exists() and args.out.samefile(args.index):
         raise SequenceIndexError(f'{args.out} is the index to select from: name another file to write')
-    with refused_settings():
-        rows = select_fraction(np.asarray(labels), args.fraction, args.seed)
+    rows = select_fraction(np.asarray(labels), args.fraction, args.seed)
     selection = dict(fraction=args.fraction, seed=args.seed, source=args.index.name)
     write_sequence_index(args.out, dict(metainfo, selection=selection), [sequences[row] for row in rows])
     num_classes = len(set(labels))

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from command_line import foreseen_errors, refused_settings
+from command_line import foreseen_errors
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,11 @@ def simulate(dataset: str, out: Path, **options: int) -> None:
         from strl_mmdet3d.simulation.output_folder import is_finished, simulated_whole
 
     load_safely()
-    with refused_settings():
-        simulation = getattr(simulations, COMMANDS[dataset].simulation)(**options)
-        settings = {'dataset': dataset, **asdict(simulation)}
-        if is_finished(out, settings):
-            print(f'{out} already holds this data; nothing to do.')
-            return
+    simulation = getattr(simulations, COMMANDS[dataset].simulation)(**options)
+    settings = {'dataset': dataset, **asdict(simulation)}
+    if is_finished(out, settings):
+        print(f'{out} already holds this data; nothing to do.')
+        return
     with simulated_whole(out, settings) as folder:
         for _ in track(simulation.write(folder), description=f'Simulating {dataset}', total=simulation.total):
             pass

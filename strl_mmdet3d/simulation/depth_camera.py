@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from strl_mmdet3d.errors import ConfigError
 from strl_mmdet3d.simulation.ray_casting import RayCaster
 from strl_mmdet3d.simulation.surface import Surface
 
@@ -59,7 +60,7 @@ class DepthCamera:
 
     def __post_init__(self) -> None:
         if self.width < 4 or self.width % 4:
-            raise ValueError(f'width must be a positive multiple of 4, got {self.width}')
+            raise ConfigError(f'width must be a positive multiple of 4, got {self.width}')
 
     @property
     def height(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from strl_mmdet3d.errors import ConfigError
 from strl_mmdet3d.simulation.ray_casting import Hits, RayCaster
 from strl_mmdet3d.simulation.surface import Surface, turn_about_z
 
@@ -66,7 +67,7 @@ class SpinningLidar:
 
     def __post_init__(self) -> None:
         if self.azimuth_steps < 1:
-            raise ValueError(f'azimuth_steps must be at least 1, got {self.azimuth_steps}')
+            raise ConfigError(f'azimuth_steps must be at least 1, got {self.azimuth_steps}')
 
     def directions(self, phase: float) -> np.ndarray:
         """Return ``(64 * azimuth_steps, 3)`` float64 unit vectors of all beams in the sensor's frame.

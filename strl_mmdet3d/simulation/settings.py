@@ -10,6 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from strl_mmdet3d.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Simulation(ABC):
@@ -39,13 +41,13 @@ class Simulation(ABC):
         for name, value in values.items():
             lowest = 1 if name in self.AT_LEAST_1 else 0
             if value < lowest:
-                raise ValueError(f'{name} must be at least {lowest}, got {value}')
+                raise ConfigError(f'{name} must be at least {lowest}, got {value}')
         splits = tuple(values[name] for name in self.SPLITS)
         if any(splits) and not all(splits):
-            raise ValueError(f'{_listed(self.SPLITS)} must be all 0 or all at least 1, got {splits}')
+            raise ConfigError(f'{_listed(self.SPLITS)} must be all 0 or all at least 1, got {splits}')
         if not self.total:
             zeros = [name for name, value in values.items() if not value and name != 'seed']
-            raise ValueError(f'nothing to simulate: {_listed(zeros)} are all 0')
+            raise ConfigError(f'nothing to simulate: {_listed(zeros)} are all 0')
 
     @property
     @abstractmethod

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from mmengine.config import ConfigDict
-from tiny import tiny_strl
+from tiny import tiny_config, tiny_strl
 
 from strl_mmdet3d.engine.console import ConsoleFilter, QuietRunner
 
@@ -16,20 +16,9 @@ SHOWN = ('Epoch(train) [1][2/2]', 'loss: ', 'eta: ', 'Saving checkpoint at 1 epo
 
 
 def test_the_console_shows_the_progress_and_the_log_file_has_every_line(tmp_path, capsys):
-    config = dict(
-        model=tiny_strl(),
+    config = tiny_config(
         work_dir=str(tmp_path),
         experiment_name=f'quiet_{uuid4().hex}',
-        default_scope='mmdet3d',
-        train_dataloader=dict(
-            batch_size=2,
-            num_workers=0,
-            dataset=dict(type='RandomPairs', length=4),
-            sampler=dict(type='DefaultSampler', shuffle=True),
-            collate_fn=dict(type='collate_pairs'),
-        ),
-        train_cfg=dict(by_epoch=True, max_epochs=1),
-        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)),
         default_hooks=dict(logger=dict(type='LoggerHook', interval=1)),
     )
     runner = QuietRunner.from_cfg(ConfigDict(config))

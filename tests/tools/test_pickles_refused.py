@@ -23,7 +23,7 @@ import train
 from depth_data import write_scene
 from mmengine.config import Config
 from scipy.io import savemat
-from tiny import tiny_detector, tiny_strl
+from tiny import tiny_config, tiny_detector
 from tiny_shapes import tiny_dataset, tiny_model
 
 from strl_mmdet3d.datasets import FrameSequence, write_sequence_index
@@ -128,21 +128,7 @@ def refused_by(tool, path, *argv, match=None):
 
 def write_config(path, **changes):
     """A config that trains on pairs, with the test's changes."""
-    config = dict(
-        default_scope='mmdet3d',
-        model=tiny_strl(),
-        train_dataloader=dict(
-            batch_size=2,
-            num_workers=0,
-            dataset=dict(type='RandomPairs', length=4),
-            sampler=dict(type='PairSampler', shuffle=True),
-            collate_fn=dict(type='pseudo_collate'),
-        ),
-        train_cfg=dict(by_epoch=True, max_epochs=1),
-        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)),
-        log_level='ERROR',
-    )
-    path.write_text(json.dumps(Config(config | changes).to_dict()))
+    path.write_text(json.dumps(Config(tiny_config(log_level='ERROR') | changes).to_dict()))
     return path
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 import train
 from mmengine.config import Config
-from tiny import tiny_strl
+from tiny import tiny_config
 
 from strl_mmdet3d.datasets import FrameSequence, write_sequence_index
 from strl_mmdet3d.errors import ConfigError
@@ -84,24 +84,11 @@ def test_a_missing_config_is_told_by_name():
         train.main(['nowhere.py'])
 
 
-@pytest.fixture
-def tiny_config(tmp_path):
+@pytest.fixture(name='tiny_config')
+def _tiny_config(tmp_path):
     """Trains the tiny detector on four random pairs."""
-    config = dict(
-        default_scope='mmdet3d',
-        model=tiny_strl(),
-        train_dataloader=dict(
-            batch_size=2,
-            num_workers=0,
-            drop_last=True,
-            dataset=dict(type='RandomPairs', length=4),
-            sampler=dict(type='PairSampler', shuffle=True),
-            collate_fn=dict(type='pseudo_collate'),
-        ),
-        train_cfg=dict(type='PretrainLoop', max_epochs=1),
-        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)),
-    )
     path = tmp_path / 'tiny.json'
+    config = tiny_config(train_cfg=dict(type='PretrainLoop', max_epochs=1))
     path.write_text(json.dumps(Config(config).to_dict()))
     return path
 
