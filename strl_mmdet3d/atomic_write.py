@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import shutil
+import socket
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -30,9 +34,9 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder, because a rename is atomic only within a file system; with the process's number, so that two
-    # processes cannot write to the same part.
-    part = path.with_name(f'.{path.name}.{os.getpid()}{PART_SUFFIX}')
+    # In the same folder, because a rename is atomic only within a file system; with the machine, the process and chance
+    # in its name, so that two processes never write to the same part, not even from two containers.
+    part = path.with_name(f'.{path.name}.{_machine()}-{os.getpid()}-{secrets.token_hex(2)}{PART_SUFFIX}')
     remove_dead_parts(path)
     try:
         yield part
@@ -54,18 +58,22 @@ def write_text_whole(path: str | Path, text: str) -> None:
 
 
 def remove_dead_parts(path: str | Path) -> None:
-    """Remove what killed processes have left of a file or folder. The name may be a glob pattern."""
+    """Remove what killed processes of this machine have left of a file or folder. The name may be a glob pattern."""
     path = Path(path)
     for part in path.parent.glob(f'.{path.name}.*{PART_SUFFIX}'):
-        name, _, process = part.name[1:].removesuffix(PART_SUFFIX).rpartition('.')
-        if fnmatch(name, path.name) and process.isdecimal() and not _is_writing(int(process)):
+        name, _, writer = part.name[1:].removesuffix(PART_SUFFIX).rpartition('.')
+        written_by = re.fullmatch(rf'{_machine()}-(\d+)-[0-9a-f]+', writer)
+        if fnmatch(name, path.name) and written_by and not _is_running(int(written_by[1])):
             _remove(part)
 
 
-def _is_writing(process: int) -> bool:
-    """Return whether this machine runs another process with this number."""
-    if process == os.getpid():
-        return False
+def _machine() -> str:
+    """Return eight characters that stand for this machine; a container counts as one."""
+    return f'{zlib.crc32(socket.gethostname().encode()):08x}'
+
+
+def _is_running(process: int) -> bool:
+    """Return whether this machine runs a process with this number."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
