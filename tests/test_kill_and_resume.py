@@ -1,7 +1,7 @@
 """Pre-training ended at random moments and resumed, by the commands a user gives, ends as if it never was.
 
-By default few kills of a small model; STRL_KILLS=20 makes twenty of it, three of two ranks, and twenty of a LiDAR detector
-at its real size.
+By default few kills of a small model. STRL_KILLS=20 makes twenty of it, three of two ranks, and twenty of a LiDAR
+detector at its real size.
 """
 
 from __future__ import annotations
