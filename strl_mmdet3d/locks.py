@@ -68,7 +68,9 @@ def locked(path: str | Path, work: str, inside: bool = False) -> Iterator[None]:
         except (OSError, NotImplementedError) as error:
             if isinstance(error, OSError) and error.errno not in NO_LOCKS:
                 raise
-            warnings.warn(f'{folder} is on a file system without locks: never write to {path} twice at once', stacklevel=3)
+            warnings.warn(
+                f'{folder} is on a file system without locks: never write to {path} twice at once', stacklevel=3
+            )
             break
     with suppress(OSError):  # on a full disk the lock holds too, it only has no name
         holder.write_text(json.dumps(dict(host=socket.gethostname(), pid=os.getpid(), since=time.time(), work=work)))

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from strl_mmdet3d.atomic_write import remove_dead_parts, write_text_whole, written_whole
+from strl_mmdet3d.atomic_write import _machine, remove_dead_parts, write_text_whole, written_whole
 
 
 def test_a_text_file_is_replaced_as_a_whole(tmp_path):
@@ -83,10 +83,22 @@ def test_a_kill_leaves_the_old_content_and_its_part_is_found(tmp_path):
 
 
 def test_only_the_parts_of_dead_processes_are_removed(tmp_path):
-    dead, alive = 2**22 - 7, os.getppid()  # no Linux counts its processes so far by default
-    kept = [f'.rooms.{alive}.part', f'.rooms.v2.{dead}.part', '.rooms.mine.part', f'rooms.{dead}.part']
-    for name in [f'.rooms.{dead}.part', *kept]:
+    dead, alive, here = 2**22 - 7, os.getppid(), _machine()  # no Linux counts its processes so far by default
+    elsewhere = '0' * 8 if here != '0' * 8 else '1' * 8
+    kept = [f'.rooms.{here}-{alive}-ab12.part', f'.rooms.v2.{here}-{dead}-ab12.part', '.rooms.mine.part']
+    kept += [f'rooms.{here}-{dead}-ab12.part', f'.rooms.{elsewhere}-{dead}-ab12.part', f'.rooms.{here}-{dead}.part']
+    for name in [f'.rooms.{here}-{dead}-ab12.part', *kept]:
         (tmp_path / name).mkdir()
     with written_whole(tmp_path / 'rooms') as part:
         part.mkdir()
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted(['rooms', *kept])
+
+
+def test_two_writers_of_one_file_do_not_share_a_part(tmp_path):
+    path = tmp_path / 'name'
+    with written_whole(path) as one, written_whole(path) as other:
+        assert one != other
+        one.write_text('one')
+        other.write_text('other')
+    assert path.read_text() == 'one'  # the last rename
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,6 +1,7 @@
-"""Pre-training killed (SIGKILL) at random moments and resumed, by the commands a user gives, ends as if it never was.
+"""Pre-training ended at random moments and resumed, by the commands a user gives, ends as if it never was.
 
-By default few kills; STRL_KILLS=20 makes twenty of one rank and three of two ranks.
+By default few kills of a small model. STRL_KILLS=20 makes twenty of it, three of two ranks, and twenty of a LiDAR
+detector at its real size.
 """
 
 from __future__ import annotations
@@ -8,32 +9,44 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import create_sequence_index
 import numpy as np
 import pytest
+import simulate_data
 import torch
 
 REPOSITORY = Path(__file__).parents[1]
 KILLS = int(os.environ.get('STRL_KILLS', 2))
 KILLS_OF_RANKS = 3 if KILLS >= 20 else 1
 EPOCHS, SHAPES, BATCH = 4, 40, 4  # 40 iterations
+SCANS = 12  # 4 epochs of 3 iterations
 OPTIONS = [
-    'train_dataloader.num_workers=1',
     f'train_cfg.max_epochs={EPOCHS}',
-    'param_scheduler.0.end=1',
-    'param_scheduler.1.begin=1',
-    f'param_scheduler.1.end={EPOCHS}',
+    f'train_dataloader.batch_size={BATCH}',
     'default_hooks.checkpoint.interval=3',
     'default_hooks.checkpoint.by_epoch=False',
     'default_hooks.logger.interval=1',
 ]
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+FAMILIES = ['shapes', 'lidar'] if KILLS >= 20 else ['shapes']
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a test trains: a config, where its data lies, and how many iterations that makes."""
+
+    config: str
+    environment: dict[str, str]
+    iterations: int
 
 
 @pytest.fixture(scope='module')
@@ -42,21 +55,34 @@ def shapes(tmp_path_factory):
     points = np.random.default_rng(0).normal(size=(SHAPES, 2048, 3)).astype(np.float32)
     np.savez(root / 'shapes.npz', points=points)
     create_sequence_index.main(['shapes', '--root', str(root), '--out', str(root / 'sequences.json')])
-    return root
+    environment = dict(SHAPENET_ROOT=str(root))
+    return Run('configs/strl/pointnet_shapenet_pretrain.py', environment, EPOCHS * SHAPES // BATCH)
 
 
-def start(shapes: Path, work_dir: Path, ranks: int = 1, restarts: int = 0) -> subprocess.Popen:
-    """Give the command: always the same, and `--resume` is what a second try adds."""
-    arguments = ['configs/strl/pointnet_shapenet_pretrain.py', '--work-dir', str(work_dir), '--resume']
-    arguments += ['--cfg-options', f'train_dataloader.batch_size={BATCH // ranks}', *OPTIONS]
+@pytest.fixture(scope='module')
+def lidar(tmp_path_factory):
+    root = tmp_path_factory.mktemp('drives') / 'kitti'
+    size = ['--drives', '2', '--frames-per-drive', str(SCANS // 2), '--train', '2', '--val', '2', '--test', '1']
+    simulate_data.main(['kitti', '--out', str(root), *size])
+    create_sequence_index.main(
+        ['kitti-raw', '--root', str(root / 'raw'), '--out', str(root / 'raw' / 'sequences.json')]
+    )
+    environment = dict(KITTI_RAW_ROOT=str(root / 'raw'))
+    return Run('configs/strl/pointpillars_kitti_pretrain.py', environment, EPOCHS * SCANS // BATCH)
+
+
+def start(run: Run, work_dir: Path, ranks: int = 1, restarts: int = 0, workers: int = 1) -> subprocess.Popen:
+    """Give the command: always the same up to the number of workers, and `--resume` is what a second try adds."""
+    arguments = [run.config, '--work-dir', str(work_dir), '--resume', '--cfg-options', *OPTIONS]
+    arguments += [f'train_dataloader.batch_size={BATCH // ranks}', f'train_dataloader.num_workers={workers}']
+    arguments += [f'train_dataloader.persistent_workers={workers > 0}']
     if ranks == 1:
         command = [sys.executable, 'tools/train.py', *arguments]
     else:
         command = ['tools/dist_train.sh', arguments[0], str(ranks), *arguments[1:]]
     port = str(random.randint(20000, 60000))
-    environment = os.environ | dict(
-        SHAPENET_ROOT=str(shapes), OMP_NUM_THREADS='1', PYTHON=sys.executable, PORT=port, MAX_RESTARTS=str(restarts)
-    )
+    environment = os.environ | run.environment
+    environment |= dict(OMP_NUM_THREADS='1', PYTHON=sys.executable, PORT=port, MAX_RESTARTS=str(restarts))
     log = (work_dir.parent / f'{work_dir.name}.log').open('ab')
     return subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log, start_new_session=True)
 
@@ -84,8 +110,8 @@ def encoder(work_dir: Path) -> dict:
     return torch.load(work_dir / 'encoder.pth', weights_only=True)['state_dict']
 
 
-def assert_same_run(one: Path, other: Path) -> None:
-    assert sorted(losses(one)) == list(range(1, EPOCHS * SHAPES // BATCH + 1))
+def assert_same_run(run: Run, one: Path, other: Path) -> None:
+    assert sorted(losses(one)) == list(range(1, run.iterations + 1))
     assert losses(one) == losses(other)
     mine, theirs = encoder(one), encoder(other)
     assert mine.keys() == theirs.keys()
@@ -106,10 +132,26 @@ def kill_group(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def test_a_run_killed_again_and_again_ends_as_one_that_was_not(shapes, tmp_path):
+def end(process: subprocess.Popen, number: signal.Signals, work_dir: Path) -> None:
+    """End the run: all its processes at once by SIGKILL, or as Slurm and Ctrl-C do, which leaves it time to save."""
+    if number == signal.SIGKILL:
+        kill_group(process)
+        return
+    with suppress(ProcessLookupError):
+        (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+    process.wait(timeout=600)
+    text = (work_dir.parent / f'{work_dir.name}.log').read_text()
+    if f'{number.name} ended the run' in text.splitlines()[-1]:
+        saved = int(re.search(r'after iteration (\d+), which is saved', text.splitlines()[-1])[1])
+        assert list(work_dir.glob(f'iter_{saved}.pth')), 'nothing of the step in hand is lost'
+
+
+@pytest.mark.parametrize('family', FAMILIES)
+def test_a_run_killed_again_and_again_ends_as_one_that_was_not(family, tmp_path, request):
+    run = request.getfixturevalue(family)
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'
     began = time.monotonic()
-    undisturbed = start(shapes, whole)
+    undisturbed = start(run, whole)
     wait_for(lambda: losses(whole), undisturbed)
     to_first = time.monotonic() - began
     finish(undisturbed, whole)
@@ -117,15 +159,16 @@ def test_a_run_killed_again_and_again_ends_as_one_that_was_not(shapes, tmp_path)
 
     rng = random.Random(0)
     alive = 0
-    for _ in range(KILLS):
-        process = start(shapes, killed)
+    for number in range(KILLS):
+        process = start(run, killed, workers=rng.choice([0, 1, 2]))
         # From half of the time that starting takes, to where on average all kills together leave one run's length.
         time.sleep(rng.uniform(0.5 * to_first, to_first + 1.5 * training / KILLS))
         alive += process.poll() is None
-        kill_group(process)
+        end(process, SIGNALS[number % len(SIGNALS)], killed)
     assert alive
-    finish(start(shapes, killed), killed)
-    assert_same_run(whole, killed)
+    finish(start(run, killed), killed)
+    assert_same_run(run, whole, killed)
+    print(f'{family}: {alive} of {KILLS} ended in the middle')
 
 
 def test_ranks_that_torchrun_starts_again_end_as_those_that_were_not_killed(shapes, tmp_path):
@@ -145,7 +188,7 @@ def test_ranks_that_torchrun_starts_again_end_as_those_that_were_not_killed(shap
         os.kill(rng.choice(ranks), signal.SIGKILL)
         time.sleep(2)
     finish(process, killed)
-    assert_same_run(whole, killed)
+    assert_same_run(shapes, whole, killed)
 
 
 def is_rank(pid: int) -> bool:

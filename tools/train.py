@@ -4,6 +4,7 @@ Examples:
     python tools/train.py configs/strl/pvrcnn_kitti_pretrain.py
     python tools/train.py CONFIG --work-dir work_dirs/run --cfg-options train_dataloader.batch_size=4
     python tools/train.py CONFIG --resume
+    python tools/train.py CONFIG --resume --cfg-options train_cfg.max_epochs=200 --allow-change train_cfg.max_epochs
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +38,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CKPT',
-        help='continue from a checkpoint; without a name, from the last one in the work directory',
+        help='continue from a checkpoint; without a name, from the newest whole one in the work directory, if any',
+    )
+    parser.add_argument(
+        '--start-over',
+        action='store_true',
+        help='begin again in a work directory that holds a run; its files move to earlier_run_N in there',
+    )
+    parser.add_argument(
+        '--allow-change',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='KEY',
+        help='settings in which a resumed run may differ from its checkpoint, such as optim_wrapper.optimizer.lr',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision: float16 on a GPU, bfloat16 on the CPU')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
@@ -43,6 +59,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     # torch.distributed.launch passes the rank in this way; torchrun by the environment.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
+    if args.start_over and args.resume:
+        parser.error('--start-over begins a run, --resume continues one: give one of them')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
@@ -61,46 +79,94 @@ def build_config(args: argparse.Namespace) -> Config:
         config.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     if args.amp:
         enable_amp(config)
-    choose_start(config, args.resume)
+    if args.allow_change:
+        config.merge_from_dict({'default_hooks.same_run': dict(type='SameRunHook', allow=args.allow_change)})
     return config
 
 
-def choose_start(config: Config, resume: str | None) -> None:
-    """Write into the config where the run begins: at the start, at a checkpoint, or at the last one in the work dir.
-
-    A run that torchrun or Slurm has started again continues from the last checkpoint, whatever the command line says.
-
-    Args:
-        config: The config; ``resume`` and ``load_from`` are set. Without a checkpoint to continue from they stay, so
-            that fine-tuning begins with its pre-trained weights.
-        resume: The value of ``--resume``: None, 'auto', or a checkpoint.
-    """
-    from mmengine.runner import find_latest_checkpoint
-
-    if any(int(os.environ.get(f'{starter}_RESTART_COUNT', 0)) for starter in ('TORCHELASTIC', 'SLURM')):
-        resume = 'auto'
-    if resume == 'auto':
-        resume = find_latest_checkpoint(config.work_dir)
-    if resume:
-        config.resume, config.load_from = True, resume
-
-
-def check_start(config: Config) -> None:
-    """Refuse a checkpoint that is missing, before the model and the data are built.
+def name_start(config: Config, resume: str | None) -> bool:
+    """Write a checkpoint that the command line or the config names into the config, and check it.
 
     A path such as s3://bucket/epoch_1.pth is left to mmengine's backends.
 
+    Args:
+        config: The config; ``resume`` and ``load_from`` are set.
+        resume: The value of ``--resume``: None, 'auto', or a checkpoint.
+
+    Returns:
+        Whether the run goes on from the newest checkpoint in its work directory, if there is one. A run that torchrun
+        or Slurm has started again does, whatever the command line says.
+
     Raises:
-        ConfigError: Naming the file.
+        ConfigError: If the file is missing, damaged, or cannot be resumed from.
     """
+    from strl_mmdet3d.engine.run_start import BrokenCheckpointError, check_whole, read_start
     from strl_mmdet3d.errors import ConfigError
 
+    if any(int(os.environ.get(f'{starter}_RESTART_COUNT', 0)) for starter in ('TORCHELASTIC', 'SLURM')):
+        return True
+    if resume == 'auto' or (resume is None and config.get('resume') and not config.get('load_from')):
+        return True
+    if resume is not None:
+        config.resume, config.load_from = True, resume
     path = config.get('load_from')
-    if not path or '://' in path or Path(path).expanduser().is_file():
+    if not path or '://' in path:
+        return False
+    resumes = config.get('resume')
+    if not Path(path).expanduser().is_file():
+        if resumes:
+            raise ConfigError(f'no checkpoint at {path} to resume from: name another one by --resume')
+        raise ConfigError(f'no checkpoint at {path} to load: correct load_from')
+    try:
+        if resumes:
+            read_start(Path(path).expanduser())
+        if resumes or zipfile.is_zipfile(path):  # torch's older format, which has no checksums, can be loaded
+            check_whole(Path(path).expanduser())
+    except BrokenCheckpointError as error:
+        purpose, option = ('resumed from', '--resume') if resumes else ('loaded', 'load_from')
+        raise ConfigError(f'{path} cannot be {purpose}: {error}. Name another one by {option}') from error
+    return False
+
+
+def choose_start(config: Config, newest: bool, start_over: bool = False) -> None:
+    """Decide where the run begins, and protect what its work directory holds.
+
+    Args:
+        config: The config. Without a checkpoint to continue from, its ``load_from`` stays, so that fine-tuning begins
+            with its pre-trained weights.
+        newest: Whether to continue from the newest whole checkpoint in the work directory; see `name_start`.
+        start_over: Whether an earlier run in the work directory may be set aside.
+
+    Raises:
+        ConfigError: If no checkpoint there is whole, or a new run would overwrite one.
+    """
+    from mmengine.runner import find_latest_checkpoint
+
+    from strl_mmdet3d.engine import run_start
+
+    first_rank = int(os.environ.get('RANK', 0)) == 0
+    if newest:
+        start, skipped = run_start.start_to_resume(config)
+        for path, reason in skipped.items() if first_rank else ():
+            print(f'{path} is skipped: {reason}')
+        found = str(start.path) if start else None
+        if run_start.checkpoint_folder(config) is None:  # in the cloud: mmengine keeps the name of its last one
+            found = find_latest_checkpoint(config.work_dir)
+        config.resume = found is not None
+        if found:
+            config.load_from = found
+        if first_rank:
+            print(f'resuming from {found}' if found else f'no checkpoint in {config.work_dir}: the run begins')
+    elif not first_rank:
         return
-    if config.get('resume'):
-        raise ConfigError(f'no checkpoint at {path} to resume from: name another one by --resume')
-    raise ConfigError(f'no checkpoint at {path} to load: correct load_from')
+    elif config.get('resume'):
+        aside = run_start.set_aside(config, run_start.later_than(Path(config.load_from).expanduser(), config))
+        if aside:
+            print(f'checkpoints later than {config.load_from} have been moved to {aside}')
+    elif start_over:
+        print(f'the earlier run has been moved to {run_start.set_aside(config)}')
+    else:
+        run_start.refuse_to_overwrite(config)
 
 
 def enable_amp(config: Config) -> None:
@@ -133,20 +199,30 @@ def run(args: argparse.Namespace) -> Runner:
     """
     from strl_mmdet3d.engine.console import QuietRunner
     from strl_mmdet3d.engine.distributed import use_ranks_without_gpu
-    from strl_mmdet3d.engine.work_dir import prepare_work_dir
+    from strl_mmdet3d.engine.work_dir import alone_in, prepare_work_dir
     from strl_mmdet3d.safe_loading import load_safely
 
     load_safely()
     config = build_config(args)
-    check_start(config)
+    newest = name_start(config, args.resume)
     use_ranks_without_gpu(config)
     prepare_work_dir(config.work_dir)
-    if not config.get('resume') and int(os.environ.get('RANK', 0)) == 0:
-        # Of an earlier run in the same folder: no restart may take it for ours. The checkpoint itself stays.
-        (Path(config.work_dir) / 'last_checkpoint').unlink(missing_ok=True)
-    runner = QuietRunner.from_cfg(config)
-    runner.train()
+    with alone_in(config.work_dir):
+        choose_start(config, newest, args.start_over)
+        runner = QuietRunner.from_cfg(config)
+        runner.train()
     return runner
+
+
+def hide_writer_threads() -> None:
+    """Print no traceback for a thread that cannot write: TensorBoard's raises its error again in the run itself."""
+    usual = threading.excepthook
+
+    def print_others(args: threading.ExceptHookArgs) -> None:
+        if not issubclass(args.exc_type, OSError):
+            usual(args)
+
+    threading.excepthook = print_others
 
 
 def main(argv: list[str] | None = None) -> Runner:
@@ -157,6 +233,7 @@ def main(argv: list[str] | None = None) -> Runner:
     """
     args = parse_args(argv)
     hide_deprecations()
+    hide_writer_threads()
     with foreseen_errors(args.work_dir or 'the work directory'):
         return run(args)
 

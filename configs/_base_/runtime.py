@@ -6,6 +6,9 @@ custom_imports = dict(imports=['strl_mmdet3d'], allow_failed_imports=False)
 # Each hook has a name, by which a child config or --cfg-options changes it: default_hooks.checkpoint.interval=5.
 default_hooks = dict(
     safe_loading=dict(type='SafeLoadingHook'),
+    same_run=dict(type='SameRunHook'),
+    finite_weights=dict(type='FiniteWeightsHook'),
+    stop_signal=dict(type='StopSignalHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=10),
     param_scheduler=dict(type='ParamSchedulerHook'),

@@ -1,4 +1,4 @@
-"""The Runner of our tools: a quiet console, errors that name the checkpoint, hooks that a config can leave out."""
+"""The Runner of our tools: a quiet console, errors in one sentence, hooks that a config can leave out."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import pickle
 import re
 from typing import Any
 
+from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
+from torch import nn
 
 from ..errors import ConfigError, StrlError
+from .run_start import checkpoint_folder, last_good, reason_of
+from .work_dir import WorkDirError, cannot_be_written
 
 NOISE = (
     r'-+\nSystem environment:',
@@ -38,6 +42,11 @@ class ConsoleFilter(logging.Filter):
         return record.levelno > logging.WARNING or not re.match(OUTDATED, text)
 
 
+def raise_again(record: logging.LogRecord) -> None:
+    """Raise the error by which a record cannot be written; logging would print a traceback and go on."""
+    raise
+
+
 STOCK_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 """The names of mmengine's own default hooks."""
 
@@ -46,7 +55,7 @@ class QuietRunner(Runner):
     """mmengine's Runner with a `ConsoleFilter`. The log file in the work directory keeps every line.
 
     ``default_hooks.NAME=None`` leaves any hook out; mmengine's Runner allows that for its `STOCK_HOOKS` only. A
-    checkpoint that cannot be loaded is a `ConfigError`.
+    checkpoint that cannot be loaded is a `ConfigError`, a work directory that takes no more a `WorkDirError`.
     """
 
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
@@ -70,7 +79,9 @@ class QuietRunner(Runner):
         """
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
-            if not isinstance(handler, logging.FileHandler):
+            if isinstance(handler, logging.FileHandler):
+                handler.handleError = raise_again  # type: ignore[method-assign]
+            else:
                 handler.addFilter(ConsoleFilter())
         logger.info(f'the whole log is in {logger.log_file}')
         return logger
@@ -79,18 +90,43 @@ class QuietRunner(Runner):
         """Load the checkpoint that the config names, or resume from it.
 
         Raises:
-            ConfigError: If it is damaged, unsafe, or lacks what is needed; torch's own errors do not name the file.
+            ConfigError: If it is damaged, unsafe, or lacks what is needed, or if the ranks begin at different ones.
         """
+        purpose = 'resumed from' if self.cfg.get('resume') else 'loaded'
+        checkpoint = self.cfg.get('load_from') or f'the last checkpoint of {self.work_dir}'
+        begins = all_gather_object((bool(self.cfg.get('resume')), self.cfg.get('load_from')))
+        if len(set(begins)) > 1:
+            raise ConfigError(
+                f'the ranks see different checkpoints ({", ".join(str(path) for _, path in begins)}): put the work '
+                'directory on a disk that all machines share, or name the checkpoint by --resume CKPT'
+            )
         try:
             super().load_or_resume()
         except StrlError:
             raise
-        except (EOFError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
-            refused = re.search(r'WeightsUnpickler error:\s*(.*)', str(error))  # the rest is advice to load unsafely
-            reason = refused[1] if refused else f'{type(error).__name__}: {error}'
-            checkpoint = self.cfg.get('load_from') or f'the last checkpoint of {self.work_dir}'
-            purpose = 'resumed from' if self.cfg.get('resume') else 'loaded'
+        # ValueError and IndexError come from an optimizer or a scheduler whose state does not fit.
+        except (EOFError, LookupError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
             raise ConfigError(
-                f'{checkpoint} cannot be {purpose}: it is damaged, or not a checkpoint that fits ({reason}). Name '
-                f'another one by {"--resume" if self.cfg.get("resume") else "load_from"}'
+                f'{checkpoint} cannot be {purpose}: it is damaged, or not a checkpoint that fits ({reason_of(error)}). '
+                f'Name another one by {"--resume" if self.cfg.get("resume") else "load_from"}'
+            ) from error
+
+    def train(self) -> nn.Module:
+        """Train, and return the model.
+
+        Raises:
+            WorkDirError: If the work directory takes no more, or is gone. The message names the last good checkpoint.
+        """
+        try:
+            return super().train()
+        except StrlError:
+            raise
+        except OSError as error:
+            if not cannot_be_written(self.work_dir, error):
+                raise
+            folder = checkpoint_folder(self.cfg)
+            kept = f'; {last_good(folder)}' if folder else ''
+            raise WorkDirError(
+                f'{self.work_dir} cannot be written to any more ({error.strerror or error}){kept}. Free space or '
+                'restore the folder, and continue by --resume'
             ) from error

@@ -10,17 +10,14 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ..datasets.sampler import PairSampler
-from ..errors import ConfigError, StrlError
+from ..errors import ConfigError
 from ..generators import seed_generators
 from .range_check import check_ranges
+from .run_record import ResumeError
 from .unwrapping import unwrapped_model
 
 ITERS_PER_EPOCH = 'iters_per_epoch'
 """The message hub's name for the length of an epoch, which a checkpoint keeps."""
-
-
-class ResumeError(StrlError, RuntimeError):
-    """The run differs too much from the run of the checkpoint to continue it."""
 
 
 @LOOPS.register_module()
@@ -52,6 +49,11 @@ class PretrainLoop(EpochBasedTrainLoop):
                 f'step: set train_dataloader.batch_size={max(pairs, 2)} or less, or add data'
             )
         check_ranges(runner.cfg, unwrapped_model(runner), self.dataloader.dataset)
+
+    @property
+    def resumes_anywhere(self) -> bool:
+        """Whether a checkpoint from the middle of an epoch can be resumed."""
+        return isinstance(self.dataloader.sampler, PairSampler)
 
     def run(self) -> nn.Module:
         """Train, from the first epoch or from where the checkpoint was saved, and return the model.

@@ -1,12 +1,18 @@
-"""The folder of a run: whether it can be written to is known before the training starts."""
+"""The folder of a run: whether it can be written to, and that one run at a time writes there."""
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from ..errors import StrlError
+from ..locks import locked
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.ESTALE)
+"""What the system answers when a disk takes no more, whichever file is written."""
 
 
 class WorkDirError(StrlError, OSError):
@@ -33,3 +39,24 @@ def prepare_work_dir(work_dir: str | Path) -> None:
             f'the work directory {work_dir} cannot be written to ({error.strerror or error}): free space there, '
             'correct its permissions, or name another one by --work-dir'
         ) from error
+
+
+def alone_in(work_dir: str | Path) -> AbstractContextManager:
+    """Hold the folder of a run, on rank 0, so that no second run writes there.
+
+    Args:
+        work_dir: The folder, which exists.
+
+    Returns:
+        A context. Entering it raises :class:`strl_mmdet3d.locks.LockedError` where another run holds the folder.
+    """
+    if int(os.environ.get('RANK', 0)):
+        return nullcontext()
+    return locked(work_dir, 'training', inside=True)
+
+
+def cannot_be_written(work_dir: str | Path, error: OSError) -> bool:
+    """Return whether an error in the middle of a run means that its folder takes no more, or is gone."""
+    folder = Path(work_dir).absolute()
+    named = [Path(os.fsdecode(name)).absolute() for name in (error.filename, error.filename2) if name is not None]
+    return not folder.is_dir() or error.errno in UNWRITABLE or any(path.is_relative_to(folder) for path in named)

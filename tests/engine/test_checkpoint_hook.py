@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import namedtuple
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
 from tiny import tiny_runner
 
+from strl_mmdet3d.atomic_write import _machine
+from strl_mmdet3d.engine.finite import DivergedError
 from strl_mmdet3d.engine.hooks import checkpoint_hook
 from strl_mmdet3d.engine.work_dir import WorkDirError, prepare_work_dir
 
 Usage = namedtuple('Usage', 'total used free')
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch):
+    """Every checkpoint holds the config, which takes a second to format."""
+    monkeypatch.setattr(Config, 'pretty_text', 'a config')
 
 
 def runner_of(work_dir, **hook):
@@ -42,14 +51,13 @@ def test_nothing_is_removed_before_the_new_one_is_whole(tmp_path, monkeypatch):
     def watched(out_dir, filename, **kwargs):
         before = checkpoints(tmp_path)
         save(out_dir, filename, **kwargs)
-        seen.append((before, filename, set(checkpoints(tmp_path)) - set(before)))
+        assert set(checkpoints(tmp_path)) - set(before) == {filename}
+        seen.append((before, filename[: filename.index('.pth') + 4]))
 
     monkeypatch.setattr(runner, 'save_checkpoint', watched)
     runner.train()
     assert seen == [
-        ([f'epoch_{number - 1}.pth'] if number > 1 else [], part, {part})
-        for number in range(1, 5)
-        for part in [f'.epoch_{number}.pth.{os.getpid()}.part']
+        ([f'epoch_{number - 1}.pth'] if number > 1 else [], f'.epoch_{number}.pth') for number in range(1, 5)
     ]
     assert checkpoints(tmp_path) == ['epoch_4.pth']
 
@@ -65,7 +73,10 @@ def test_a_full_disk_is_told_and_the_last_good_checkpoint_stays(tmp_path, monkey
         save(out_dir, filename, **kwargs)
 
     monkeypatch.setattr(runner, 'save_checkpoint', full)
-    with pytest.raises(WorkDirError, match=r'epoch_3\.pth cannot be written .*No space left.*epoch_2\.pth.*--resume'):
+    with pytest.raises(
+        WorkDirError,
+        match=r'epoch_3\.pth cannot be written .*No space left.*the last good checkpoint is .*epoch_2\.pth.*--resume',
+    ):
         runner.train()
     assert checkpoints(tmp_path) == ['epoch_1.pth', 'epoch_2.pth']
     assert (tmp_path / 'last_checkpoint').read_text().endswith('epoch_2.pth')
@@ -80,7 +91,7 @@ def test_too_little_space_is_told_before_the_training(tmp_path, monkeypatch):
 
 
 def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
-    (tmp_path / '.epoch_9.pth.4711.part').write_bytes(b'half')
+    (tmp_path / f'.epoch_9.pth.{_machine()}-{2**22 - 7}-ab12.part').write_bytes(b'half')
     (tmp_path / 'mine.part').write_bytes(b'not ours')
     runner_of(tmp_path).train()
     assert checkpoints(tmp_path) == ['epoch_3.pth', 'epoch_4.pth']
@@ -122,3 +133,41 @@ def test_a_full_disk_is_told_by_the_small_file(tmp_path, monkeypatch):
     monkeypatch.setattr('os.fsync', full)
     with pytest.raises(WorkDirError, match='No space left on device'):
         prepare_work_dir(tmp_path)
+
+
+@pytest.mark.parametrize('what', ['weight', 'buffer', 'momentum'])
+def test_non_finite_values_never_replace_a_good_checkpoint(tmp_path, what):
+    runner = runner_of(tmp_path, max_keep_ckpts=1)
+    poisoned = []
+
+    class Poison(Hook):
+        def after_train_epoch(self, runner):
+            if runner.epoch == 2:
+                neck = runner.model.online_encoder.detector.neck.deblocks[0][1]
+                state = next(iter(runner.optim_wrapper.optimizer.state.values()))
+                tensor = dict(weight=neck.weight, buffer=neck.running_mean, momentum=state['momentum_buffer'])[what]
+                tensor.detach().view(-1)[0] = torch.inf
+                poisoned.append(what)
+
+    runner.register_hook(Poison(), priority='HIGHEST')
+    with pytest.raises(DivergedError, match=r'iteration \d+: .* so epoch_3\.pth is not saved; the last good .*epoch_2'):
+        runner.train()
+    assert poisoned == [what]
+    assert checkpoints(tmp_path) == ['epoch_2.pth']
+
+
+def test_a_checkpoint_out_of_turn_is_replaced_by_the_next_regular_one(tmp_path):
+    runner = runner_of(tmp_path, by_epoch=False, interval=4, max_keep_ckpts=5)
+    seen = []
+
+    class OutOfTurn(Hook):
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            if runner.iter + 1 in (4, 6):
+                saving = next(hook for hook in runner.hooks if hasattr(hook, 'write_now'))
+                saving.write_now(runner)
+                seen.append(checkpoints(tmp_path))
+
+    runner.register_hook(OutOfTurn(), priority='LOWEST')
+    runner.train()
+    assert seen == [['iter_4.pth'], ['iter_4.pth', 'iter_6.pth']]  # 4 is a regular one
+    assert checkpoints(tmp_path) == ['iter_12.pth', 'iter_4.pth', 'iter_8.pth']

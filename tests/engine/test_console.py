@@ -9,7 +9,9 @@ import pytest
 from mmengine.config import ConfigDict
 from tiny import tiny_config, tiny_strl
 
+from strl_mmdet3d.engine import console
 from strl_mmdet3d.engine.console import ConsoleFilter, QuietRunner
+from strl_mmdet3d.errors import ConfigError
 
 HIDDEN = ('System environment:', 'Config:\n', 'Hooks will be executed', '"FileClient" will be deprecated', 'Exp name:')
 SHOWN = ('Epoch(train) [1][2/2]', 'loss: ', 'eta: ', 'Saving checkpoint at 1 epochs', 'our own line', 'our own warning')
@@ -69,3 +71,13 @@ def test_a_hook_that_is_none_is_left_out(tmp_path, name):
     )
     kinds = {type(hook).__name__ for hook in QuietRunner.from_cfg(ConfigDict(config)).hooks}
     assert {'ReportHook', 'LoggerHook', 'CheckpointHook'} - kinds == {hooks[name]['type']}
+
+
+def test_ranks_that_begin_at_different_checkpoints_are_refused(tmp_path, monkeypatch):
+    """A work directory on the disk of one machine: the ranks elsewhere see no checkpoint there."""
+    runner = QuietRunner.from_cfg(ConfigDict(tiny_config(work_dir=str(tmp_path), experiment_name=uuid4().hex)))
+    monkeypatch.setattr(console, 'all_gather_object', lambda mine: [(True, 'epoch_3.pth'), mine])
+    with pytest.raises(
+        ConfigError, match=r'the ranks see different checkpoints \(epoch_3\.pth, None\): put the work dir'
+    ):
+        runner.load_or_resume()

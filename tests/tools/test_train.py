@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +14,9 @@ from mmengine.config import Config
 from tiny import tiny_config
 
 from strl_mmdet3d.datasets import FrameSequence, write_sequence_index
+from strl_mmdet3d.engine.work_dir import alone_in
 from strl_mmdet3d.errors import ConfigError
+from strl_mmdet3d.safe_loading import load_safely
 
 
 @pytest.fixture
@@ -35,27 +39,82 @@ def test_options_override_the_config(config):
     assert build(config, '--cfg-options', 'x.y=2', 'optim_wrapper.optimizer.lr=0.5').x.y == 2
 
 
-def test_resume_takes_the_last_checkpoint_or_the_named_one(config, tmp_path):
-    (tmp_path / 'last_checkpoint').write_text('epoch_3.pth')
-    assert 'resume' not in build(config, '--work-dir', tmp_path)
-    last, named = (build(config, '--work-dir', tmp_path, '--resume', *name) for name in ([], ['a.pth']))
-    assert (last.resume, last.load_from) == (True, 'epoch_3.pth')
-    assert (named.resume, named.load_from) == (True, 'a.pth')
+def begin(*argv) -> Config:
+    """Decide where the run begins, as the tool does."""
+    load_safely()
+    args = train.parse_args([str(word) for word in argv])
+    config = train.build_config(args)
+    train.choose_start(config, train.name_start(config, args.resume), args.start_over)
+    return config
 
 
-def test_without_a_checkpoint_to_resume_from_pretrained_weights_are_loaded(config, tmp_path):
-    fresh = build(config, '--work-dir', tmp_path, '--resume', '--cfg-options', 'load_from=encoder.pth')
-    assert (fresh.get('resume', False), fresh.load_from) == (False, 'encoder.pth')
+def save(path, iteration, **changes):
+    content = dict(meta=dict(epoch=0, iter=iteration), state_dict=dict(weight=torch.zeros(9)), message_hub={})
+    torch.save(content | dict(optimizer={}) | changes, path)
+    return path
+
+
+def start_of(config) -> tuple:
+    return config.get('resume', False), config.get('load_from')
+
+
+def test_resume_takes_the_newest_checkpoint_or_the_named_one(config, tmp_path, capsys):
+    named, newest = save(tmp_path / 'epoch_2.pth', 20), save(tmp_path / 'epoch_3.pth', 30)
+    (tmp_path / 'epoch_4.pth').write_text('')
+    assert start_of(begin(config, '--work-dir', tmp_path, '--resume')) == (True, str(newest))
+    said = capsys.readouterr().out
+    assert f'resuming from {newest}' in said
+    assert f'{tmp_path / "epoch_4.pth"} is skipped: ' in said
+    # mmengine's own way to ask for it
+    assert start_of(begin(config, '--work-dir', tmp_path, '--cfg-options', 'resume=True')) == (True, str(newest))
+    assert start_of(begin(config, '--work-dir', tmp_path, '--resume', named)) == (True, str(named))
+    assert 'later than' in capsys.readouterr().out
+    assert (tmp_path / 'earlier_run_1' / 'epoch_3.pth').exists()
+    assert start_of(begin(config, '--work-dir', tmp_path, '--resume')) == (True, str(named))
+
+
+def test_without_a_checkpoint_to_resume_from_pretrained_weights_are_loaded(config, tmp_path, capsys):
+    encoder = save(tmp_path / 'weights.pth', 1)
+    run = tmp_path / 'run'
+    fresh = begin(config, '--work-dir', run, '--resume', '--cfg-options', f'load_from={encoder}')
+    assert start_of(fresh) == (False, str(encoder))
+    assert f'no checkpoint in {run}: the run begins' in capsys.readouterr().out
+
+
+def test_resume_never_starts_again_where_checkpoints_lie(config, tmp_path):
+    (tmp_path / 'epoch_1.pth').write_bytes(b'')
+    with pytest.raises(ConfigError, match=r'no checkpoint in .* is whole \(epoch_1\.pth: '):
+        begin(config, '--work-dir', tmp_path, '--resume')
+
+
+def test_a_new_run_where_one_lies_is_refused_unless_asked_for(config, tmp_path, capsys):
+    save(tmp_path / 'epoch_1.pth', 10)
+    with pytest.raises(
+        ConfigError, match=r'holds a run already \(epoch_1\.pth\): .*--resume.*--work-dir.*--start-over'
+    ):
+        begin(config, '--work-dir', tmp_path)
+    assert start_of(begin(config, '--work-dir', tmp_path, '--start-over')) == (False, None)
+    assert f'the earlier run has been moved to {tmp_path / "earlier_run_1"}' in capsys.readouterr().out
+    assert start_of(begin(config, '--work-dir', tmp_path, '--resume')) == (False, None)
+    with pytest.raises(SystemExit, match='2'):
+        train.parse_args([str(config), '--resume', '--start-over'])
+    assert 'give one of them' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('starter', ['TORCHELASTIC', 'SLURM'])
-def test_what_is_started_again_goes_on_from_the_last_checkpoint(config, tmp_path, monkeypatch, starter):
-    (tmp_path / 'last_checkpoint').write_text('iter_20.pth')
+def test_what_is_started_again_goes_on_from_the_newest_checkpoint(config, tmp_path, monkeypatch, starter):
+    newest = save(tmp_path / 'iter_20.pth', 20)
     monkeypatch.setenv(f'{starter}_RESTART_COUNT', '0')
-    assert 'resume' not in build(config, '--work-dir', tmp_path)
+    with pytest.raises(ConfigError, match='holds a run already'):
+        begin(config, '--work-dir', tmp_path)
     monkeypatch.setenv(f'{starter}_RESTART_COUNT', '1')
-    again = build(config, '--work-dir', tmp_path, '--resume', 'a.pth')
-    assert (again.resume, again.load_from) == (True, 'iter_20.pth')
+    for option in ([], ['--resume', 'a.pth'], ['--start-over']):
+        assert start_of(begin(config, '--work-dir', tmp_path, *option)) == (True, str(newest))
+
+
+def test_the_allowed_changes_reach_the_hook(config):
+    allowed = build(config, '--allow-change', 'optim_wrapper', '--allow-change', 'model', 'randomness')
+    assert allowed.default_hooks.same_run == dict(type='SameRunHook', allow=['optim_wrapper', 'model', 'randomness'])
 
 
 def test_a_work_dir_that_cannot_be_written_to_is_told_before_anything(config, tmp_path):
@@ -119,35 +178,43 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def flip_a_bit(path):
+    save(path, 1, state_dict=dict(weight=torch.ones(1)))
+    content = bytearray(path.read_bytes())
+    content[content.index(b'\x00\x00\x80\x3f')] ^= 1
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
-    ('write', 'reason'),
+    ('write', 'resuming', 'loading'),
     [
-        (truncate, 'RuntimeError: PytorchStreamReader failed reading zip archive'),
-        (lambda path: path.write_bytes(b''), 'EOFError'),
-        (lambda path: path.write_text('hello'), 'KeyError'),
-        (lambda path: torch.save(dict(meta=dict(epoch=Config())), path), 'Unsupported global'),
+        (truncate, 'it is empty, cut short', 'RuntimeError: PytorchStreamReader failed reading zip archive'),
+        (lambda path: path.write_bytes(b''), 'it is empty, cut short', 'EOFError'),
+        (lambda path: path.write_text('hello'), 'another kind of file', 'KeyError'),
+        (flip_a_bit, 'have changed', 'have changed'),
+        (lambda path: torch.save(dict(meta=dict(epoch=Config())), path), *['Unsupported global'] * 2),
     ],
-    ids=['truncated', 'empty', 'text', 'with objects'],
+    ids=['truncated', 'empty', 'text', 'flipped', 'with objects'],
 )
-def test_a_checkpoint_that_cannot_be_loaded_is_one_sentence(tiny_config, tmp_path, write, reason):
+def test_a_checkpoint_that_cannot_be_loaded_is_one_sentence(tiny_config, tmp_path, write, resuming, loading):
     path = tmp_path / 'epoch_1.pth'
     write(path)
     for argv in (['--resume', str(path)], ['--cfg-options', f'load_from={path}']):
         message = refused(tiny_config, *argv)
         assert message.startswith(f'{path} cannot be {"resumed from" if argv[0] == "--resume" else "loaded"}: ')
-        assert reason in message
+        assert (resuming if argv[0] == '--resume' else loading) in message
 
 
 def test_an_encoder_is_not_a_checkpoint_to_resume_from(tiny_config, tmp_path):
     torch.save(dict(meta={}, state_dict={}), tmp_path / 'encoder.pth')
-    assert "cannot be resumed from: it is damaged, or not a checkpoint that fits (KeyError: 'epoch')" in refused(
+    assert 'cannot be resumed from: it has no message_hub and no optimizer, so no run can go on from it' in refused(
         tiny_config, '--resume', str(tmp_path / 'encoder.pth')
     )
 
 
-@pytest.mark.parametrize('resume', [True, False])
+@pytest.mark.parametrize('resume', ['s3://bucket/epoch_1.pth', None])
 def test_a_checkpoint_in_a_backend_is_left_to_mmengine(resume):
-    train.check_start(Config(dict(load_from='s3://bucket/epoch_1.pth', resume=resume)))
+    assert train.name_start(Config(dict(load_from='s3://bucket/epoch_1.pth')), resume) is False
 
 
 def test_a_batch_of_one_is_one_sentence(tiny_config):
@@ -181,3 +248,26 @@ def test_an_index_that_does_not_fit_load_frame_is_one_sentence_from_a_worker_too
         'LoadFrame(load_dim=4) reads frames that the sequence index lists with 5 values per point'
     )
     assert message.endswith('Set load_dim=5')
+
+
+def test_a_second_run_in_the_same_folder_is_refused_and_the_first_is_named(tiny_config):
+    run = tiny_config.parent / 'run'
+    run.mkdir()
+    hold = (
+        'import sys; from strl_mmdet3d.engine.work_dir import alone_in\n'
+        'with alone_in(sys.argv[1]): print("held", flush=True); sys.stdin.read()'
+    )
+    command = [sys.executable, '-c', hold, str(run)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == 'held\n'
+        said = refused(tiny_config, '--resume')
+        process.stdin.close()
+    assert said.startswith(f'{run} is in use: process {process.pid} on ')
+    assert 'has been training there since' in said
+    assert not list(run.glob('2*'))  # not even a log folder
+
+
+def test_the_other_ranks_hold_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv('RANK', '1')
+    with alone_in(tmp_path):
+        assert list(tmp_path.iterdir()) == []

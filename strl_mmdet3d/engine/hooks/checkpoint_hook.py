@@ -8,12 +8,19 @@ from pathlib import Path
 from mmdet3d.registry import HOOKS
 from mmengine.dist import is_main_process, master_only
 from mmengine.fileio import LocalBackend
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
+from torch import Tensor
 
 from ...atomic_write import remove_dead_parts, write_text_whole, written_whole
 from ...mmengine_internals import CheckpointHookWithSteps
+from ..finite import DivergedError, first_non_finite
+from ..run_start import last_good, reason_of
 from ..unwrapping import unwrapped_model
 from ..work_dir import WorkDirError
+
+EXTRA_KEY = 'extra_checkpoint'
+"""The message hub's name for a checkpoint that was written out of turn."""
 
 
 @HOOKS.register_module()
@@ -23,7 +30,7 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
     mmengine's own hook removes the oldest checkpoint before it writes the new one in place, and so may leave none.
     This one writes beside the final name, renames, points ``last_checkpoint`` to it, and then removes the oldest one.
     It saves after whole optimizer steps only: with accumulated gradients, a checkpoint that is due within a step waits
-    for its end, because no checkpoint holds the gradients of half a step.
+    for its end, because no checkpoint holds the gradients of half a step. It never saves NaN or infinity.
 
     It takes the arguments of :class:`mmengine.hooks.CheckpointHook`. Checkpoints that do not go to a local disk are
     written as mmengine writes them.
@@ -31,6 +38,7 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
 
     last_ckpt: str | None
     _due: int | None = None  # the number of a checkpoint that waits for the end of a step
+    _saved: int | None = None  # the iterations in the last checkpoint of this session
 
     def before_train(self, runner: Runner) -> None:
         """Remove what a killed run has left half-written, and check the free space.
@@ -74,22 +82,66 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
             self.keep_ckpt_ids.clear()
             self.keep_ckpt_ids.extend(kept)
             runner.message_hub.update_info('keep_ckpt_ids', kept)  # it is in the checkpoint
+        extra = runner.message_hub.get_info(EXTRA_KEY)
+        runner.message_hub.update_info(EXTRA_KEY, None)
         path = Path(self.out_dir) / self.filename_tmpl.format(step)
-        previous, self.last_ckpt = self.last_ckpt, str(path)
-        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        try:
-            self._write(runner, path, meta)
-        except (OSError, RuntimeError) as error:  # torch's writer raises a RuntimeError where the disk is full
-            last_good = f'The last good one is {previous}. ' if previous else ''
-            raise WorkDirError(
-                f'the checkpoint {path} cannot be written ({error}). {last_good}Free space and go on by --resume'
-            ) from error
+        self._write(runner, path, meta)
         if is_main_process():
-            for number in dropped:
-                (path.parent / self.filename_tmpl.format(number)).unlink(missing_ok=True)
+            for name in [*(self.filename_tmpl.format(number) for number in dropped), *([extra] if extra else [])]:
+                (path.parent / name).unlink(missing_ok=True)
+
+    def write_now(self, runner: Runner) -> Path:
+        """Write a checkpoint of the iteration that has just ended, beside the regular ones.
+
+        The next regular one replaces it.
+
+        Returns:
+            Its file; that of the regular checkpoint, if this iteration has one.
+
+        Raises:
+            WorkDirError: If it cannot be written.
+            DivergedError: If a value is NaN or infinite.
+        """
+        if self._saved == runner.iter + 1 and self.last_ckpt is not None:
+            return Path(self.last_ckpt)
+        path = Path(self.out_dir) / f'iter_{runner.iter + 1}.pth'
+        runner.message_hub.update_info(EXTRA_KEY, path.name)
+        self._write(runner, path, dict(epoch=runner.epoch, iter=runner.iter + 1))
+        return path
+
+    def _write(self, runner: Runner, path: Path, meta: dict) -> None:
+        """Check the values, and write the file whole, on rank 0."""
+        self.last_ckpt = str(path)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        self._refuse_non_finite(runner, path)
+        try:
+            self._write_whole(runner, path, meta)
+        except (OSError, RuntimeError) as error:  # torch's writer raises a RuntimeError where the disk is full
+            raise WorkDirError(
+                f'the checkpoint {path} cannot be written ({reason_of(error)}); {last_good(path.parent)}. Free space, '
+                'and continue by --resume'
+            ) from error
+        self._saved = meta.get('iter', runner.iter)
+
+    def _refuse_non_finite(self, runner: Runner, path: Path) -> None:
+        """Raise a DivergedError if the model or the optimizer's state holds NaN or infinity."""
+        tensors = list(unwrapped_model(runner).state_dict().items())
+        if isinstance(runner.optim_wrapper, OptimWrapper):
+            for number, state in enumerate(runner.optim_wrapper.optimizer.state.values()):
+                tensors += [
+                    (f'the optimizer state {key} of parameter {number}', value)
+                    for key, value in state.items()
+                    if isinstance(value, Tensor)
+                ]
+        name = first_non_finite(tensors)
+        if name is not None:
+            raise DivergedError(
+                f'iteration {runner.iter + 1}: {name} holds NaN or infinity, so {path.name} is not saved; '
+                f'{last_good(path.parent)}'
+            )
 
     @master_only
-    def _write(self, runner: Runner, path: Path, meta: dict) -> None:
+    def _write_whole(self, runner: Runner, path: Path, meta: dict) -> None:
         """Write the file whole, and then the name of it."""
         with written_whole(path) as part:
             runner.save_checkpoint(
