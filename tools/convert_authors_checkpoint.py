@@ -28,11 +28,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def convert(args: argparse.Namespace) -> None:
     """Convert and verify, and print what happened to each tensor."""
-    from strl_mmdet3d.export import save_exported, verify_export
+    from strl_mmdet3d.export import check_out, save_exported, verify_export
     from strl_mmdet3d.export.authors_checkpoint import convert_authors_checkpoint, read_authors_checkpoint
     from strl_mmdet3d.safe_loading import load_safely
 
     load_safely()
+    check_out(args.out, args.checkpoint)
     checkpoint = read_authors_checkpoint(args.checkpoint)
     exported, report = convert_authors_checkpoint(checkpoint, args.encoder, args.checkpoint)
     save_exported(exported, args.out)

@@ -28,27 +28,41 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='tensors not to export, where the downstream detector has another shape and learns them from scratch',
     )
     parser.add_argument('--verify', metavar='CONFIG', help='a downstream config in which every tensor must land')
+    parser.add_argument(
+        '--allow-different',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='settings of CONFIG that may differ from those of the pre-training, by the names in the error message',
+    )
     args = parser.parse_args(argv)
     if args.out is None and args.verify is None:
         parser.error('give OUT to export, --verify CONFIG to verify, or both')
+    if args.out is None and args.leave_out:
+        parser.error('--leave-out needs OUT, the file to write without these tensors')
+    if args.verify is None and args.allow_different:
+        parser.error('--allow-different needs --verify CONFIG, whose settings may differ')
     return args
 
 
 def export(args: argparse.Namespace) -> None:
     """Export and verify, and print the result."""
-    from strl_mmdet3d.export import export_encoder, read_checkpoint, save_exported, verify_export
+    from strl_mmdet3d.export import META_KEY, check_out, export_encoder, read_checkpoint, save_exported, verify_export
     from strl_mmdet3d.safe_loading import load_safely
 
     load_safely()
     exported_path = args.checkpoint
     if args.out is not None:
+        check_out(args.out, args.checkpoint)
         exported = export_encoder(read_checkpoint(args.checkpoint), args.checkpoint, args.leave_out)
         save_exported(exported, args.out)
         size = Path(args.out).stat().st_size / 1e6
         print(f'{len(exported["state_dict"])} tensors written to {args.out} ({size:.1f} MB)')
+        print(f'none is missing, compared with {exported["meta"][META_KEY]["compared_with"]}')
         exported_path = args.out
     if args.verify is not None:
-        print(f'{args.verify}:\n{verify_export(exported_path, load_config(args.verify))}')
+        report = verify_export(exported_path, load_config(args.verify), args.allow_different)
+        print(f'{args.verify}:\n{report}')
 
 
 def main(argv: list[str] | None = None) -> None:

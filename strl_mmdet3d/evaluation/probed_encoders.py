@@ -5,9 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from mmengine.config import Config
 from mmengine.runner.checkpoint import load_state_dict
 
-from ..export import META_KEY, ExportError, compare_loaded, export_encoder, read_checkpoint
+from ..export import (
+    META_KEY,
+    ExportError,
+    check_exported,
+    compare_loaded,
+    compare_settings,
+    export_encoder,
+    read_checkpoint,
+)
 from ..models.encoder import DetectorEncoder
 
 
@@ -39,11 +48,12 @@ def pretrained_encoder(model: dict, path: str | Path) -> DetectorEncoder:
         The encoder in eval mode.
 
     Raises:
-        ExportError: If the file is neither, one of its tensors does not load, or the encoder has a tensor that the file
-            lacks.
+        ExportError: If the file is neither, or not whole; if one of its tensors does not load, the encoder has a tensor
+            that the file lacks, or a setting of the model differs from the pre-training's.
     """
     checkpoint = read_checkpoint(path)
-    exported = checkpoint if META_KEY in checkpoint.get('meta', {}) else export_encoder(checkpoint, str(path))
+    prove = check_exported if META_KEY in checkpoint['meta'] else export_encoder
+    exported = prove(checkpoint, str(path))
     encoder = random_encoder(model, seed=0)
     load_state_dict(encoder.detector, exported['state_dict'], strict=False, logger='silent')
     report = compare_loaded(exported, encoder.detector, str(path))
@@ -53,4 +63,5 @@ def pretrained_encoder(model: dict, path: str | Path) -> DetectorEncoder:
             f'{", ".join(report.from_scratch[:5])}. They would stay random: probe a whole encoder of this model, '
             'exported without --leave-out'
         )
+    compare_settings(exported, Config(dict(model=model)), str(path))
     return encoder

@@ -23,8 +23,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..version import __version__
-from .checkpoint_file import META_KEY, ExportError, load_tensors
+from .checkpoint_file import load_tensors
+from .export_error import ExportError
+from .plain_content import is_plain_dict, plain_state_dict
+from .provenance import sealed
 
 
 @dataclass(frozen=True)
@@ -150,23 +152,23 @@ class ConversionReport:
 
 
 def read_authors_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a released checkpoint by `load_tensors`, so that none of its code is run; ``state_dict`` has the tensors.
+    """Read a released checkpoint by `load_tensors`, so that none of its code is run.
+
+    Returns:
+        Its ``state_dict``, ``epoch`` and ``global_step``.
 
     Raises:
         ExportError: If it is missing, damaged, refused as unsafe, or holds no state dict of tensors; names the file.
     """
-    content = load_tensors(path, [argparse.Namespace, *((dict, name) for name in LIGHTNING_NAMES)])
-    state_dict = None
-    if isinstance(content, dict):
-        state_dict = content.get('state_dict', content.get('model_state_dict'))
-    if not isinstance(state_dict, dict) or not all(
-        isinstance(name, str) and isinstance(tensor, Tensor) and tensor.layout == torch.strided
-        for name, tensor in state_dict.items()
-    ):
-        raise ExportError(f'{path} holds no state_dict of tensors: it is not a released checkpoint')
-    if not all(isinstance(content.get(count, 0), int) for count in ('epoch', 'global_step')):
-        raise ExportError(f'{path} was not written by Lightning: its epoch or global_step is not an integer')
-    return dict(content, state_dict=state_dict)
+    allowed = [argparse.Namespace, *((dict, name) for name in LIGHTNING_NAMES)]
+    content = load_tensors(path, allowed, legacy=True)  # torch wrote no archives before 1.6
+    if not is_plain_dict(content):
+        raise ExportError(f'{path} holds no state_dict: it is not a released checkpoint')
+    counts = {count: content.get(count, 0) for count in ('epoch', 'global_step')}
+    if not all(type(number) is int and 0 <= number < 2**63 for number in counts.values()):
+        raise ExportError(f'{path} was not written by Lightning: its epoch or global_step is not a whole number')
+    tensors = content.get('state_dict', content.get('model_state_dict'))
+    return dict(counts, state_dict=plain_state_dict(tensors, str(path), Path(path).stat().st_size))
 
 
 def convert_authors_checkpoint(
@@ -204,18 +206,34 @@ def convert_authors_checkpoint(
         raise ExportError(f'{source} lacks {len(missing)} tensors of the released {encoder}, {missing[0]} among them')
     _check_twins(state_dict, names, source)
     converted = OrderedDict(
-        (ours, _with_dims(state_dict[theirs], names.weight_dims)) for theirs, ours in report.kept.items()
+        (ours, _with_dims(state_dict[theirs], names.weight_dims).contiguous().clone())
+        for theirs, ours in report.kept.items()
     )
     broken = [name for name, tensor in converted.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise ExportError(f'{source}: {len(broken)} tensors hold NaN or infinity, {broken[0]} among them')
-    # As state_dict() writes it: BatchNorm counts its batches since version 2.
     layers = dict.fromkeys(name.rpartition('.')[0] for name in converted)
+    for layer in layers:
+        if 'num_batches_tracked' in allowed_tensors(layer):  # torch starts a missing count at 0, too
+            converted.setdefault(f'{layer}.num_batches_tracked', torch.tensor(0))
+    # As state_dict() writes it: BatchNorm counts its batches since version 2.
     converted._metadata = OrderedDict(  # type: ignore[attr-defined]
-        [('', {})]
-        + [(layer, dict(version=2 if f'{layer}.num_batches_tracked' in converted else 1)) for layer in layers]
+        [('', {})] + [(layer, dict(version=2 if layer.endswith('bn') else 1)) for layer in layers]
     )
-    return dict(meta={META_KEY: _provenance(checkpoint, encoder, source, len(converted))}, state_dict=converted), report
+    exported = sealed(
+        converted,
+        trunk=list(dict.fromkeys(layer.split('.')[0] for layer in layers)),
+        settings=None,
+        left_out=[],
+        source=Path(source).name,
+        epoch=checkpoint.get('epoch', 0),
+        iter=checkpoint.get('global_step', 0),
+        seed=0,
+        pretrained_at='',
+        config=f"the authors' released {encoder} checkpoint",
+        compared_with=f'the layers of the released {encoder}',
+    )
+    return exported, report
 
 
 def account_for(state_dict: dict[str, Tensor], names: EncoderNames) -> tuple[ConversionReport, list[str]]:
@@ -280,18 +298,3 @@ def _with_dims(tensor: Tensor, weight_dims: int | None) -> Tensor:
         return tensor
     flat = tensor.flatten(1)
     return flat.reshape(*flat.shape, *[1] * (weight_dims - 2)) if flat.shape[1] == tensor.shape[1] else tensor
-
-
-def _provenance(checkpoint: dict[str, Any], encoder: str, source: str, tensors: int) -> dict[str, Any]:
-    """Return the provenance that `export_encoder` writes, as far as a released file has it."""
-    return dict(
-        exported_by=f'strl_mmdet3d {__version__}',
-        source=Path(source).name,
-        epoch=checkpoint.get('epoch', 0),
-        iter=checkpoint.get('global_step', 0),
-        seed=0,
-        pretrained_at='',
-        config=f"the authors' released {encoder} checkpoint",
-        tensors=tensors,
-        left_out=[],
-    )

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ..version import __version__
-from .checkpoint_file import META_KEY, ExportError
+from .export_error import ExportError
+from .manifest import differences, manifest_of, shortened
+from .provenance import META_KEY, sealed
+from .trunk_record import recorded_trunk
 
 PREFIX = 'online_encoder.detector.'
 """The prefix that STRL and DetectorEncoder put before the detector's own names."""
+
+TARGET_PREFIX = 'target_encoder.detector.'
+"""The same for the target network, whose encoder has the same tensors."""
 
 
 def export_encoder(checkpoint: dict[str, Any], source: str, leave_out: Sequence[str] = ()) -> dict[str, Any]:
@@ -27,19 +33,24 @@ def export_encoder(checkpoint: dict[str, Any], source: str, leave_out: Sequence[
             because their shape differs there, such as VoteNet's first layer with an additional height channel.
 
     Returns:
-        ``{'meta': {'strl': provenance}, 'state_dict': ...}``: tensors and plain values only. The state dict keeps its
-        ``_metadata``, without which spconv's weights would be skipped on loading.
+        ``{'meta': {'strl': provenance}, 'state_dict': ...}``: tensors and plain values only, see `sealed`. The state
+        dict keeps its ``_metadata``, without which spconv's weights would be skipped on loading.
 
     Raises:
-        ExportError: If it holds no online encoder, a tensor holds NaN or infinity, or `leave_out` names an unknown
-            tensor.
+        ExportError: If it holds no online encoder, or not the whole of it, a tensor holds NaN or infinity, or
+            `leave_out` names an unknown tensor.
     """
-    trained = checkpoint['state_dict']
-    encoder = OrderedDict((name[len(PREFIX) :], tensor) for name, tensor in trained.items() if name.startswith(PREFIX))
+    trained, meta = checkpoint['state_dict'], checkpoint.get('meta', {})
+    encoder = _below(PREFIX, trained)
     if not encoder:
-        if META_KEY in checkpoint.get('meta', {}):
+        if META_KEY in meta:
             raise ExportError(f'{source} is an exported encoder already')
         raise ExportError(f"{source} is not an STRL pre-training: none of its names begins with '{PREFIX}'")
+    metadata = getattr(trained, '_metadata', None)
+    if metadata is None:
+        raise ExportError(f"{source} has lost its state dict's _metadata; export from a checkpoint that mmengine wrote")
+    record = recorded_trunk(meta, source)
+    compared_with = _check_whole(encoder, record, trained, source)
     broken = [name for name, tensor in encoder.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise ExportError(
@@ -49,23 +60,81 @@ def export_encoder(checkpoint: dict[str, Any], source: str, leave_out: Sequence[
         if encoder.pop(name, None) is None:
             near = ', '.join(get_close_matches(name, encoder, n=3, cutoff=0)) or 'nothing'
             raise ExportError(f'{source} has no tensor {name} to leave out; the nearest are {near}')
-    metadata = getattr(trained, '_metadata', None)
-    if metadata is None:
-        raise ExportError(f"{source} has lost its state dict's _metadata; export from a checkpoint that mmengine wrote")
-    encoder._metadata = OrderedDict(  # type: ignore[attr-defined]
-        [('', {})] + [(name[len(PREFIX) :], dict(entry)) for name, entry in metadata.items() if name.startswith(PREFIX)]
-    )
-    meta = checkpoint.get('meta', {})
-    numbers = {key: meta.get(key) or 0 for key in ('epoch', 'iter', 'seed')}
-    if not all(isinstance(number, int) for number in numbers.values()):
-        raise ExportError(f'{source} was not written by mmengine: its meta has {numbers}')
-    provenance = dict(
-        exported_by=f'strl_mmdet3d {__version__}',
+    if not encoder:
+        raise ExportError(f'{source}: nothing is left to export, every tensor is left out')
+    # On the CPU and without what else a storage may hold, as a file should be.
+    exported = OrderedDict((name, tensor.detach().cpu().contiguous().clone()) for name, tensor in encoder.items())
+    modules = OrderedDict((name, dict(entry)) for name, entry in _below(PREFIX, metadata).items())
+    exported._metadata = OrderedDict([('', {}), *modules.items()])  # type: ignore[attr-defined]
+    return sealed(
+        exported,
+        trunk=record['trunk'] if record else _parts([*encoder, *leave_out], modules),
+        settings=record['settings'] if record else None,
+        left_out=leave_out,
         source=Path(source).name,
-        **numbers,
-        pretrained_at=str(meta.get('time', '')),
-        config=str(meta.get('cfg', '')),
-        tensors=len(encoder),
-        left_out=list(leave_out),
+        **{key: _whole_number(meta, key, source) for key in ('epoch', 'iter', 'seed')},
+        pretrained_at=_text(meta, 'time'),
+        config=_text(meta, 'cfg'),
+        compared_with=compared_with,
     )
-    return dict(meta={META_KEY: provenance}, state_dict=encoder)
+
+
+def _below(prefix: str, names: Mapping[str, Any]) -> OrderedDict[str, Any]:
+    """Return the entries whose names begin with a prefix, without it."""
+    return OrderedDict((name[len(prefix) :], entry) for name, entry in names.items() if name.startswith(prefix))
+
+
+def _check_whole(
+    encoder: Mapping[str, Tensor], record: dict[str, Any] | None, trained: Mapping[str, Tensor], source: str
+) -> str:
+    """Compare the encoder's tensors with what the pre-training recorded, or else with the target encoder's.
+
+    Returns:
+        What they were compared with.
+
+    Raises:
+        ExportError: If a tensor is missing, unexpected, or of another type or shape; or if there is nothing to compare
+            with.
+    """
+    if record:
+        expected, compared_with = record['tensors'], 'what the pre-training recorded'
+    else:
+        expected, compared_with = manifest_of(_below(TARGET_PREFIX, trained)), 'the target encoder in the checkpoint'
+        if not expected:
+            raise ExportError(
+                f'{source} cannot be proved whole: it holds neither a record of its trunk nor the target encoder. '
+                'Export from the checkpoint as it was saved'
+            )
+    wrong = differences(expected, manifest_of(encoder))
+    if wrong:
+        raise ExportError(
+            f'{source} does not hold the whole encoder, compared with {compared_with}: {shortened(wrong)}. Copy it '
+            'again, or take another checkpoint'
+        )
+    return compared_with
+
+
+def _parts(tensors: Sequence[str], modules: Mapping[str, Any]) -> list[str]:
+    """Return the detector's children that have tensors or modules of their own; a head that was dropped has neither."""
+    inner = [name for name in modules if '.' in name]
+    return list(dict.fromkeys(name.split('.')[0] for name in [*tensors, *inner]))
+
+
+def _whole_number(meta: dict[str, Any], key: str, source: str) -> int:
+    """Return a number of a checkpoint's meta; 0 if it has none.
+
+    Raises:
+        ExportError: If it is anything but a whole number.
+    """
+    number = meta.get(key)
+    if number is None:
+        return 0
+    if type(number) is not int or not 0 <= number < 2**63:
+        raise ExportError(f"{source} was not written by mmengine: its meta's {key} is not a whole number")
+    return number
+
+
+def _text(meta: dict[str, Any], key: str) -> str:
+    """Return a text of a checkpoint's meta; '' if it has none. Nothing interprets it."""
+    text = meta.get(key)
+    return text if isinstance(text, str) else ''

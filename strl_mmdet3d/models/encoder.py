@@ -28,7 +28,7 @@ class DetectorEncoder(BaseModule):
 
     The detector is built from its registry entry. Its children outside `trunk` become ``nn.Identity``, so that its own
     ``extract_feat`` runs only the parts to pre-train. The others keep the detector's attribute names below
-    ``detector.``, so an export only strips that prefix.
+    ``detector.``, so an export only strips that prefix. The attribute `trunk` lists their names.
 
     Args:
         detector: The detector: its config (``dict(type='PointVoxelRCNN', ...)``), or the name of a config file with a
@@ -72,6 +72,7 @@ class DetectorEncoder(BaseModule):
         children = [name for name, _ in self.detector.named_children() if name != 'data_preprocessor']
         if trunk is None:
             trunk = [name for name in children if not name.endswith('_head')]
+        self.trunk = list(trunk)
         unknown = sorted(set(trunk) - set(children))
         if unknown:
             name = type(self.detector).__name__

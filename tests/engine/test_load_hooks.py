@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
-from mmdet3d.registry import MODELS
-from tiny import tiny_runner
+from mmdet3d.registry import HOOKS, MODELS
+from sealing import forge
+from tiny import tiny_detector, tiny_runner
 
 from strl_mmdet3d.export import ExportError, export_encoder, read_checkpoint, save_exported
 
@@ -13,7 +16,8 @@ from strl_mmdet3d.export import ExportError, export_encoder, read_checkpoint, sa
 @pytest.fixture
 def encoder(tmp_path):
     """The exported encoder of a finished run."""
-    runner = tiny_runner(tmp_path / 'first', epochs=1)
+    hooks = [dict(type='TargetUpdateHook'), dict(type='ExportEncoderHook')]
+    runner = tiny_runner(tmp_path / 'first', epochs=1, custom_hooks=hooks)
     runner.train()
     exported = export_encoder(read_checkpoint(tmp_path / 'first' / 'epoch_1.pth'), 'first')
     path = tmp_path / 'encoder.pth'
@@ -21,24 +25,73 @@ def encoder(tmp_path):
     return path
 
 
-def prefixed(path, prefix):
-    """Put the encoder's tensors under other names, so that a further pre-training of the same model loads them."""
-    content = torch.load(path)
-    metadata = content['state_dict']._metadata
-    content['state_dict'] = type(content['state_dict'])((prefix + k, v) for k, v in content['state_dict'].items())
-    content['state_dict']._metadata = metadata
-    torch.save(content, path)
-    return path
+def begin(work_dir, encoder, model=None, **hook):
+    """Go through a fine-tuning of the detector up to its first iteration, and return the log."""
+    hooks = [dict(type='VerifyLoadHook', **hook)]
+    model = tiny_detector() if model is None else model
+    runner = tiny_runner(work_dir, model=model, load_from=str(encoder), custom_hooks=hooks, log_level='INFO')
+    runner.call_hook('before_run')
+    runner.load_or_resume()
+    runner.call_hook('before_train')
+    return next(work_dir.rglob('*.log')).read_text()
 
 
-def test_a_full_load_passes_and_is_told(tmp_path, encoder, caplog):
-    prefixed(encoder, 'online_encoder.detector.')
-    hooks = [dict(type='TargetUpdateHook'), dict(type='VerifyLoadHook')]
-    runner = tiny_runner(tmp_path / 'second', epochs=1, load_from=str(encoder), custom_hooks=hooks, log_level='INFO')
-    runner.train()
-    log = next((tmp_path / 'second').rglob('*.log')).read_text()
-    assert 'exported tensors landed bit for bit' in log
-    assert 'from scratch' in log
+def test_a_full_load_passes_and_is_told(tmp_path, encoder):
+    log = begin(tmp_path / 'second', encoder)
+    assert '42 of 42 exported tensors landed bit for bit' in log
+    assert 'they are 42 of the 42 tensors of the trunk: backbone, neck, voxel_encoder, middle_encoder' in log
+    assert re.search(r'settings: equal in the pre-training and here \(\d\d compared\)', log)
+    assert 'from scratch: bbox_head' in log
+
+
+@pytest.mark.parametrize('name', ['backbone.blocks.1.0.weight', 'neck.deblocks.0.1.running_var'])
+def test_a_tensor_less_is_an_error(tmp_path, encoder, name):
+    content = torch.load(encoder)
+    del content['state_dict'][name]
+    torch.save(content, encoder)
+    with pytest.raises(ExportError, match=rf'not the whole encoder that was exported: {name} is missing'):
+        begin(tmp_path / 'second', encoder)
+    forge(encoder)  # the file is consistent again, so it is the model that tells
+    with pytest.raises(ExportError, match=rf'lacks 1 tensors of the trunk .* of VoxelNet:\n  {name}'):
+        begin(tmp_path / 'third', encoder)
+
+
+def test_another_setting_is_an_error_unless_it_is_named(tmp_path, encoder):
+    model = tiny_detector()
+    model.voxel_encoder.legacy = False
+    model.data_preprocessor.voxel_layer.voxel_size = [0.5, 0.5, 2]
+    with pytest.raises(ExportError, match='other settings') as refused:
+        begin(tmp_path / 'second', encoder, model)
+    assert 'voxel_encoder.legacy: True in the pre-training, False here' in str(refused.value)
+    assert 'voxel_layer.voxel_size: [0.5, 0.5, 4] in the pre-training, [0.5, 0.5, 2] here' in str(refused.value)
+    with pytest.raises(ExportError, match=r'mean something else:\n  data_preprocessor\.voxel_layer\.voxel_size'):
+        begin(tmp_path / 'third', encoder, model, allow_different=['legacy'])
+    log = begin(tmp_path / 'fourth', encoder, model, allow_different=['voxel_encoder.legacy', 'voxel_layer.voxel_size'])
+    assert 'different by choice: data_preprocessor.voxel_layer.voxel_size' in log
+
+
+def test_what_mmengine_fetches_from_elsewhere_is_proved_too(tmp_path, encoder):
+    hook = HOOKS.build(dict(type='VerifyLoadHook'))
+    runner = tiny_runner(tmp_path / 'second', model=tiny_detector(), load_from='s3://bucket/encoder.pth')
+    content = torch.load(encoder)
+    hook.before_run(runner)
+    with pytest.raises(ExportError, match='nothing was loaded'):
+        hook.before_train(runner)
+    hook.after_load_checkpoint(runner, content)
+    runner.model.load_state_dict(content['state_dict'], strict=False)
+    hook.before_train(runner)
+    content['state_dict']['neck.deblocks.0.1.bias'] += 1
+    hook = HOOKS.build(dict(type='VerifyLoadHook'))
+    with pytest.raises(ExportError, match='its checksum differs'):
+        hook.after_load_checkpoint(runner, content)
+
+
+def test_a_resumed_run_is_left_to_mmengine(tmp_path):
+    hook = HOOKS.build(dict(type='VerifyLoadHook'))
+    runner = tiny_runner(tmp_path, model=tiny_detector(), resume=True)
+    hook.before_run(runner)
+    hook.after_load_checkpoint(runner, {})
+    hook.before_train(runner)
 
 
 def test_a_partial_load_is_an_error(tmp_path, encoder):
@@ -53,7 +106,7 @@ def test_no_load_and_a_load_of_something_else_are_errors(tmp_path, encoder):
     with pytest.raises(ExportError, match='nothing was loaded'):
         tiny_runner(tmp_path / 'a', epochs=1, custom_hooks=hooks).train()
     checkpoint = str(tmp_path / 'first' / 'epoch_1.pth')
-    with pytest.raises(ExportError, match='not an encoder exported'):
+    with pytest.raises(ExportError, match='is not an exported encoder'):
         tiny_runner(tmp_path / 'b', epochs=1, custom_hooks=hooks, load_from=checkpoint).train()
 
 

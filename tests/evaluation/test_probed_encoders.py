@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from mmdet3d.registry import MODELS
+from mmengine.config import Config
 from tiny_shapes import tiny_model, tiny_shape_strl
 
 from strl_mmdet3d.evaluation.probed_encoders import pretrained_encoder, random_encoder
-from strl_mmdet3d.export import ExportError, export_encoder, save_exported
+from strl_mmdet3d.export import RECORD_KEY, ExportError, export_encoder, save_exported, trunk_record
 
 
 @pytest.fixture
@@ -46,6 +47,21 @@ def test_an_encoder_in_parts_is_refused(checkpoint, tmp_path):
     save_exported(export_encoder(torch.load(checkpoint), 'epoch_1.pth', leave_out=['backbone.0.weight']), part)
     with pytest.raises(ExportError, match=r'lacks 1: backbone\.0\.weight'):
         pretrained_encoder(tiny_model(), part)
+
+
+def test_an_encoder_that_was_changed_or_has_other_settings_is_refused(trained, checkpoint, tmp_path):
+    path = tmp_path / 'encoder.pth'
+    content = torch.load(checkpoint)
+    config = Config(dict(model=tiny_shape_strl()))
+    exported = export_encoder(dict(content, meta={RECORD_KEY: trunk_record(trained, config)}), 'epoch_1.pth')
+    save_exported(exported, path)
+    voxels = dict(type='Det3DDataPreprocessor', voxel_type='dynamic')
+    with pytest.raises(ExportError, match=r"data_preprocessor\.voxel_type: 'hard' in the pre-training, 'dynamic' here"):
+        pretrained_encoder(tiny_model(data_preprocessor=voxels), path)
+    exported['state_dict']['backbone.0.weight'] += 1
+    save_exported(exported, path)
+    with pytest.raises(ExportError, match='its checksum differs'):
+        pretrained_encoder(tiny_model(), path)
 
 
 def test_a_file_that_is_neither_is_refused(tmp_path):

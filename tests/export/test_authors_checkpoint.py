@@ -248,7 +248,9 @@ def test_files_of_old_torch_have_no_counts_of_batches():
     for name in [name for name in checkpoint['state_dict'] if name.endswith('num_batches_tracked')]:
         del checkpoint['state_dict'][name]
     exported, _ = convert_authors_checkpoint(checkpoint, 'votenet', 'x.ckpt')
-    assert len(exported['state_dict']) == 80
+    counts = [tensor for name, tensor in exported['state_dict'].items() if name.endswith('num_batches_tracked')]
+    assert len(exported['state_dict']) == 96
+    assert [int(count) for count in counts] == [0] * 16  # where torch starts a count that a file lacks
     model = build_detector(**downstream('votenet'))
     missing = model.load_state_dict(exported['state_dict'], strict=False).missing_keys
     assert not [name for name in missing if name.startswith('backbone.')]

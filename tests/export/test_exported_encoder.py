@@ -22,7 +22,10 @@ def test_only_the_online_encoder_under_the_detectors_names_with_metadata(trained
     assert not any('projector' in name or 'predictor' in name for name in content['state_dict'])
     provenance = content['meta']['strl']
     assert provenance['iter'] == 4
-    assert provenance['tensors'] == len(online)
+    assert list(provenance['tensors']) == list(online)
+    assert provenance['tensors']['backbone.blocks.0.0.weight'] == 'float32 [8, 8, 3, 3]'
+    assert provenance['trunk'] == ['backbone', 'neck', 'voxel_encoder']  # the scatter has neither tensors nor modules
+    assert provenance['compared_with'] == 'the target encoder in the checkpoint'
     assert 'DetectorEncoder' in provenance['config']
 
 

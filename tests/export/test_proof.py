@@ -60,16 +60,20 @@ def test_verify_sees_a_tensor_that_was_skipped_silently(exported, monkeypatch):
 def test_a_file_that_is_not_an_export_is_refused(tmp_path):
     path = tmp_path / 'detector.pth'
     torch.save(dict(state_dict=MODELS.build(tiny_detector()).state_dict()), path)
-    with pytest.raises(ExportError, match=r'run tools/export_encoder\.py'):
+    with pytest.raises(ExportError, match=r'is not an exported encoder: export it .* by tools/export_encoder\.py'):
         verify_export(path, downstream())
 
 
 def test_compare_loaded_ignores_nothing():
     model = torch.nn.Linear(2, 2)
-    meta = dict(strl=dict(left_out=[]))
+    meta = dict(strl=dict(left_out=[], trunk=['weight', 'bias'], settings=None))
     assert compare_loaded(dict(meta=meta, state_dict=model.state_dict()), model, 'x').from_scratch == []
     with pytest.raises(ExportError, match='1 of 1 tensors'):
         compare_loaded(dict(meta=meta, state_dict={'weight': torch.zeros(2, 2)}), model, 'x')
+    with pytest.raises(ExportError, match=r'x lacks 1 tensors of the trunk \(weight, bias\) of Linear:\n  bias\n'):
+        compare_loaded(dict(meta=meta, state_dict={'weight': model.weight}), model, 'x')
+    weight = dict(meta=meta, state_dict={'weight': model.weight})
+    assert compare_loaded(weight, model, 'x', allow_different=['bias']).from_scratch == ['bias']
 
 
 def test_a_tensor_is_left_out_by_choice_only_and_that_is_told(trained, tmp_path):

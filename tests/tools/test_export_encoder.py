@@ -9,6 +9,8 @@ from mmdet3d.registry import MODELS
 from mmengine.config import Config
 from tiny import tiny_detector, tiny_strl
 
+from strl_mmdet3d.export import trunk_record
+
 
 @pytest.fixture
 def checkpoint(tmp_path):
@@ -35,6 +37,54 @@ def test_export_and_verify_in_one_call_then_verify_alone(checkpoint, downstream,
     assert 'landed bit for bit' in capsys.readouterr().out
 
 
+def test_the_record_of_a_checkpoint_is_compared(checkpoint, downstream, tmp_path, capsys):
+    content, config = torch.load(checkpoint), Config(dict(model=tiny_strl()))
+    content['meta']['strl_trunk'] = trunk_record(MODELS.build(config.model), config)
+    torch.save(content, checkpoint)
+    out = tmp_path / 'encoder.pth'
+    export_encoder.main([str(checkpoint), str(out)])
+    assert 'none is missing, compared with what the pre-training recorded' in capsys.readouterr().out
+    other = Config.fromfile(downstream)
+    other.model.data_preprocessor.voxel_layer.voxel_size = [0.5, 0.5, 2]
+    other.model.voxel_encoder.legacy = False
+    other.dump(downstream)
+    verify = [str(out), '--verify', str(downstream)]
+    with pytest.raises(SystemExit, match=r'voxel_layer\.voxel_size: \[0\.5, 0\.5, 4\] in the pre-training'):
+        export_encoder.main(verify)
+    with pytest.raises(SystemExit, match=r'something else:\n  voxel_encoder\.legacy: True in the pre-training, False'):
+        export_encoder.main([*verify, '--allow-different', 'voxel_size'])
+    export_encoder.main([*verify, '--allow-different', 'voxel_size', 'voxel_encoder.legacy'])
+    assert 'settings: different by choice: data_preprocessor.voxel_layer.voxel_size' in capsys.readouterr().out
+
+
+def test_nothing_is_overwritten_that_should_stay(checkpoint, tmp_path):
+    before = checkpoint.read_bytes()
+    with pytest.raises(SystemExit, match='is the checkpoint itself'):
+        export_encoder.main([str(checkpoint), str(checkpoint)])
+    assert checkpoint.read_bytes() == before
+    with pytest.raises(SystemExit, match='is not a file that can be replaced'):
+        export_encoder.main([str(checkpoint), str(tmp_path)])
+    with pytest.raises(SystemExit, match=r'error: the encoder cannot be written to .*epoch_1\.pth/encoder\.pth'):
+        export_encoder.main([str(checkpoint), str(checkpoint / 'encoder.pth')])
+
+
+def test_options_that_would_reach_nothing_are_refused(checkpoint, downstream, tmp_path, capsys):
+    for options, said in (
+        (['--verify', str(downstream), '--leave-out', 'a'], '--leave-out needs OUT'),
+        ([str(tmp_path / 'out.pth'), '--allow-different', 'a'], '--allow-different needs --verify CONFIG'),
+    ):
+        with pytest.raises(SystemExit, match='2'):
+            export_encoder.main([str(checkpoint), *options])
+        assert said in capsys.readouterr().err
+
+
+def test_a_downstream_config_without_a_model_is_told(checkpoint, tmp_path):
+    config = tmp_path / 'empty.py'
+    config.write_text('work_dir = None')
+    with pytest.raises(SystemExit, match='the downstream config has no model'):
+        export_encoder.main([str(checkpoint), str(tmp_path / 'out.pth'), '--verify', str(config)])
+
+
 def test_a_checkpoint_of_another_detector_is_refused(checkpoint, tmp_path):
     out = tmp_path / 'encoder.pth'
     stock = 'mmdet3d::pv_rcnn/pv_rcnn_8xb2-80e_kitti-3d-3class.py'
@@ -49,6 +99,7 @@ def test_wrong_files_are_told_by_name(checkpoint, tmp_path):
         export_encoder.main([str(checkpoint), str(tmp_path / 'out.pth'), '--verify', 'nowhere.py'])
 
 
-def test_something_must_be_asked_for(checkpoint):
-    with pytest.raises(SystemExit):
+def test_something_must_be_asked_for(checkpoint, capsys):
+    with pytest.raises(SystemExit, match='2'):
         export_encoder.main([str(checkpoint)])
+    assert 'give OUT to export, --verify CONFIG to verify, or both' in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mmdet3d.registry import HOOKS
 from mmengine.config import Config
@@ -10,14 +11,16 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ...export import export_encoder, save_exported, verify_export
-from ...models.encoder import detector_config
+from ...export import RECORD_KEY, export_encoder, pretrained_detector, save_exported, trunk_record, verify_export
 from ..unwrapping import unwrapped_model
 
 
 @HOOKS.register_module()
 class ExportEncoderHook(Hook):
     """Export the encoder to ``WORK_DIR/FILENAME`` after training and verify it, as ``tools/export_encoder.py`` does.
+
+    Each checkpoint gets a record of the trunk's tensors and settings, by which a later export can tell whether a tensor
+    is missing, and a downstream config whether its settings are the same.
 
     Args:
         filename: The file's name in the work directory.
@@ -30,22 +33,32 @@ class ExportEncoderHook(Hook):
     def __init__(self, filename: str = 'encoder.pth', verify: str | None = None) -> None:
         self.filename = filename
         self.verify = verify
+        self.record: dict[str, dict[str, Any]] = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Describe the trunk."""
+        record = trunk_record(unwrapped_model(runner), runner.cfg)
+        self.record = {} if record is None else {RECORD_KEY: record}
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Write the record into the checkpoint's meta."""
+        checkpoint['meta'] |= self.record
 
     @master_only
     def after_train(self, runner: Runner) -> None:
         """Export, verify, and log the report.
 
         Raises:
-            ExportError: If a tensor does not load. The file stays.
+            ExportError: If the file cannot be written, or a tensor does not load. The file stays.
         """
         model = unwrapped_model(runner)
-        meta = dict(epoch=runner.epoch, iter=runner.iter, seed=runner.seed, cfg=runner.cfg.pretty_text)
+        meta = dict(epoch=runner.epoch, iter=runner.iter, seed=runner.seed, cfg=runner.cfg.pretty_text, **self.record)
         path = Path(runner.work_dir) / self.filename
         save_exported(export_encoder(dict(meta=meta, state_dict=model.state_dict()), runner.experiment_name), path)
         runner.logger.info(f'the pre-trained encoder is in {path}')
-        encoder = runner.cfg.model.encoder
-        downstream = self.verify
-        if downstream is None and 'detector' in encoder:
-            downstream = Config(dict(model=detector_config(encoder.detector, encoder.get('override'))))
+        downstream: str | Config | None = self.verify
+        if downstream is None:
+            detector = pretrained_detector(runner.cfg)
+            downstream = None if detector is None else Config(dict(model=detector))
         if downstream is not None:
             runner.logger.info(str(verify_export(path, downstream)))
