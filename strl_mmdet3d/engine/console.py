@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from ..errors import ConfigError, StrlError
+from ..safe_loading import without_code, without_foreign_files
 from .run_start import checkpoint_folder, last_good, reason_of
 from .work_dir import WorkDirError, cannot_be_written
 
@@ -85,6 +86,20 @@ class QuietRunner(Runner):
                 handler.addFilter(ConsoleFilter())
         logger.info(f'the whole log is in {logger.log_file}')
         return logger
+
+    def load_checkpoint(self, filename: str, *args: Any, **kwargs: Any) -> dict:
+        """Load a checkpoint, without what mmengine would run as code, or would delete as its own.
+
+        Args:
+            filename: The file, or its address.
+            args: As in :class:`mmengine.runner.Runner`.
+            kwargs: As in :class:`mmengine.runner.Runner`.
+
+        Returns:
+            Its content.
+        """
+        checkpoint = super().load_checkpoint(filename, *args, **kwargs)
+        return without_foreign_files(without_code(checkpoint), self.work_dir)
 
     def load_or_resume(self) -> None:
         """Load the checkpoint that the config names, or resume from it.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 
-from ..errors import ConfigError
+from ..errors import ConfigError, StrlError
+from ..export.whole_archive import check_archive, check_end
+from ..safe_loading.checkpoints import load_checked
 
 STANDARD_NAMES = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth')
 """The names of mmengine's checkpoints, as glob patterns."""
@@ -73,13 +73,11 @@ def read_start(path: Path) -> Checkpoint:
         BrokenCheckpointError: If it cannot be read, or lacks what a resumed run needs.
     """
     try:
-        if not zipfile.is_zipfile(path):
-            raise BrokenCheckpointError('it is empty, cut short, or another kind of file')
-        content: Any = torch.load(path, map_location='cpu', mmap=True, weights_only=True)
-    except BrokenCheckpointError:
-        raise
-    except Exception as error:  # whatever a damaged file makes torch raise
-        raise BrokenCheckpointError(reason_of(error)) from error
+        with path.open('rb') as file:
+            check_end(file, path)
+        content: Any = load_checked(path, map_location='cpu', mmap=True)
+    except (StrlError, OSError) as error:
+        raise BrokenCheckpointError(reason_of(error, path)) from error
     missing = [key for key in ('meta', 'state_dict', 'message_hub', 'optimizer') if not has_dict(content, key)]
     if missing:
         raise BrokenCheckpointError(f'it has no {" and no ".join(missing)}, so no run can go on from it')
@@ -94,31 +92,28 @@ def has_dict(content: Any, key: str) -> bool:
     return isinstance(content, dict) and isinstance(content.get(key), dict)
 
 
-def reason_of(error: BaseException) -> str:
-    """Return the reason why torch cannot read a file, in one line and without its advice to read it unsafely."""
-    refused = re.search(r'WeightsUnpickler error:\s*([^\n]*)', str(error))
-    if refused:
-        return refused[1]
-    first_line = str(error).partition('\n')[0]
-    return f'{type(error).__name__}: {first_line}' if first_line else type(error).__name__
-
-
 def check_whole(path: Path) -> None:
-    """Compare the bytes of a checkpoint with the checksums (CRC-32) that torch's zip archive has for each record.
+    """Compare the bytes of a checkpoint with its checksums, which takes 0.2 s per GB.
 
     Args:
         path: The file.
 
     Raises:
-        BrokenCheckpointError: If a record differs.
+        BrokenCheckpointError: If it is cut short, or a byte differs.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-        raise BrokenCheckpointError(reason_of(error)) from error
-    if damaged is not None:
-        raise BrokenCheckpointError(f'the bytes of its record {damaged} have changed')
+        with path.open('rb') as file:
+            check_archive(file, path)
+    except (StrlError, OSError) as error:
+        raise BrokenCheckpointError(reason_of(error, path)) from error
+
+
+def reason_of(error: BaseException, path: str | Path = '') -> str:
+    """Return the first line of an error, without the file's name before it."""
+    first_line = str(error).partition('\n')[0].removeprefix(f'{path} ').removeprefix('cannot be read as a checkpoint: ')
+    if not isinstance(error, StrlError):
+        return f'{type(error).__name__}: {first_line}'.removesuffix(': ')
+    return f'it {first_line}' if first_line.startswith('is ') else first_line
 
 
 def newest_whole(paths: list[Path]) -> tuple[Checkpoint | None, dict[Path, str]]:

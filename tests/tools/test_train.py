@@ -188,11 +188,11 @@ def flip_a_bit(path):
 @pytest.mark.parametrize(
     ('write', 'resuming', 'loading'),
     [
-        (truncate, 'it is empty, cut short', 'RuntimeError: PytorchStreamReader failed reading zip archive'),
-        (lambda path: path.write_bytes(b''), 'it is empty, cut short', 'EOFError'),
-        (lambda path: path.write_text('hello'), 'another kind of file', 'KeyError'),
-        (flip_a_bit, 'have changed', 'have changed'),
-        (lambda path: torch.save(dict(meta=dict(epoch=Config())), path), *['Unsupported global'] * 2),
+        (truncate, 'it is not a whole zip archive', 'it is damaged'),
+        (lambda path: path.write_bytes(b''), 'it is not a whole zip archive', 'not a pickle'),
+        (lambda path: path.write_text('hello'), 'another kind of file', 'the pickle is refused'),
+        (flip_a_bit, *["the checksum of its member 'epoch_1/data/0' differs"] * 2),
+        (lambda path: torch.save(dict(meta=dict(epoch=Config())), path), *['asks for mmengine.config.config.Config'] * 2),
     ],
     ids=['truncated', 'empty', 'text', 'flipped', 'with objects'],
 )
@@ -201,7 +201,7 @@ def test_a_checkpoint_that_cannot_be_loaded_is_one_sentence(tiny_config, tmp_pat
     write(path)
     for argv in (['--resume', str(path)], ['--cfg-options', f'load_from={path}']):
         message = refused(tiny_config, *argv)
-        assert message.startswith(f'{path} cannot be {"resumed from" if argv[0] == "--resume" else "loaded"}: ')
+        assert message.startswith(f'{path} cannot be ')
         assert (resuming if argv[0] == '--resume' else loading) in message
 
 
