@@ -93,7 +93,7 @@ def print_table(result: dict[str, Any], columns: dict[str, str]) -> None:
         table.add_column(heading, justify='right')
     for row in result['rows']:
         table.add_row(row['name'], *(mean_and_deviation(row[column]) for column in columns))
-    Console().print(table)
+    Console(markup=False).print(table)  # a name may have brackets
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

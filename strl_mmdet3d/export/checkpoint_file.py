@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,14 +9,10 @@ from typing import Any
 import torch
 
 from ..atomic_write import written_whole
-from ..safe_loading import allowed_globals, globals_allowed
+from ..safe_loading import UnsafePickleError, allowed_globals, check_checkpoint, globals_allowed
 from .export_error import ExportError
 from .plain_content import is_plain_dict, plain_state_dict
 from .whole_archive import check_archive
-
-# How torch says which class or function a pickle asks for.
-REFUSED_GLOBAL = re.compile(r'GLOBAL ([\w.]{1,200}) was not an allowed global')
-
 
 def load_tensors(path: str | Path, allowed: list, *, legacy: bool = False) -> Any:
     """Read a file with ``weights_only`` onto the CPU, after the checksums of its archive.
@@ -38,25 +32,20 @@ def load_tensors(path: str | Path, allowed: list, *, legacy: bool = False) -> An
             if not legacy or zipfile.is_zipfile(file):
                 check_archive(file, path)
             file.seek(0)
+            check_checkpoint(file, allowed)
             with globals_allowed(allowed):
                 return torch.load(file, map_location='cpu', weights_only=True)
     except ExportError:
         raise
+    except UnsafePickleError as error:
+        raise ExportError(f'{path} cannot be read as a checkpoint of tensors and plain values: {error}') from error
     except OSError as error:
         raise ExportError(f'{path} cannot be read: {error.strerror or error}') from error
     except Exception as error:
         raise ExportError(
-            f'{path} cannot be read as a checkpoint of tensors and plain values: {_reason(error)}'
+            f'{path} cannot be read as a checkpoint of tensors and plain values: it is damaged or of another kind '
+            f'({type(error).__name__}). Copy it again'
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    """Say why torch does not read a file, without its advice to read it unsafely."""
-    if not isinstance(error, pickle.UnpicklingError):
-        return f'it is damaged or of another kind ({type(error).__name__}). Copy it again'
-    asked = REFUSED_GLOBAL.search(str(error))
-    what = f'it asks for {asked[1]}' if asked else 'it asks for more than these, or is damaged'
-    return f'{what}. It was refused, because such a file could run any code: get one from a source that you trust'
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

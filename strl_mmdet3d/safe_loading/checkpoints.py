@@ -1,78 +1,140 @@
-"""Let ``torch.load`` read mmengine's own checkpoints while it keeps ``weights_only``.
+"""Read checkpoints without running what they may ask for.
 
-From torch 2.6 on, ``torch.load`` refuses everything but tensors and plain values. mmengine's checkpoints hold more: the
-message hub's `HistoryBuffer` objects, their numpy arrays, and the names of their statistics, which pickle writes as
-calls of ``getattr``. Exactly these are allowed here, by name; a pickle that asks for anything else is refused.
+mmengine's checkpoints hold more than tensors and plain values: the message hub's `HistoryBuffer` objects, their NumPy
+arrays, and the names of their statistics, which pickle writes as calls of ``getattr``. Exactly these are allowed, by
+stand-ins; a file that asks for anything else is refused.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+from mmengine.runner.checkpoint import (
+    load_from_ceph,
+    load_from_http,
+    load_from_openmmlab,
+    load_from_pavi,
+    load_from_torchvision,
+)
 
-from ..mmengine_internals import history_statistics
+from .checkpoint_check import check_checkpoint
+from .torch_stand_ins import ALLOWED
+from .unsafe_pickle import UnsafePickleError
+from .without_code import without_code
 
+HAS_ALLOW_LIST = torch.__version__ >= '2.6'
+"""Whether torch's allow-list takes stand-ins. torch 2.4 and 2.5 have a list of the real classes only."""
 
-def statistic_of(owner: Any, name: str) -> Callable:
-    """Stand in for ``getattr`` while a checkpoint is read: reach the statistics of `HistoryBuffer`, nothing else.
-
-    Args:
-        owner: The object whose attribute the pickle asks for.
-        name: The attribute.
-
-    Returns:
-        The statistic of that name.
-
-    Raises:
-        AttributeError: If it is not a registered statistic (min, max, current, mean).
-    """
-    if owner is not HistoryBuffer or name not in history_statistics():
-        raise AttributeError(f'a checkpoint may not reach {name!r} of {owner!r}')
-    return history_statistics()[name]
+ELSEWHERE: dict[Callable, tuple[str, ...]] = {
+    load_from_http: ('http://', 'https://'),
+    load_from_torchvision: ('modelzoo://', 'torchvision://'),
+    load_from_openmmlab: ('open-mmlab://', 'openmmlab://'),
+    load_from_pavi: ('pavi://',),
+    load_from_ceph: (r'(\S+\:)?s3://', r'(\S+\:)?petrel://'),
+}
+"""mmengine's readers of checkpoints that are not on this machine -> how the addresses begin."""
 
 
 def allowed_globals() -> list:
     """List what occurs in a checkpoint that mmengine's Runner has written, as ``add_safe_globals`` takes it."""
-    multiarray = np.core.multiarray
-    return [
-        HistoryBuffer,
-        (statistic_of, 'builtins.getattr'),
-        # numpy moved its core between versions 1 and 2; checkpoints may come from either.
-        *(
-            (getattr(multiarray, name), f'numpy.{core}.multiarray.{name}')
-            for name in ('_reconstruct', 'scalar')
-            for core in ('core', '_core')
-        ),
-        np.ndarray,
-        np.dtype,
-        # The dtypes of the arrays in a HistoryBuffer: the values, and their counts.
-        *(type(np.dtype(name)) for name in ('float64', 'float32', 'int64', 'int32', 'bool')),
-    ]
-
-
-def allow_mmengine_checkpoints() -> None:
-    """Put `allowed_globals` on torch's allow-list for the whole process, and have mmengine's loads keep to it.
-
-    torch 2.1 to 2.3 have no such list: there ``--resume`` and ``load_from`` unpickle, and a checkpoint must be trusted.
-    """
-    if hasattr(torch.serialization, 'add_safe_globals'):  # torch 2.4 and newer
-        torch.serialization.add_safe_globals(allowed_globals())
-        if torch.__version__ < '2.6':  # from then on weights_only is the default of mmengine's plain torch.load
-            os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    return list(ALLOWED)
 
 
 def globals_allowed(allowed: list) -> AbstractContextManager:
-    """Let ``weights_only`` read these globals while the context lasts; torch older than 2.5 refuses them, and says why.
+    """Let ``weights_only`` read these globals while the context lasts; torch older than 2.6 refuses them, and says why.
 
     Args:
         allowed: As ``add_safe_globals`` takes them.
     """
-    if hasattr(torch.serialization, 'safe_globals'):
-        return torch.serialization.safe_globals(allowed)
-    return nullcontext()
+    return torch.serialization.safe_globals(allowed) if HAS_ALLOW_LIST else nullcontext()
+
+
+def load_checked(path: str | Path, map_location: Any = None, allowed: list | None = None, *, mmap: bool = False) -> Any:
+    """Read a checkpoint: look through it first, then have torch read it with ``weights_only``.
+
+    torch 2.1 to 2.5 cannot read mmengine's checkpoints with ``weights_only``. There only the look guards the read.
+
+    Args:
+        path: The file.
+        map_location: As ``torch.load`` takes it.
+        allowed: What the file may name beside tensors and plain values; `allowed_globals` by default.
+        mmap: Whether the tensors stay in the file until they are used, as ``torch.load`` takes it.
+
+    Returns:
+        Its content.
+
+    Raises:
+        UnsafePickleError: If it is damaged, or asks for more than that; the message names the file.
+        OSError: If it cannot be opened.
+    """
+    allowed = allowed_globals() if allowed is None else allowed
+    try:
+        with Path(path).open('rb') as file, globals_allowed(allowed):
+            check_checkpoint(file, allowed)
+            source = path if mmap else file  # torch maps named files only
+            return torch.load(source, map_location=map_location, mmap=mmap, weights_only=HAS_ALLOW_LIST)
+    except OSError:
+        raise
+    except Exception as error:
+        raise UnsafePickleError(f'{path} cannot be read as a checkpoint: {_reason(error)}') from error
+
+
+def _reason(error: Exception) -> str:
+    """Say why a checkpoint is refused, without torch's advice to read it unsafely."""
+    if isinstance(error, UnsafePickleError):
+        return str(error)
+    refused = re.search(r'WeightsUnpickler error:\s*(.*?)(?: Please use .*)?$', str(error), re.MULTILINE)
+    reason = refused[1] if refused else str(error).partition('\n')[0]
+    return f'it is damaged ({type(error).__name__}: {reason}). Take another one, or copy it again'
+
+
+def load_from_local(filename: str, map_location: Any) -> Any:
+    """Read a checkpoint for mmengine, in place of its reader of the same name.
+
+    Args:
+        filename: The file.
+        map_location: As ``torch.load`` takes it.
+
+    Returns:
+        Its content, without what mmengine would run as code.
+
+    Raises:
+        UnsafePickleError: As in `load_checked`.
+        FileNotFoundError: If it is missing.
+    """
+    path = Path(filename).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'{filename} can not be found.')
+    return without_code(load_checked(path, map_location))
+
+
+def allow_mmengine_checkpoints() -> None:
+    """Have all of mmengine's loads of checkpoints keep to what mmengine's Runner writes, for the whole process.
+
+    ``torch.load`` by itself keeps ``weights_only``, and reads mmengine's checkpoints too. torch 2.1 to 2.3 do not.
+    """
+    if HAS_ALLOW_LIST:
+        torch.serialization.add_safe_globals(allowed_globals())
+    elif hasattr(torch.serialization, 'add_safe_globals'):  # from 2.6 on, weights_only is the default
+        os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    CheckpointLoader.register_scheme('', load_from_local, force=True)
+    for load, prefixes in ELSEWHERE.items():
+        CheckpointLoader.register_scheme(prefixes, _without_code(load), force=True)
+
+
+def _without_code(load: Callable) -> Callable:
+    """Return a reader whose result has nothing that mmengine would run as code."""
+
+    @wraps(load)
+    def load_data(*args: Any, **kwargs: Any) -> Any:
+        return without_code(load(*args, **kwargs))
+
+    return load_data
