@@ -38,6 +38,7 @@ def draw(args: argparse.Namespace) -> None:
     from strl_mmdet3d.safe_loading import load_safely
 
     with extra('vis'):
+        from strl_mmdet3d.evaluation.figure_text import save_picture
         from strl_mmdet3d.evaluation.pair_figure import build_recorded_dataset, draw_pair
 
     load_safely()
@@ -49,7 +50,7 @@ def draw(args: argparse.Namespace) -> None:
     for i, key in enumerate(track(keys, 'drawing')):
         figure = draw_pair(dataset, key, recorder)
         with written_whole(args.out / f'pair_{i:03d}_item_{key.index:06d}.png') as part:
-            figure.savefig(part, dpi=100, format='png')
+            save_picture(figure, part, 100)
     print(f'{len(keys)} pictures in {args.out}')
 
 

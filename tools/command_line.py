@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # What torch makes of an error in a worker: an error of the same class, whose message ends with the original one.
 WORKER_ERROR = re.compile(r'Caught (\w+) in [^\n]*\nOriginal Traceback .*\n(?:[\w.<>]+\.)?\1: (.*)', re.DOTALL)
 
+# What a terminal would obey; a file's name may hold it. Lines may break.
+CONTROL = re.compile(r'[\x00-\x09\x0b-\x1f\x7f-\x9f]')
+
 
 def add_cfg_options(parser: argparse.ArgumentParser, example: str = 'train_dataloader.batch_size=4') -> None:
     """Add ``--cfg-options``, which collects plain strings for `load_config`.
@@ -148,7 +151,8 @@ def sentence(error: Exception, out: str | Path) -> str:
     if isinstance(error, OSError) and error.errno is not None and error.filename is None:
         return f'{error.strerror}, while {out} was written'
     in_worker = WORKER_ERROR.fullmatch(str(error))
-    return (in_worker[2] if in_worker else str(error)).strip()
+    text = (in_worker[2] if in_worker else str(error)).strip()
+    return CONTROL.sub(lambda sign: ascii(sign[0])[1:-1], text)
 
 
 def hide_deprecations() -> None:

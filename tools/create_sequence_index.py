@@ -136,7 +136,9 @@ def describe_left_out(left_out: dict[str, list[Path]]) -> list[str]:
     """Name the files left out, line by line: the first ones for each reason, since there may be thousands."""
     lines = []
     for reason, paths in left_out.items():
-        lines += [f'left out, {reason}: {path}' for path in paths[:MAX_NAMED]]
+        # A name with control characters is written as Python writes it, which changes no terminal.
+        names = [str(path) if str(path).isprintable() else repr(str(path)) for path in paths[:MAX_NAMED]]
+        lines += [f'left out, {reason}: {name}' for name in names]
         if len(paths) > MAX_NAMED:
             lines.append(f'left out, {reason}: {len(paths) - MAX_NAMED} more')
     return lines
@@ -164,6 +166,8 @@ def create_index(args: argparse.Namespace) -> None:
     """
     from strl_mmdet3d.datasets.frame_table import write_frame_table
     from strl_mmdet3d.datasets.sequence_index import SequenceIndexError, write_sequence_index
+    from strl_mmdet3d.datasets.sources.outside_links import find_outside_frames
+    from strl_mmdet3d.locks import locked
     from strl_mmdet3d.safe_loading import load_safely
     from strl_mmdet3d.version import __version__
 
@@ -182,11 +186,18 @@ def create_index(args: argparse.Namespace) -> None:
         'source': args.source,
         **listing_metainfo(args.source, lister),
     }
-    write_sequence_index(args.out, metainfo, sequences)
-    write_frame_table(args.out, metainfo, sequences)
+    outside = find_outside_frames(args.root, (frame for sequence in sequences for frame in sequence.frames))
+    with locked(args.out, 'writing an index'):  # two files that belong together
+        write_sequence_index(args.out, metainfo, sequences)
+        write_frame_table(args.out, metainfo, sequences)
 
     for line in describe_left_out(left_out):
         print(line)
+    if outside:
+        print(
+            f'{outside.number} key frames lie outside of {args.root}, behind links that training will follow. The '
+            f'first: {outside.first} -> {outside.target}'
+        )
     num_frames = sum(len(sequence.frames) for sequence in sequences)
     num_posed = sum(sequence.poses is not None for sequence in sequences)
     num_timed = sum(sequence.timestamps is not None for sequence in sequences)

@@ -19,16 +19,20 @@ import numpy as np
 
 from ..atomic_write import written_whole
 from .readers.npy_header import read_npy_header
+from .readers.whole_file import require_regular
 from .sequence_index import (
     FrameSequence,
     SequenceIndexError,
+    are_intrinsics,
     check_metainfo,
+    has_control,
     leaves_root,
     read_sequence_index,
 )
 
 MIN_FRAMES_FOR_FILE = 200_000  # the JSON of fewer frames is parsed in a quarter of a second
 SUFFIX = '.npz'
+TYPES = dict(starts='i', sequence_ids='S', prefixes='S', middles='S', suffixes='S', poses='f', intrinsics='f')
 LOCAL_HEADER = 30  # bytes of a zip member's header before its name
 
 
@@ -139,11 +143,13 @@ def read_frame_table(index: str | Path) -> tuple[dict[str, Any], FrameTable]:
         The metainfo, and the frames.
 
     Raises:
-        SequenceIndexError: As :func:`read_sequence_index`; or if the arrays beside it are damaged.
+        SequenceIndexError: As :func:`read_sequence_index`; or if the arrays beside it are damaged. Their poses are too
+            many to be checked here; :class:`TemporalPairDataset` checks each one that it uses.
     """
     path = Path(f'{index}{SUFFIX}')
-    if path.is_file() and Path(index).is_file():
+    if path.exists() and Path(index).is_file():
         try:
+            require_regular(path)
             arrays = _map_arrays(path)
             if np.array_equal(arrays['made_for'], _identity(index)):
                 _check(arrays)
@@ -158,7 +164,10 @@ def read_frame_table(index: str | Path) -> tuple[dict[str, Any], FrameTable]:
                 'tools/create_sequence_index.py'
             ) from error
     metainfo, sequences = read_sequence_index(index)
-    return metainfo, FrameTable(as_arrays(sequences))
+    try:
+        return metainfo, FrameTable(as_arrays(sequences))
+    except MemoryError as error:  # one long path widens the array of all
+        raise SequenceIndexError(f'{index} does not fit into the memory. Make several indices of the data') from error
 
 
 def _identity(index: str | Path) -> np.ndarray:
@@ -182,6 +191,8 @@ def _map_arrays(path: Path) -> dict[str, np.ndarray]:
             if dtype.hasobject or fortran_order:
                 raise ValueError(f'{member.filename} is not a plain array')
             key = member.filename.removesuffix('.npy')
+            if key in arrays:
+                raise ValueError(f'it has two arrays {key!r}')
             arrays[key] = np.memmap(path, dtype, mode='r', offset=file.tell(), shape=shape)
     return arrays
 
@@ -192,25 +203,35 @@ def _check(arrays: dict[str, np.ndarray]) -> None:
     Raises:
         ValueError: If arrays do not fit each other, or a path leaves the root.
     """
+    wrong = [name for name in arrays if name in TYPES and arrays[name].dtype.kind != TYPES[name]]
+    if wrong:
+        raise ValueError(f'{wrong[0]} has the type {arrays[wrong[0]].dtype}')
     starts = arrays['starts']
-    num_sequences, num_frames = len(starts) - 1, len(arrays['middles'])
+    num_sequences, num_frames = starts.size - 1, len(arrays['middles'])
     shapes: dict[str, tuple[int, ...]] = dict(
-        sequence_ids=(num_sequences,), prefixes=(num_sequences,), suffixes=(num_sequences,)
+        starts=(num_sequences + 1,), sequence_ids=(num_sequences,), prefixes=(num_sequences,), suffixes=(num_sequences,)
     )
-    shapes |= dict(poses=(num_frames, 4, 4), intrinsics=(num_sequences, 3, 3))
+    shapes |= dict(middles=(num_frames,), poses=(num_frames, 4, 4), intrinsics=(num_sequences, 3, 3))
     for name, shape in shapes.items():
         if name in arrays and arrays[name].shape != shape:
             raise ValueError(f'{name} has the shape {arrays[name].shape}, expected {shape}')
     if num_sequences < 1 or starts[0] != 0 or starts[-1] != num_frames or (np.diff(starts) < 1).any():
         raise ValueError('its sequences do not cover its frames')
+    if len(np.unique(arrays['sequence_ids'])) < num_sequences:
+        raise ValueError('two of its sequences have the same name')
+    for matrix in arrays.get('intrinsics', ()):
+        if not (np.isnan(matrix).all() or are_intrinsics(matrix)):
+            raise ValueError('its intrinsics are not the matrices of cameras')
     table = FrameTable(arrays)
     # The middles are nearly always digits or empty. Then two paths of a sequence are enough to check all of them.
     middles = arrays['middles'].view(np.uint8)
     plain = bool(((middles == 0) | ((middles >= ord('0')) & (middles <= ord('9')))).all())
     for sequence in range(num_sequences):
+        if has_control(table.sequence_id(sequence)):
+            raise ValueError('the name of a sequence has a control character')
         ends = arrays['prefixes'][sequence].decode(), arrays['suffixes'][sequence].decode()
         length = int(starts[sequence + 1] - starts[sequence])
         every = map(table.frame, repeat(sequence), range(length))
         for path in (''.join(ends), '0'.join(ends)) if plain else every:
-            if leaves_root(path):
-                raise ValueError(f'{path!r} leaves the root of the data')
+            if leaves_root(path) or has_control(path):
+                raise ValueError(f'{path!r} leaves the root of the data, or has a control character')

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,14 +27,18 @@ import numpy as np
 
 from ..atomic_write import written_whole
 from ..errors import StrlError
+from .readers.whole_file import read_whole
 
 FORMAT_VERSION = 1
 RIGID_TOLERANCE = 1e-3  # for the entries of R R^T; published poses have about six digits
 
 # A path leaves the root, on any system, if it starts with '/x', '\x', 'C:x' or 's3:x', or has a '..' part. '://' in any
 # place would make mmengine choose another file backend. No file name has a NUL or half a surrogate pair in it.
-_HALF_PAIR = re.compile(r'[\ud800-\udfff]')
+# Control characters, and those that reorder a line, would forge lines of logs and terminals. Half a surrogate pair
+# cannot be written. No data set has them in its names.
+_CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
 _LEAVES_ROOT = re.compile(r'^[/\\]|^\w+:|(?:^|[/\\])\.\.(?:[/\\]|$)|://|[\x00\ud800-\udfff]')
+MAX_INDEX_BYTES = 2**32  # ten million frames with poses are 3.4 GB
 MAX_PATH_LENGTH = 4096  # Linux cannot open longer paths, and one would widen every row of the dataset's arrays of paths
 MAX_PIXELS = 1e5  # limit of a focal length and of an image's centre; no depth camera has that many pixels in a row
 MAX_TRANSLATION = 1e8  # metres, limit of a pose; coordinates from the centre of the earth are below 1e7
@@ -50,8 +55,8 @@ class FrameSequence:
     """The key frames of one recording, in time order.
 
     Attributes:
-        sequence_id: Unique name within the index.
-        frames: N >= 1 paths relative to the data's root, with '/' between the parts.
+        sequence_id: Unique name within the index, without control characters.
+        frames: N >= 1 different paths relative to the data's root, with '/' between the parts.
         poses: Float64 array (N, 4, 4) or None. Each maps homogeneous coordinates, in metres, from the frame's own axes
             to the world. The frame's axes are the lidar's, or the depth camera's with x right, y down and z forward.
             The source chooses the world, one per sequence.
@@ -73,13 +78,13 @@ class FrameSequence:
         name = f'sequence {self.sequence_id!r}'
         if not isinstance(self.sequence_id, str) or not self.sequence_id or len(self.sequence_id) > MAX_PATH_LENGTH:
             raise SequenceIndexError(f'{name[:60]} needs a string of 1 to {MAX_PATH_LENGTH} characters as sequence_id')
-        if _HALF_PAIR.search(self.sequence_id):
-            raise SequenceIndexError(f'{name} is not text: its sequence_id has half a surrogate pair')
+        if has_control(self.sequence_id):
+            raise SequenceIndexError(f'{name} has a control character or half a surrogate pair in its sequence_id')
         if not isinstance(self.frames, list) or not self.frames:
             raise SequenceIndexError(f'{name} has no frames')
         for frame in self.frames:
             if not isinstance(frame, str) or not frame:
-                raise SequenceIndexError(f'{name} has {frame!r} where a path is expected')
+                raise SequenceIndexError(f'{name} has {frame!r:.200} where a path is expected')
             if len(frame) > MAX_PATH_LENGTH:
                 raise SequenceIndexError(f'{name} has a frame of {len(frame)} characters, {frame[:60]!r} and so on')
         # The regular expression takes seconds for a million frames, and hardly any path has one of its characters.
@@ -91,6 +96,13 @@ class FrameSequence:
                     f'{name} has the frame {leaving!r}, which leaves the root of the data. '
                     "A frame's path must be relative to the root, without '..' and '://' in it"
                 )
+        if not ''.join(self.frames).isprintable():  # a quick test, which some harmless characters fail, too
+            odd = next(filter(has_control, self.frames), None)
+            if odd is not None:
+                raise SequenceIndexError(f'{name} has the frame {odd!r} with a control character. Rename the file')
+        if len(set(self.frames)) < len(self.frames):
+            twice = next(frame for frame, number in Counter(self.frames).items() if number > 1)
+            raise SequenceIndexError(f'{name} has the frame {twice!r} twice, so a pair could be one frame')
         for column, values, shape in (
             ('poses', self.poses, (len(self.frames), 4, 4)),
             ('timestamps', self.timestamps, (len(self.frames),)),
@@ -113,7 +125,7 @@ class FrameSequence:
             )
         # JSON's true becomes a bool, which is an int in Python.
         if self.label is not None and (isinstance(self.label, bool) or not isinstance(self.label, int)):
-            raise SequenceIndexError(f'{name} has the label {self.label!r} where a class number is expected')
+            raise SequenceIndexError(f'{name} has the label {self.label!r:.200} where a class number is expected')
 
     def to_json(self) -> str:
         """Return the sequence's line in the index."""
@@ -130,30 +142,41 @@ class FrameSequence:
     def from_columns(cls, columns: dict[str, Any]) -> FrameSequence:
         """Build a sequence from an entry of the index's ``data_list``. Other columns are ignored."""
         if not isinstance(columns, dict):
-            raise SequenceIndexError(f'data_list holds {columns!r} where a sequence is expected')
+            raise SequenceIndexError(f'data_list holds {columns!r:.200} where a sequence is expected')
         try:
             arrays = {
-                name: np.asarray(columns[name], dtype=np.float64)
+                name: _numbers(columns[name])
                 for name in ('poses', 'timestamps', 'intrinsics')
                 if columns.get(name) is not None
             }
             sequence = cls(columns['sequence_id'], columns['frames'], **arrays, label=columns.get('label'))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             name = columns.get('sequence_id', 'without a sequence_id')
-            raise SequenceIndexError(f'sequence {name!r} has a missing or ragged column: {error!r}') from error
+            raise SequenceIndexError(
+                f'sequence {name!r:.200} has a missing or ragged column: {error!r:.500}'
+            ) from error
         sequence.check()
         return sequence
+
+
+def _numbers(column: Any) -> np.ndarray:
+    """Return a parsed column as a float64 array; words such as "1.0" are not taken for numbers."""
+    values = np.asarray(column)
+    if values.dtype.kind not in 'iuf':
+        raise ValueError('it holds something other than numbers')
+    return values.astype(np.float64)
 
 
 def are_rigid(poses: np.ndarray) -> bool:
     """Return whether poses (N, 4, 4) are rigid motions on earth, to the precision of a text file."""
     rotations = poses[:, :3, :3]
+    # NaN fails every one of these. The first rules out what could overflow in the next ones.
     return (
-        bool((np.abs(rotations) < 2).all())  # larger ones could overflow below
+        bool((np.abs(rotations) < 2).all())
         and bool((np.abs(poses[:, :3, 3]) <= MAX_TRANSLATION).all())
-        and np.allclose(rotations @ rotations.transpose(0, 2, 1), np.eye(3), atol=RIGID_TOLERANCE)
+        and bool((np.abs(poses[:, 3] - (0, 0, 0, 1)) <= 1e-6).all())
+        and bool((np.abs(rotations @ rotations.transpose(0, 2, 1) - np.eye(3)) <= RIGID_TOLERANCE).all())
         and bool((np.linalg.det(rotations) > 0).all())
-        and np.allclose(poses[:, 3], [0, 0, 0, 1])
     )
 
 
@@ -172,6 +195,11 @@ def leaves_root(path: str) -> bool:
     return _LEAVES_ROOT.search(path) is not None
 
 
+def has_control(text: str) -> bool:
+    """Return whether a text has characters that would end or reorder the line of a log, or cannot be written to one."""
+    return _CONTROL.search(text) is not None
+
+
 def check_metainfo(path: str | Path, metainfo: Any) -> None:
     """Check the parsed metainfo of an index.
 
@@ -183,25 +211,31 @@ def check_metainfo(path: str | Path, metainfo: Any) -> None:
         raise SequenceIndexError(f'{path} has no metainfo. {_REBUILD}')
     if metainfo.get('format_version', FORMAT_VERSION) != FORMAT_VERSION:
         raise SequenceIndexError(
-            f'{path} has the format {metainfo["format_version"]}, but this version reads {FORMAT_VERSION}. {_REBUILD}'
+            f'{path} has the format {metainfo["format_version"]!r:.200}, but this version reads {FORMAT_VERSION}. '
+            f'{_REBUILD}'
         )
     load_dim = metainfo.get('load_dim', 3)
     if not isinstance(load_dim, int) or load_dim < 3:
-        raise SequenceIndexError(f'{path} has the load_dim {load_dim!r}, expected an integer of at least 3 (x, y, z)')
+        raise SequenceIndexError(
+            f'{path} has the load_dim {load_dim!r:.200}, expected an integer of at least 3 (x, y, z)'
+        )
 
 
 def check_labels(classes: Any, sequences: list[FrameSequence]) -> None:
     """Check that the labels of sequences, each valid on its own, fit the metainfo's ``classes``, if it has any.
 
     Raises:
-        SequenceIndexError: If the classes are not a list of different words, if some sequences have a label and others
-            do not, or if a label is not in [0, len(classes)).
+        SequenceIndexError: If the classes are not a list of different words of one line, if some sequences have a label
+            and others do not, or if a label is not in [0, len(classes)).
     """
     if classes is not None:
         if not isinstance(classes, list) or not classes or not all(isinstance(word, str) and word for word in classes):
-            raise SequenceIndexError(f'the classes are {classes!r} where a list of words is expected')
+            raise SequenceIndexError(f'the classes are {classes!r:.200} where a list of words is expected')
+        odd = next((word for word in classes if has_control(word) or len(word) > MAX_PATH_LENGTH), None)
+        if odd is not None:
+            raise SequenceIndexError(f'the class {odd[:60]!r} is too long or has a control character')
         if len(set(classes)) < len(classes):
-            raise SequenceIndexError(f'two of the classes have the same name: {classes}')
+            raise SequenceIndexError(f'two of the classes have the same name: {classes!r:.200}')
     unlabelled = [sequence for sequence in sequences if sequence.label is None]
     if len(unlabelled) == len(sequences):
         return
@@ -221,6 +255,14 @@ def check_labels(classes: Any, sequences: list[FrameSequence]) -> None:
             )
 
 
+def check_names(sequences: list[FrameSequence]) -> None:
+    """Raise a SequenceIndexError if two sequences have the same name. They may share frames."""
+    names = Counter(sequence.sequence_id for sequence in sequences)
+    if len(names) < len(sequences):
+        twice = next(name for name, number in names.items() if number > 1)
+        raise SequenceIndexError(f'two sequences have the name {twice!r}')
+
+
 def write_sequence_index(path: str | Path, metainfo: dict[str, Any], sequences: Iterable[FrameSequence]) -> None:
     """Write an index in one piece: a reader sees the old file or the whole new one, never a part.
 
@@ -237,12 +279,9 @@ def write_sequence_index(path: str | Path, metainfo: dict[str, Any], sequences: 
     sequences = list(sequences)
     if not sequences:
         raise SequenceIndexError(f'{path} would hold no sequence')
-    names = set()
     for sequence in sequences:
         sequence.check()
-        if sequence.sequence_id in names:
-            raise SequenceIndexError(f'two sequences have the name {sequence.sequence_id!r}')
-        names.add(sequence.sequence_id)
+    check_names(sequences)
     check_labels(metainfo.get('classes'), sequences)
     metainfo = {
         'format_version': FORMAT_VERSION,
@@ -264,27 +303,36 @@ def read_sequence_index(path: str | Path) -> tuple[dict[str, Any], list[FrameSeq
 
     Raises:
         SequenceIndexError: If the file is missing, is not an index, has a later format or lists nothing; if a path in
-            it leaves the data's root; if a column does not fit its frames; or if labels do not fit the classes.
+            it leaves the data's root; if two sequences have the same name; if a column does not fit its frames; or if
+            labels do not fit the classes.
     """
     try:
-        if Path(path).exists() and not Path(path).is_file():
-            raise OSError('it is not a regular file')  # reading a pipe might never end
-        index = json.loads(Path(path).read_text(encoding='utf-8'))
+        index = json.loads(read_whole(path, MAX_INDEX_BYTES).decode('utf-8'), object_pairs_hook=_without_repeats)
     except FileNotFoundError:
         raise SequenceIndexError(
             f'no sequence index at {path}. Make it with tools/create_sequence_index.py, or correct ann_file'
         ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise SequenceIndexError(f'{path} is not a readable sequence index ({error}). {_REBUILD}') from error
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        reason = str(error) or type(error).__name__
+        raise SequenceIndexError(f'{path} is not a readable sequence index ({reason}). {_REBUILD}') from error
     if not isinstance(index, dict) or not isinstance(index.get('data_list'), list):
         raise SequenceIndexError(f'{path} has no data_list. {_REBUILD}')
-    metainfo = index.get('metainfo') or {}
+    metainfo = index.get('metainfo', {})
     check_metainfo(path, metainfo)
     if not index['data_list']:
         raise SequenceIndexError(f'{path} lists no sequence. {_REBUILD}')
     try:
         sequences = [FrameSequence.from_columns(columns) for columns in index['data_list']]
+        check_names(sequences)
         check_labels(metainfo.get('classes'), sequences)
     except SequenceIndexError as error:
         raise SequenceIndexError(f'{path}: {error}') from error
     return metainfo, sequences
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make the dict of a JSON object. json would silently take the last of two values with the same name."""
+    columns = dict(pairs)
+    if len(columns) < len(pairs):
+        raise ValueError(f'an object with the names {[name for name, _ in pairs][:9]} repeats one of them')
+    return columns

@@ -21,9 +21,9 @@ from .frame_table import FrameTable, read_frame_table
 from .pair_key import PairKey, wrapped_datasets
 from .pair_selection import draw_neighbour_pair, draw_window_pair
 from .range_of_filters import with_range
-from .readers.frame_file import UnusablePairError
+from .readers.frame_file import CorruptFrameError, UnusablePairError
 from .readers.shape_archive import read_archives, split_shape_path
-from .sequence_index import SequenceIndexError
+from .sequence_index import SequenceIndexError, are_rigid
 from .transforms.views import VIEWS
 
 NUM_PROBED_FRAMES = 3
@@ -221,10 +221,11 @@ class TemporalPairDataset(BaseDataset):
                 )
 
     def _check_root(self) -> None:
-        """Look for a few of the frames, so that a wrong root shows before the training starts."""
+        """Look for a few of the frames: a wrong root shows before the training starts, a lost one ends it at once."""
         if self.data_root and not exists(self.data_root):
             raise SequenceIndexError(
-                f'data_root {self.data_root} does not exist. Set it to the folder that {self.ann_file} was made for'
+                f'data_root {self.data_root} does not exist. Set it to the folder that {self.ann_file} was made for. '
+                'If it was lost during a run, bring it back and continue from the last checkpoint with --resume'
             )
         probed = np.linspace(0, len(self) - 1, NUM_PROBED_FRAMES).astype(int)
         paths = [self._path(*self._locate(int(item))) for item in probed]
@@ -233,7 +234,8 @@ class TemporalPairDataset(BaseDataset):
         if len(missing) == len(probed):
             raise SequenceIndexError(
                 f'{missing[0]} does not exist, but {self.ann_file} lists it. If the data has moved, set data_root to '
-                'the folder that the index was made for; otherwise rebuild the sequence index'
+                'the folder that the index was made for; if it was lost during a run, bring it back and use --resume; '
+                'otherwise rebuild the sequence index'
             )
 
     def _locate(self, item: int) -> tuple[int, int]:
@@ -289,6 +291,7 @@ class TemporalPairDataset(BaseDataset):
         Raises:
             IndexError: If the index is not in [0, len(self)).
             UnusablePairError: If ``max_refetch`` + 1 pairs in a row cannot be used.
+            SequenceIndexError: If a pair cannot be used because the root, or what was below it, is gone.
         """
         if not isinstance(idx, PairKey):
             self._warn_of_plain_index()
@@ -300,6 +303,7 @@ class TemporalPairDataset(BaseDataset):
             try:
                 return self._make_pair(idx, skipped)
             except UnusablePairError as error:
+                self._check_root()  # no other pair would do if the whole root is gone
                 failure = error
                 skipped.append(dict(frame_path=error.frame_path, reason=str(error), epoch=idx.epoch, item=idx.index))
                 _warn(f'item {idx.index} of epoch {idx.epoch}, attempt {attempt + 1}: {error}')
@@ -360,9 +364,21 @@ class TemporalPairDataset(BaseDataset):
         }
 
     def _pose(self, sequence: int, frame: int) -> np.ndarray:
-        """Return the pose (4, 4) of a frame of a sequence; with `align_poses` there is one."""
+        """Return the pose (4, 4) of a frame of a sequence; with `align_poses` there is one.
+
+        Raises:
+            CorruptFrameError: If it is not rigid: the arrays beside a large index are not checked when they are mapped.
+        """
         assert self.table.poses is not None
-        return self.table.poses[int(self.table.starts[sequence]) + frame]
+        pose = self.table.poses[int(self.table.starts[sequence]) + frame]
+        if not are_rigid(pose[None]):
+            error = CorruptFrameError(
+                f'{self._path(sequence, frame)} has a pose in {self.ann_file} that is not a rotation and a '
+                'translation. Rebuild the sequence index'
+            )
+            error.frame_path = self.table.frame(sequence, frame)
+            raise error
+        return pose
 
     def _lidar_keys(self, sequence: int, frame: int, view_1_frame: int) -> dict[str, Any]:
         """Describe a lidar scan for its loading and alignment."""

@@ -12,12 +12,14 @@ from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
 from ..errors import ConfigError
+from .figure_text import one_line, plain_text
 
 PERPLEXITY = 30.0
 NUM_NAMED = 10  # the number of colours in matplotlib's palette 'tab10'
 PANEL_SIZE = 6.0  # inches
 
 
+@plain_text
 def draw_embeddings(features: dict[str, np.ndarray], labels: np.ndarray, classes: Sequence[str], seed: int) -> Figure:
     """Embed the features of the same samples in the plane, and draw them side by side.
 
@@ -43,11 +45,14 @@ def draw_embeddings(features: dict[str, np.ndarray], labels: np.ndarray, classes
     for axes, (title, x) in zip(figure.subplots(1, len(features), squeeze=False)[0], features.items(), strict=True):
         plane = TSNE(perplexity=perplexity, init='pca', random_state=seed).fit_transform(x)
         others = ~np.isin(labels, named)
-        axes.scatter(*plane[others].T, s=4, c='lightgrey', label='other classes' if others.any() else None)
-        for i, label in enumerate(named):
-            axes.scatter(*plane[labels == label].T, s=12, color=f'C{i}', label=classes[label])
-        axes.set_title(title)
+        grey = axes.scatter(*plane[others].T, s=4, c='lightgrey')
+        points = [axes.scatter(*plane[labels == label].T, s=12, color=f'C{i}') for i, label in enumerate(named)]
+        axes.set_title(one_line(title))
         axes.set_xticks([])
         axes.set_yticks([])
-    figure.legend(*axes.get_legend_handles_labels(), loc='outside lower center', ncols=6, fontsize=8)
+    names = [one_line(classes[label]) for label in named]
+    if others.any():
+        points, names = [grey, *points], ['other classes', *names]
+    # Given as labels of the points, names that begin with '_' would be left out.
+    figure.legend(points, names, loc='outside lower center', ncols=6, fontsize=8)
     return figure

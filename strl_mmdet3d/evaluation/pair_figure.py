@@ -22,6 +22,7 @@ from ..datasets.readers.depth_image import read_depth
 from ..datasets.temporal_pair_dataset import pair_datasets
 from ..datasets.transforms.views import VIEWS
 from ..errors import ConfigError
+from .figure_text import one_line, plain_text
 
 SHOWN_SHARE = 99.0  # per cent of the points inside the picture's limits; far returns would shrink the others
 MARGIN = 0.1  # on each side, as a share of the points' extent: the paper's view transform shifts a cloud by up to this
@@ -82,6 +83,7 @@ def build_recorded_dataset(config: Config) -> tuple[Dataset, PairSampler, FrameR
     return dataset, sampler, recorder
 
 
+@plain_text
 def draw_pair(dataset: Dataset, key: PairKey, recorder: FrameRecorder) -> Figure:
     """Draw one pair of a training set, whose raw frames the recorder keeps.
 
@@ -93,10 +95,10 @@ def draw_pair(dataset: Dataset, key: PairKey, recorder: FrameRecorder) -> Figure
     frames = recorder.frames[-2:]
     draw = draw_depth_pair if all(frame.depth_path for frame in frames) else draw_cloud_pair
     mode = ' or '.join(sorted({part.mode for part in pair_datasets(dataset)}))
-    titles = [f'frame {source["frame_index"]}: {source["frame_path"]}' for source in sources]
+    titles = [f'frame {source["frame_index"]}: {one_line(source["frame_path"])}' for source in sources]
     figure = draw(frames, titles, views)
     figure.suptitle(
-        f'{sources[0]["sequence_id"]}: item {key.index}, epoch {key.epoch}, seed {key.seed}, mode {mode!r}, '
+        f'{one_line(sources[0]["sequence_id"])}: item {key.index}, epoch {key.epoch}, seed {key.seed}, mode {mode!r}, '
         f'{sources[0]["num_redraws"]} unusable pairs before it'
     )
     return figure

@@ -19,6 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from mmengine.config import Config
 
+from .figure_text import one_line, plain_text, save_picture
 from .pair_figure import build_recorded_dataset, draw_pair
 
 Curves = dict[str, dict[int, float]]
@@ -81,7 +82,8 @@ def write_report(sessions: Sequence[Path], config: Config, title: str) -> str:
         ('Versions', versions_table),
         ('Config', lambda: f'<pre>{escape(config.pretty_text)}</pre>'),
     ]
-    return PAGE.format(title=escape(title), parts='\n'.join(_part(heading, make) for heading, make in parts))
+    page = PAGE.format(title=escape(title), parts='\n'.join(_part(heading, make) for heading, make in parts))
+    return page.encode('utf-8', 'replace').decode()  # half a surrogate pair could not be written to a file
 
 
 def _part(heading: str, make: Callable[[], str]) -> str:
@@ -129,6 +131,7 @@ def read_curves(sessions: Sequence[Path]) -> Curves:
     return {name: dict(sorted(curve.items())) for name, curve in sorted(curves.items())}
 
 
+@plain_text
 def draw_curves(curves: Curves) -> Figure:
     """Draw each scalar over the iterations, one panel for each of at least one curve.
 
@@ -143,7 +146,7 @@ def draw_curves(curves: Curves) -> Figure:
         shown = np.isfinite(values)
         axes.plot(steps[shown], values[shown], marker='.' if shown.sum() < 50 else None, linewidth=1)
         missing = f' ({(~shown).sum()} not finite)' if not shown.all() else ''
-        axes.set_title(name + missing, fontsize=9, parse_math=False)
+        axes.set_title(one_line(name) + missing, fontsize=9)
         axes.set_xlabel('iteration', fontsize=8)
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.3)
@@ -231,6 +234,6 @@ def _cell(value: object) -> str:
 def picture(figure: Figure, description: str) -> str:
     """Return an image as HTML that holds the picture itself; `description` is its alternative text."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format='png', dpi=DPI)
+    save_picture(figure, buffer, DPI)
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<p><img alt="{escape(description)}" src="data:image/png;base64,{data}"></p>'

@@ -14,6 +14,7 @@ from .export_error import ExportError
 from .plain_content import is_plain_dict, plain_state_dict
 from .whole_archive import check_archive
 
+
 def load_tensors(path: str | Path, allowed: list, *, legacy: bool = False) -> Any:
     """Read a file with ``weights_only`` onto the CPU, after the checksums of its archive.
 

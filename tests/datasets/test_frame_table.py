@@ -120,6 +120,12 @@ def rewrite(path, **changes):
         (dict(poses=np.zeros((3, 4, 4))), 'shape'),
         (dict(suffixes=np.array([b'.bin'])), 'shape'),
         (dict(metainfo=np.frombuffer(b'{', np.uint8)), 'cannot be used'),
+        (dict(starts=np.array([0.0, 7, 12])), 'starts has the type float64'),
+        (dict(middles=np.arange(12)), 'middles has the type int64'),
+        (dict(sequence_ids=np.array([b's', b's'])), 'same name'),
+        (dict(sequence_ids=np.array([b's', b's\n'])), 'control character'),
+        (dict(prefixes=np.array([b'a\n', b'1/'])), 'control character'),
+        (dict(intrinsics=np.zeros((2, 3, 3))), 'not the matrices of cameras'),
         (dict(metainfo=np.frombuffer(b'{"load_dim": 1}', np.uint8)), 'load_dim'),
     ],
 )
@@ -171,6 +177,38 @@ def test_a_dataset_of_the_file_is_that_of_the_json(large, tmp_path, monkeypatch)
     assert [mapped[item] for item in range(len(mapped))] == expected
     with pytest.raises(SequenceIndexError, match="'drive_1' has no poses"):
         TemporalPairDataset(**arguments, align_poses=True)
+
+
+def test_a_pose_that_was_forged_there_is_skipped(large, tmp_path):
+    path, sequences = large
+    poses = np.tile(np.eye(4), (12, 1, 1))
+    poses[2], poses[3, 0, 3], poses[4] = 0, np.nan, np.diag([2, 2, 2, 1])
+    rewrite(path, poses=poses)
+    for sequence in sequences:
+        for frame in sequence.frames:
+            (tmp_path / frame).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / frame).touch()
+    dataset = TemporalPairDataset(str(path), str(tmp_path), [lambda pair: pair], align_poses=True, max_refetch=99)
+    skipped = [record for item in range(12) for record in dataset[item]['view_1']['skipped']]
+    assert {record['frame_path'] for record in skipped} == {sequences[0].frames[n] for n in (2, 3, 4)}
+    assert all('not a rotation and a translation' in record['reason'] for record in skipped)
+
+
+def test_a_pipe_beside_an_index_is_not_opened(large):
+    beside(large[0]).unlink()
+    os.mkfifo(beside(large[0]))
+    with pytest.raises(SequenceIndexError, match=r'json\.npz cannot be used.*not a regular file'):
+        read_frame_table(large[0])
+
+
+def test_one_long_path_that_widens_all_of_an_index_is_refused(large, monkeypatch):
+    def no_memory(_):
+        raise MemoryError
+
+    beside(large[0]).unlink()
+    monkeypatch.setattr(module, 'as_arrays', no_memory)
+    with pytest.raises(SequenceIndexError, match=r'sequences\.json does not fit into the memory'):
+        read_frame_table(large[0])
 
 
 def test_the_tool_writes_it(tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """Damaged inputs of every kind: each gives a clear error that names the file, or is skipped, counted and named.
 
 A case is a kind of input, a damage and a seed. Nothing else may come of it: no other error, no endless wait, no NaN in
-a view, and no pair less than there are key frames.
+a view, and no pair less than there are key frames. ``STRL_BROKEN_INPUTS=5000`` tries as many random changes.
 """
 
 from __future__ import annotations
@@ -26,11 +26,19 @@ from mmengine.config import Config, ConfigDict
 from PIL import Image
 from tiny import tiny_detector, tiny_strl
 
-from strl_mmdet3d.datasets import FrameSequence, PairKey, SequenceIndexError, UnusablePairError, write_sequence_index
+from strl_mmdet3d.datasets import (
+    FrameSequence,
+    PairKey,
+    SequenceIndexError,
+    TemporalPairDataset,
+    UnusablePairError,
+    write_sequence_index,
+)
 from strl_mmdet3d.export import ExportError, export_encoder, read_checkpoint, save_exported, verify_export
 
 SEEDS = range(2)
 NUM_FRAMES, DAMAGED = 5, 2  # frames, and which of them is damaged
+NUM_RANDOM = int(os.environ.get('STRL_BROKEN_INPUTS', '40'))  # random changes of files, and of the index
 SECONDS = 60  # after which a case counts as endless
 PAPER = Config.fromfile(Path(__file__).parents[2] / 'configs/_base_/augmentations/strl_paper.py')
 VALUES = {'NaN': np.nan, 'Inf': np.inf, 'minus Inf': -np.inf, 'huge': 1e30, 'minus huge': -1e30}
@@ -543,3 +551,132 @@ def test_a_clear_error_or_a_counted_skip(tmp_path, kind, damage, seed):
         assert record['frame_path'].startswith(path.name)
         assert str(path) in record['reason']
         assert len(record['reason']) < 1000
+
+
+# Random changes.
+
+WORDS: list = [
+    *(None, True, -1, 0, 1.5, 2**63, 10**30, float('nan'), float('inf'), [], {}, [[]], [None], ['0.bin'], {'a': 1}),
+    *(
+        '',
+        'x',
+        '1.0',
+        '0.bin',
+        '1.bin/',
+        'a.npz/000001',
+        '../x',
+        '..',
+        '/etc/passwd',
+        'http://h/x',
+        's3://b/x',
+        'C:\\x',
+    ),
+    *('a\0', '\ud800', 'x\ny', '\x1b[31m', '[red]x[/red]', '{0}%s', '$x_{$', '\u202e', '日本', 'x' * 5000),
+    *(np.eye(4).tolist(), np.zeros((4, 4)).tolist(), (2 * np.eye(4)).tolist(), np.eye(3).tolist()),
+]
+NAMES = ['poses', 'timestamps', 'intrinsics', 'label', 'frames', 'sequence_id', 'load_dim', 'classes', 'format_version']
+SIZES = [0, 1, 2**24, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1]  # that a field of a header may be set to
+
+
+def changed_bytes(content, rng):
+    """Change a file in one to four places."""
+    changed = bytearray(content)
+    for _ in range(rng.integers(1, 5)):
+        at = int(rng.integers(len(changed))) if changed else 0
+        at_most = int(rng.integers(1, 100))
+        order = 'little' if rng.integers(2) else 'big'
+        change = rng.integers(6)
+        if change == 0:
+            changed[at : at + 1] = bytes([int(rng.integers(256))])
+        elif change == 1:
+            del changed[at : at + at_most]
+        elif change == 2:
+            changed[at:at] = rng.bytes(at_most)
+        elif change == 3:
+            changed[at:at] = changed[int(rng.integers(len(changed) + 1)) :][:at_most]
+        elif change == 4:
+            changed[at : at + 4] = SIZES[rng.integers(len(SIZES))].to_bytes(4, order)
+        else:
+            digits = [place for place, byte in enumerate(changed) if byte in b'0123456789']
+            if digits:
+                changed[digits[rng.integers(len(digits))]] = b'0123456789-.e# \n'[rng.integers(16)]
+    return bytes(changed)
+
+
+def places(tree):
+    """Yield every container of parsed JSON with each of its keys."""
+    for key in list(tree) if isinstance(tree, dict) else range(len(tree)):
+        yield tree, key
+        if isinstance(tree[key], (dict, list)):
+            yield from places(tree[key])
+
+
+def change_json(index, rng):
+    """Replace, remove, repeat or add something in an index."""
+    found = list(places(index))
+    if rng.integers(3):  # most places are numbers of poses
+        found = [(parent, key) for parent, key in found if not isinstance(parent[key], (int, float))]
+    parent, key = found[rng.integers(len(found))]
+    word = WORDS[rng.integers(len(WORDS))]
+    change = rng.integers(4)
+    if change == 0 and isinstance(parent, list):
+        parent.insert(key, parent[key])
+    elif change == 1 and isinstance(parent, dict):
+        parent[NAMES[rng.integers(len(NAMES))]] = word
+    elif change == 2:
+        del parent[key]
+    else:
+        parent[key] = word
+
+
+FILES = [kind for kind, inputs in KINDS.items() if inputs.damaged not in ('epoch_1.pth', 'encoder.pth')]
+
+
+@pytest.mark.filterwarnings('ignore::RuntimeWarning', 'ignore::UserWarning')
+@pytest.mark.parametrize('seed', range(NUM_RANDOM))
+def test_random_changes_of_a_file(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    inputs = KINDS[FILES[seed % len(FILES)]]
+    inputs.write(tmp_path)
+    path = tmp_path / inputs.damaged
+    path.write_bytes(changed_bytes(path.read_bytes(), rng))
+    error, skipped = None, []
+    with not_endless():
+        try:
+            skipped = inputs.use(tmp_path, lambda: None)
+        except (UnusablePairError, SequenceIndexError) as clear:
+            error = clear
+    assert error is None or path.name in str(error)
+    assert all(path.name == 'index.json' or record['frame_path'].startswith(path.name) for record in skipped)
+
+
+@pytest.mark.filterwarnings('ignore::RuntimeWarning', 'ignore::UserWarning')
+@pytest.mark.parametrize('seed', range(NUM_RANDOM))
+def test_random_changes_of_an_index_are_refused_or_taken_as_they_are(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    (write_posed_scans, write_depth, write_archive('a.npz', np.savez, 'points'))[seed % 3](tmp_path)
+    path = tmp_path / 'index.json'
+    index = json.loads(path.read_text())
+    change_json(index, rng)
+    path.write_text(json.dumps(index))
+    arguments = dict(ann_file=str(path), data_root=str(tmp_path), pipeline=[lambda pair: pair], mode='spatial')
+    error = None
+    with not_endless():
+        try:
+            table = TemporalPairDataset(**arguments).table
+        except (UnusablePairError, SequenceIndexError) as clear:
+            error = clear
+    if error is not None:
+        assert path.name in str(error) or 'a.npz' in str(error)
+        return
+    sequences = index['data_list']
+    assert [table.sequence_id(s) for s in range(table.num_sequences)] == [each['sequence_id'] for each in sequences]
+    for s, each in enumerate(sequences):
+        start, end = table.starts[s], table.starts[s + 1]
+        assert [table.frame(s, number) for number in range(end - start)] == each['frames']
+        for frame in each['frames']:
+            assert os.path.commonpath([tmp_path, os.path.normpath(tmp_path / frame)]) == str(tmp_path)
+        if each.get('poses') is not None:
+            assert np.array_equal(table.poses[start:end], each['poses'])
+        if each.get('intrinsics') is not None:
+            assert np.array_equal(table.intrinsics[s], each['intrinsics'])

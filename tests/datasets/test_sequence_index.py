@@ -112,7 +112,7 @@ def test_an_accepted_path_stays_below_the_root(path):
     try:
         FrameSequence('s', [path]).check()
     except SequenceIndexError:
-        assert not path or path.startswith('/') or '..' in path.split('/')
+        assert not path or path.startswith('/') or '..' in path.split('/') or '\n' in path
     else:
         assert os.path.commonpath(['/root', os.path.normpath(f'/root/{path}')]) == '/root'
 
@@ -126,6 +126,12 @@ def test_an_accepted_path_stays_below_the_root(path):
         ({'frames': ['0.bin', '']}, 'path is expected'),
         ({'frames': ['0.bin', 'x' * 10**6]}, "frame of 1000000 characters, 'xxx"),
         ({'sequence_id': '\ud800'}, 'surrogate'),
+        ({'sequence_id': 'a\n2026/01/01 00:00:00 - mmengine - ERROR - forged'}, 'control character'),
+        ({'frames': ['0.bin', '\x1b[31m.bin']}, 'control character'),
+        ({'frames': ['0.bin', 'a\u202e.bin']}, 'control character'),
+        ({'frames': ['0.bin', '1.bin', '0.bin']}, "frame '0.bin' twice"),
+        ({'timestamps': ['0', '1']}, 'other than numbers'),
+        ({'timestamps': [True, False]}, 'other than numbers'),
         ({'sequence_id': 'x' * 10**6}, 'string of 1 to 4096 characters'),
         ({'sequence_id': ''}, 'sequence_id'),
         ({'timestamps': [0.0]}, r'shape \(1,\)'),
@@ -162,6 +168,9 @@ def test_a_column_that_does_not_fit_is_named(tmp_path, columns, message):
         ('{"metainfo": {}, "data_list": []}', 'lists no sequence'),
         ('{"metainfo": {"format_version": 99}, "data_list": []}', 'format 99'),
         ('{"metainfo": [1], "data_list": [3]}', 'no metainfo'),
+        ('{"metainfo": null, "data_list": [3]}', 'no metainfo'),
+        ('{"metainfo": {}, "data_list": [], "data_list": [3]}', 'repeats one of them'),
+        ('{"data_list": [{"sequence_id": "s", "frames": ["a"]}, {"sequence_id": "s", "frames": ["b"]}]}', "name 's'"),
         ('[' * 10**5, 'not a readable'),
         ('{"metainfo": {"load_dim": "4"}, "data_list": [3]}', "load_dim '4'"),
         ('{"data_list": [3]}', 'sequence is expected'),
@@ -196,6 +205,11 @@ def test_names_are_unique_and_an_index_is_not_empty(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_sequences_may_share_frames(tmp_path):
+    write_sequence_index(tmp_path / 'i.json', {}, [FrameSequence('s', ['a', 'b']), FrameSequence('t', ['b', 'a'])])
+    assert [sequence.frames for sequence in read_sequence_index(tmp_path / 'i.json')[1]] == [['a', 'b'], ['b', 'a']]
+
+
 def labelled(*labels):
     return [FrameSequence(str(i), [f'{i}.bin'], label=label) for i, label in enumerate(labels)]
 
@@ -220,6 +234,9 @@ def test_labels_are_kept_with_their_classes(tmp_path):
         (['a', 'a'], [0], 'same name'),
         ('ab', [0], 'list of words'),
         (['a', ''], [0], 'list of words'),
+        (['a', 'b\n'], [0], 'too long or has a control character'),
+        (['a', '\ud800'], [0], 'too long or has a control character'),
+        (['a', 'b' * 5000], [0], 'too long or has a control character'),
         ([], [0], 'list of words'),
         (['a', 'b'], [True], 'label True'),
         (['a', 'b'], [1.0], r'label 1\.0'),

@@ -418,6 +418,23 @@ class TestWhatIsCheckedAtInit:
         with pytest.raises(SequenceIndexError, match=r's0/0\.bin does not exist.*set data_root'):
             build(data, data_root=str(tmp_path))
 
+    @pytest.mark.parametrize('what', ['the root', 'what was below it'])
+    def test_a_root_that_is_lost_later_ends_it_at_once(self, make_sequences, what, warnings):
+        data = make_sequences(6)
+        dataset = build(data)
+        dataset[PairKey(0, 0, 0)]
+        data.root.rename(data.root.with_name('lost'))
+        if what != 'the root':
+            data.root.mkdir()
+        with pytest.raises(
+            SequenceIndexError, match=r'data.* does not exist.*lost during a run, bring it back.*--resume'
+        ):
+            dataset[PairKey(0, 0, 1)]
+        assert not warnings
+        data.root.rmdir() if data.root.exists() else None
+        data.root.with_name('lost').rename(data.root)
+        dataset[PairKey(0, 0, 1)]
+
     def test_a_missing_index(self, make_sequences, tmp_path):
         with pytest.raises(SequenceIndexError, match='create_sequence_index'):
             build(make_sequences(3), ann_file=str(tmp_path / 'nowhere.json'))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from command_line import foreseen_errors
 from mmdet3d.registry import DATASETS
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
@@ -140,6 +142,26 @@ def test_more_in_a_row_than_are_replaced_is_the_datasets_own_error(data, tmp_pat
         path.write_bytes(b'')
     with pytest.raises(ValueError, match=r'11 pair\(s\) in a row could not be used'):
         make_runner(data, tmp_path / 'run').train()
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_a_root_that_is_lost_ends_the_run_in_one_sentence(data, tmp_path, workers):
+    class Lose(Hook):
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            if runner.iter == 4:  # of 3 an epoch, so that workers are yet to ask for more
+                data.rename(data.with_name('lost'))
+
+    runner = make_runner(data, tmp_path / 'run', epochs=50, workers=workers)
+    runner.register_hook(Lose())
+    said = rf'error: data_root {data} does not exist\. .*bring it back and continue .* with --resume'
+    with pytest.raises(SystemExit) as error, foreseen_errors():
+        runner.train()
+    assert re.fullmatch(said, error.value.code)
+    assert (tmp_path / 'run/epoch_1.pth').is_file()
+    assert not (tmp_path / 'run' / FILE_NAME).exists() or set(read_listed(tmp_path / 'run' / FILE_NAME)) <= {
+        '3.bin',
+        '8.bin',
+    }
 
 
 def test_data_that_does_not_say_what_was_skipped_is_an_error(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from strl_mmdet3d.evaluation.embedding_figure import NUM_NAMED, draw_embeddings
+from strl_mmdet3d.evaluation.figure_text import save_picture
 
 
 def test_panels_side_by_side_with_the_largest_classes_named(tmp_path):
@@ -20,6 +21,14 @@ def test_panels_side_by_side_with_the_largest_classes_named(tmp_path):
         assert sum(len(points.get_offsets()) for points in axes.collections) == len(labels)
     figure.savefig(tmp_path / 'tsne.png')
     assert (tmp_path / 'tsne.png').stat().st_size > 10_000
+
+
+def test_names_are_shown_as_they_are(tmp_path):
+    classes = ['$x_{$', '_hidden', r'$\alpha$', '\N{GRINNING FACE}']
+    labels = np.repeat(np.arange(4), 3)
+    figure = draw_embeddings({'$x_{$': np.random.default_rng(0).normal(size=(12, 5))}, labels, classes, seed=0)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == classes
+    save_picture(figure, tmp_path / 'tsne.png', 30)
 
 
 def test_too_few_samples_are_told():

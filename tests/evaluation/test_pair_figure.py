@@ -7,10 +7,13 @@ import io
 import numpy as np
 import pytest
 from depth_data import write_scene
+from matplotlib import rc_context
+from matplotlib.text import Text
 from mmengine.config import Config
 
 from strl_mmdet3d.datasets import FrameSequence, PairKey, write_sequence_index
 from strl_mmdet3d.datasets.sources import DepthFrameLister, scannet_sequences
+from strl_mmdet3d.evaluation.figure_text import one_line, save_picture
 from strl_mmdet3d.evaluation.pair_figure import build_recorded_dataset, draw_pair, shown_limits
 
 
@@ -21,10 +24,11 @@ def config_of(root, load, **changes):
     return Config(dict(train_dataloader=loader, randomness=dict(seed=4)))
 
 
-def write_clouds(root):
-    for i in range(4):
-        np.random.default_rng(i).normal(0, 5, (100 + i, 4)).astype(np.float32).tofile(root / f'{i}.bin')
-    write_sequence_index(root / 'index.json', {'load_dim': 4}, [FrameSequence('s', [f'{i}.bin' for i in range(4)])])
+def write_clouds(root, sequence_id='s', suffix='.bin'):
+    names = [f'{i}{suffix}' for i in range(4)]
+    for i, name in enumerate(names):
+        np.random.default_rng(i).normal(0, 5, (100 + i, 4)).astype(np.float32).tofile(root / name)
+    write_sequence_index(root / 'index.json', {'load_dim': 4}, [FrameSequence(sequence_id, names)])
 
 
 @pytest.mark.parametrize(('coord_type', 'projection'), [('LIDAR', 'rectilinear'), ('DEPTH', '3d')])
@@ -44,6 +48,32 @@ def test_clouds_are_drawn_as_frames_above_and_views_below(tmp_path, coord_type, 
     assert [axes.get_title() for axes in panels[2:]] == ['view 1\n30 points', 'view 2\n30 points']
     assert 'item 1, epoch 2, seed 4' in figure.get_suptitle()
     figure.savefig(io.BytesIO(), format='png', dpi=20)
+
+
+@pytest.mark.parametrize('user_settings', [{}, {'text.usetex': True}])
+@pytest.mark.parametrize('name', [r'$x_{$ $\input{/etc/passwd}$', '{0}%s \N{GRINNING FACE} \u05d0\u65e5'])
+def test_names_are_shown_as_they_are(tmp_path, name, user_settings, recwarn):
+    write_clouds(tmp_path, name, f'{name}.bin'.replace('/', ''))
+    dataset, _, recorder = build_recorded_dataset(config_of(tmp_path, dict(type='LoadFrame')))
+    with rc_context(user_settings):
+        figure = draw_pair(dataset, PairKey(seed=0, epoch=0, index=0), recorder)
+    assert figure.get_suptitle().startswith(f'{name}: item 0')
+    assert name.replace('/', '') in figure.axes[0].get_title()
+    texts = [text for text in figure.findobj(Text) if name.replace('/', '') in text.get_text().replace('/', '')]
+    assert len(texts) == 3
+    for text in texts:
+        assert not text.get_usetex()
+        assert not text.get_parse_math()
+    save_picture(figure, io.BytesIO(), 10)
+    assert not [warning for warning in recwarn if 'Glyph' in str(warning.message)]
+
+
+def test_a_long_name_is_cut_in_its_middle(tmp_path):
+    write_clouds(tmp_path, 'a' * 2000 + 'b' * 2000)
+    dataset, _, recorder = build_recorded_dataset(config_of(tmp_path, dict(type='LoadFrame')))
+    title = draw_pair(dataset, PairKey(seed=0, epoch=0, index=0), recorder).get_suptitle()
+    assert title.startswith('a' * 50 + '\N{HORIZONTAL ELLIPSIS}' + 'b' * 50 + ': item')
+    assert one_line('a\nb\x1b\ud800') == 'a\N{REPLACEMENT CHARACTER}b' + '\N{REPLACEMENT CHARACTER}' * 2
 
 
 def test_pairs_of_several_sources_are_drawn(tmp_path):

@@ -92,10 +92,10 @@ def test_a_run_without_scalars_is_explained(tmp_path):
 
 
 def test_each_scalar_has_a_panel_with_its_values():
-    curves = {'loss': {1: 3.0, 2: math.nan, 3: 1.0}, 'a_$x_$': {1: 0.5}, 'c': {1: 1}, 'd': {1: math.inf}}
+    curves = {'loss': {1: 3.0, 2: math.nan, 3: 1.0}, 'a_$x_{$': {1: 0.5}, 'c': {1: 1}, 'd': {1: math.inf}}
     figure = draw_curves(curves)
     panels = {axes.get_title(): axes for axes in figure.axes[:4]}
-    assert list(panels) == ['loss (1 not finite)', 'a_$x_$', 'c', 'd (1 not finite)']
+    assert list(panels) == ['loss (1 not finite)', 'a_$x_{$', 'c', 'd (1 not finite)']
     assert panels['loss (1 not finite)'].lines[0].get_xydata().tolist() == [[1, 3], [3, 1]]
     assert [axes.axison for axes in figure.axes] == [True] * 4 + [False] * 2
     figure.savefig(io.BytesIO(), format='png')
@@ -146,6 +146,17 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path):
         assert kind == 'data:image/png;base64'
         pixels = imread(io.BytesIO(base64.b64decode(data)))
         assert pixels.std() > 0
+
+
+def test_names_from_the_logs_can_be_written_and_are_only_text(tmp_path):
+    names = ['<img src=x onerror=alert(1)>', '\ud800', '{title}', '$x_{$']
+    html = write_report(
+        [write_session(tmp_path / 'run', {**dict.fromkeys(names, 1.0), 'step': 1})], Config(), '{parts}'
+    )
+    (tmp_path / 'report.html').write_text(html, encoding='utf-8')
+    page = Page(html)
+    assert all(name in page.text for name in ('{parts}', '{title}', '$x_{$', names[0]))
+    assert page.tags.count('img') == 1  # the curves
 
 
 def test_a_part_that_cannot_be_made_says_so_and_the_others_are_made(tmp_path):

@@ -83,7 +83,7 @@ def test_settings_are_those_of_mmengines_action():
 def test_a_setting_without_a_value_or_with_an_open_bracket_is_refused(capsys):
     parser = argparse.ArgumentParser()
     add_cfg_options(parser)
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match='2'):
         parser.parse_args(['--cfg-options', 'a.b'])
     assert "'a.b' is not of the form KEY=VALUE" in capsys.readouterr().err
     with pytest.raises(ConfigError, match=r'--cfg-options: .*\[1,2'):
@@ -156,8 +156,9 @@ def test_foreseen_errors_are_their_message(error):
 
 @pytest.mark.parametrize('error', [ValueError('x'), RuntimeError('x'), KeyError('x'), ModuleNotFoundError('x')])
 def test_other_errors_keep_their_traceback(error):
-    with pytest.raises(type(error)), foreseen_errors():
+    with pytest.raises(type(error)) as raised, foreseen_errors():
         raise error
+    assert raised.value is error
 
 
 def test_an_error_of_the_system_names_the_file(tmp_path):
@@ -213,7 +214,7 @@ def test_a_tool_ends_with_one_line_on_stderr_and_exit_code_1(tmp_path):
 def test_a_refused_setting_is_a_foreseen_error():
     with pytest.raises(ConfigError, match='prob must be in'), refused_settings():
         raise ValueError('prob must be in [0, 1]')
-    with pytest.raises(KeyError), refused_settings():
+    with pytest.raises(KeyError, match='prob'), refused_settings():
         raise KeyError('prob')
 
 
@@ -271,3 +272,10 @@ def test_an_environment_that_does_not_fit_is_a_sentence(monkeypatch):
     monkeypatch.setattr(sys, 'meta_path', [Refusing, *sys.meta_path])
     with pytest.raises(SystemExit, match=r'^error: strl_mmdet3d cannot run .*\n.*numpy 2\.0'), foreseen_errors():
         pass
+
+
+def test_what_a_terminal_would_obey_is_shown_as_text():
+    """The name of a file may hold escape sequences, which could hide the error or write to the clipboard."""
+    with pytest.raises(SystemExit) as ending, foreseen_errors():
+        raise ConfigError('no config at a\x1b[2J\x07\x9b.py:\nname another\r\t')
+    assert ending.value.code == 'error: no config at a\\x1b[2J\\x07\\x9b.py:\nname another'

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -84,6 +85,19 @@ def test_a_truncated_frame_stops_or_is_left_out(tool, tmp_path, capsys):
     assert index['metainfo']['num_truncated_left_out'] == 1
     assert index['metainfo']['num_frames'] == 10
     assert '0000000003.bin' in capsys.readouterr().out
+
+
+def test_a_name_with_control_characters_changes_no_terminal(tool, tmp_path, capsys):
+    folder = make_raw(tmp_path, 3)
+    (folder / '\x1b[31m.bin').write_bytes(bytes(33))
+    arguments = ['kitti-raw', '--root', str(tmp_path), '--out', str(tmp_path / 'index.json'), '--skip-truncated']
+    tool.main(arguments)
+    printed = capsys.readouterr().out
+    assert '\\x1b[31m.bin' in printed
+    assert '\x1b[31m' not in printed
+    (folder / '\x1b[31m.bin').write_bytes(bytes(32))
+    with pytest.raises(SystemExit, match=r'error: .*\\x1b\[31m\.bin.* with a control character'):
+        tool.main(arguments)
 
 
 def test_scannet(tool, tmp_path, capsys):
@@ -181,6 +195,36 @@ def test_a_file_without_shapes_is_named(tool, tmp_path):
     assert not (tmp_path / 'index.json').exists()
 
 
+def test_frames_behind_links_that_lead_out_are_told_once(tool, tmp_path, capsys):
+    root, elsewhere = tmp_path / 'root', tmp_path / 'elsewhere'
+    for folder in (root / 'drive', elsewhere / 'linked'):
+        folder.mkdir(parents=True)
+        for i in range(3):
+            (folder / f'{i}.bin').write_bytes(bytes(16))
+    arguments = ['folder', '--root', str(root), '--out', str(tmp_path / 'index.json')]
+    (root / 'drive/3.bin').symlink_to(root / 'drive/0.bin')
+    tool.main(arguments)
+    assert 'outside' not in capsys.readouterr().out
+    (root / 'drive/4.bin').symlink_to(elsewhere / 'linked/0.bin')
+    (root / 'linked').symlink_to(elsewhere / 'linked')
+    tool.main(arguments)
+    printed = capsys.readouterr().out
+    assert f'4 key frames lie outside of {root}, behind links that training will follow' in printed
+    assert f'The first: drive/4.bin -> {elsewhere}/linked/0.bin' in printed
+    assert read_sequence_index(tmp_path / 'index.json')[0]['num_frames'] == 8
+    (tmp_path / 'link').symlink_to(root / 'drive')  # a root that is a link is no link below the root
+    tool.main(['folder', '--root', str(tmp_path / 'link'), '--out', str(tmp_path / 'index.json')])
+    assert '1 key frames lie outside' in capsys.readouterr().out
+
+
+def test_archives_behind_links_are_told(tool, tmp_path, capsys):
+    (tmp_path / 'root').mkdir()
+    np.savez(tmp_path / 'a.npz', points=np.zeros((3, 4, 3)))
+    (tmp_path / 'root/a.npz').symlink_to(tmp_path / 'a.npz')
+    tool.main(['shapes', '--root', str(tmp_path / 'root'), '--out', str(tmp_path / 'index.json')])
+    assert f'3 key frames lie outside of {tmp_path}/root, behind links' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize('source', ['kitti-raw', 'kitti-odometry', 'scannet', 'shapes', 'folder'])
 def test_without_scans_the_layout_is_named(tool, tmp_path, source):
     arguments = [source, '--root', str(tmp_path), '--out', str(tmp_path / 'index.json')]
@@ -220,3 +264,25 @@ def test_real_shapes(tool, real_data, tmp_path):
         assert metainfo['num_sequences'] == number
         assert len(metainfo['classes']) == 69
         assert {sequence.label for sequence in sequences} == set(range(69))
+
+
+def test_two_at_once_are_one_after_the_other_or_refused(tool, tmp_path):
+    """The index and the arrays beside it are two files, which must be of one run."""
+    folder = tmp_path / 's'
+    folder.mkdir()
+    np.zeros((4, 4), np.float32).tofile(folder / '0.bin')
+    out = tmp_path / 'index.json'
+    argv = ['folder', '--root', str(tmp_path), '--out', str(out)]
+    hold = (
+        'import sys; from strl_mmdet3d.locks import locked\n'
+        'with locked(sys.argv[1], "writing an index"): print("held", flush=True); sys.stdin.read()'
+    )
+    command = [sys.executable, '-c', hold, str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == 'held\n'
+        with pytest.raises(SystemExit, match=f'index.json is in use: process {process.pid} on .* writing an index'):
+            tool.main(argv)
+        assert not out.exists()
+        process.stdin.close()
+    tool.main(argv)
+    assert out.exists()

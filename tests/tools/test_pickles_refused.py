@@ -144,8 +144,8 @@ OF_TORCH = {
 """Of a checkpoint that a Runner loads, by its kind."""
 NO_RESUME = (
     r'cannot be resumed from: (the pickle is refused: it asks for \S*exec, which could run any code|it is damaged|'
-    r'it is not a whole zip archive).*\. Name another one by --resume$|is whole \(epoch_1\.pth: the pickle is refused: it '
-    r'asks for \S*exec, which could run any code.*--start-over'
+    r'it is not a whole zip archive).*\. Name another one by --resume$|is whole \(epoch_1\.pth: the pickle is refused: '
+    r'it asks for \S*exec, which could run any code.*--start-over'
 )
 NO_ENCODER = r'is not a whole zip archive as torch\.save writes it: .*\. Copy it again'
 DAMAGED = r'cannot be read as a checkpoint of tensors and plain values: .*(Copy it again|from a source that you trust)$'

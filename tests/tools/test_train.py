@@ -192,7 +192,10 @@ def flip_a_bit(path):
         (lambda path: path.write_bytes(b''), 'it is not a whole zip archive', 'not a pickle'),
         (lambda path: path.write_text('hello'), 'another kind of file', 'the pickle is refused'),
         (flip_a_bit, *["the checksum of its member 'epoch_1/data/0' differs"] * 2),
-        (lambda path: torch.save(dict(meta=dict(epoch=Config())), path), *['asks for mmengine.config.config.Config'] * 2),
+        (
+            lambda path: torch.save(dict(meta=dict(epoch=Config())), path),
+            *['asks for mmengine.config.config.Config'] * 2,
+        ),
     ],
     ids=['truncated', 'empty', 'text', 'flipped', 'with objects'],
 )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
-from mmengine.fileio import get
-from PIL import Image
 
-from .frame_file import CorruptFrameError, require_regular_file
+from .depth_png import decode_depth_png
+from .frame_file import CorruptFrameError, memory_for
+from .whole_file import read_whole
 
 # In parts of the image's size. In an image of twice the right size the optical axis is off by 0.25, in one of half the
 # right size by 0.5.
@@ -26,23 +24,22 @@ def read_depth(path: str, backend_args: dict | None = None) -> np.ndarray:
         The values (H, W), uint16.
 
     Raises:
-        CorruptFrameError: If the file cannot be read, is truncated, or is not a 16-bit greyscale image.
+        CorruptFrameError: If the file cannot be read, or :func:`decode_depth_png` refuses it.
     """
-    require_regular_file(path)
     try:
-        with Image.open(io.BytesIO(get(path, backend_args))) as image:
-            depth = np.asarray(image)
-    # Pillow raises SyntaxError or ValueError for faults inside a PNG, and DecompressionBombError for a huge size.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with memory_for(path):
+            return decode_depth_png(read_whole(path, backend_args=backend_args))
+    except OSError as error:
         raise CorruptFrameError(
-            f'{path} cannot be read as an image ({error}). Restore it, or rebuild the sequence index without it'
+            f'{path} cannot be read ({error.strerror or error}). Restore it, or rebuild the sequence index without it'
         ) from error
-    if depth.dtype != np.uint16 or depth.ndim != 2:
+    except CorruptFrameError:
+        raise
+    except ValueError as error:
         raise CorruptFrameError(
-            f'{path} is not a depth image: its pixels are {depth.dtype} of shape {depth.shape}, but 16-bit greyscale '
-            'is expected. Was it saved as an 8-bit or colour image? Extract the depth images again'
-        )
-    return depth
+            f'{path} is not a depth image, a whole 16-bit greyscale PNG ({error}). Extract it again, or rebuild the '
+            'sequence index without it'
+        ) from error
 
 
 def check_size(shape: tuple[int, ...], intrinsics: np.ndarray, path: str) -> None:

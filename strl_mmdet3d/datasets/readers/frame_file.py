@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numba import njit
@@ -27,19 +28,19 @@ class CorruptFrameError(UnusablePairError):
     """A frame's file is missing or damaged. The message names the file and the remedy."""
 
 
-def require_regular_file(path: str) -> None:
-    """Refuse pipes, devices and folders: reading them might never end.
+@contextmanager
+def memory_for(path: str) -> Iterator[None]:
+    """Turn a MemoryError in the block, which decodes a frame, into a CorruptFrameError that names the file.
 
-    Args:
-        path: Anything that mmengine's file backends take. They check paths that are not on a local disk.
-
-    Raises:
-        CorruptFrameError: If the path exists and is not a regular file.
+    A file may be small and claim, or decompress to, more than the machine has.
     """
-    if not os.path.isfile(path) and os.path.exists(path):  # noqa: PTH110, PTH113 - pathlib's take five times as long
+    try:
+        yield
+    except MemoryError as error:
         raise CorruptFrameError(
-            f'{path} cannot be read (it is not a regular file). Restore it, or rebuild the sequence index without it'
-        )
+            f'{path} does not fit into the memory when it is decoded. Restore it, or rebuild the sequence index '
+            'without it'
+        ) from error
 
 
 def check_distances(coords: np.ndarray, path: str, remedy: str) -> None:

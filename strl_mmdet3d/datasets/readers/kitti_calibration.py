@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..sequence_index import SequenceIndexError
+from .whole_file import read_text
 
 
 def read_calibration(path: Path) -> dict[str, np.ndarray]:
@@ -19,7 +20,7 @@ def read_calibration(path: Path) -> dict[str, np.ndarray]:
         SequenceIndexError: If the file cannot be read.
     """
     try:
-        lines = path.read_text().splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SequenceIndexError(
             f'{path} cannot be read ({error}), but the poses need it. Add the calibration files of the data set, or '

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from mmengine.fileio import get
 from numba import njit
 
-from .frame_file import MAX_DISTANCE, CorruptFrameError, largest_magnitude, require_regular_file
+from .frame_file import MAX_DISTANCE, CorruptFrameError, largest_magnitude
+from .whole_file import read_whole
+
+# 67 million points of 4 values. A sweep of the densest lidar has half a million, a map of a block tens of millions.
+MAX_SCAN_BYTES = 2**30
 
 # Metres. A scan whose points are all nearer was not written as float32.
 MIN_DISTANCE = 1e-6
@@ -30,12 +33,12 @@ def read_scan(path: str, load_dim: int, used: Sequence[int], backend_args: dict 
         Float32 (N, load_dim), N > 0.
 
     Raises:
-        CorruptFrameError: If the file cannot be read, does not hold whole records, has no returns, has NaN, Inf or
-            coordinates beyond :data:`MAX_DISTANCE`, or no coordinate beyond :data:`MIN_DISTANCE`.
+        CorruptFrameError: If the file cannot be read, is larger than :data:`MAX_SCAN_BYTES`, does not hold whole
+            records, has no returns, has NaN, Inf or coordinates beyond :data:`MAX_DISTANCE`, or no coordinate beyond
+            :data:`MIN_DISTANCE`.
     """
-    require_regular_file(path)
     try:
-        values = np.frombuffer(get(path, backend_args), dtype='<f4')
+        values = np.frombuffer(read_whole(path, MAX_SCAN_BYTES, backend_args), dtype='<f4')
     except OSError as error:
         raise CorruptFrameError(
             f'{path} cannot be read ({error.strerror or error}). Restore it, or rebuild the sequence index without it'

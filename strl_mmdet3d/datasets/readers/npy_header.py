@@ -15,8 +15,14 @@ def read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
         The shape, whether the data is stored column by column, and the type.
 
     Raises:
-        ValueError: If the file has no such header.
+        ValueError: If the file has no such header, or it states a negative size or a type of no bytes.
     """
     version = npy_format.read_magic(file)
     read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
-    return read(file)
+    try:
+        shape, fortran_order, dtype = read(file)
+    except (MemoryError, RecursionError, TypeError) as error:  # brackets or signs a thousand levels deep
+        raise ValueError('its header cannot be parsed') from error
+    if any(isinstance(size, bool) or size < 0 for size in shape) or not dtype.itemsize:
+        raise ValueError(f'its header states an array of {dtype} {shape}')
+    return shape, fortran_order, dtype

@@ -8,9 +8,10 @@ from functools import cache
 import numpy as np
 from mmengine.fileio import get_local_path, join_path
 
-from .frame_file import CorruptFrameError, require_regular_file
+from .frame_file import CorruptFrameError
 from .shape_hdf5 import read_hdf5
 from .shape_npz import read_npz
+from .whole_file import require_regular
 
 ARCHIVE_READERS = {'.npz': read_npz, '.h5': read_hdf5}
 
@@ -56,11 +57,11 @@ def read_shapes(archive: str) -> np.ndarray:
         CorruptFrameError: If the archive cannot be read, or holds no shapes.
     """
     read = next(reader for suffix, reader in ARCHIVE_READERS.items() if archive.endswith(suffix))
-    require_regular_file(archive)
     try:
+        require_regular(archive)
         with get_local_path(archive) as local:
             shapes = read(str(local))
-    except OSError as error:  # a remote archive is missing
+    except OSError as error:  # it is no file, or a remote archive is missing
         raise CorruptFrameError(f'{archive} cannot be read ({error}). Restore the file') from error
     shapes.setflags(write=False)  # the cache hands out the array itself
     return shapes

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import re
 import zlib
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from mmengine.fileio import get
 
 from ...extras import extra
-from .frame_file import CorruptFrameError, require_regular_file
+from .frame_file import CorruptFrameError
+from .mesh_file import parse_mesh
+from .whole_file import read_whole
 
 MESH_SUFFIXES = ('.off', '.obj', '.ply')
 
@@ -38,30 +37,30 @@ def read_mesh(path: str, num_points: int) -> np.ndarray:
         The points (num_points, 3) in float32, in the mesh's own axes and unit.
 
     Raises:
-        CorruptFrameError: If the file cannot be read, is cut off (which an OBJ file does not always show), or has NaN,
-            no faces or no area.
+        CorruptFrameError: If the file cannot be read, is not whole (which an OBJ file does not always show), names
+            vertices that it does not have, or has NaN, no faces or no area.
         MissingExtraError: If trimesh is not installed.
     """
     with extra('probe'):
         import trimesh
-    suffix = Path(path).suffix.lower()
-    require_regular_file(path)
     try:
-        content = get(path)
-        _check_is_whole(content, suffix)
-        # Without a resolver, trimesh opens no other files such as materials and textures.
-        mesh = trimesh.load_mesh(io.BytesIO(content), file_type=suffix[1:], process=False)
-    except Exception as error:  # trimesh's parsers raise errors of many types on damaged files
-        raise CorruptFrameError(f'{path} cannot be read as a mesh ({error!r}). Restore the file') from error
-    if not len(getattr(mesh, 'faces', ())):
-        raise CorruptFrameError(f'{path} has no faces, so no surface to draw points from. Restore the file')
-    if not np.isfinite(mesh.vertices).all():
-        raise CorruptFrameError(f'{path} holds NaN or Inf in its vertices. Restore the file')
-    if mesh.faces.min() < 0 or mesh.faces.max() >= len(mesh.vertices):
-        raise CorruptFrameError(f'{path} has faces with vertices that it does not have. Restore the file')
-    if not 0 < mesh.area < np.inf:
-        raise CorruptFrameError(f'{path} has a surface of area {mesh.area}. Restore the file')
-    points, _ = trimesh.sample.sample_surface(mesh, num_points, seed=zlib.crc32(content))
+        content = read_whole(path)
+        mesh = parse_mesh(content, Path(path).suffix.lower())
+        if not len(mesh.triangles):
+            raise CorruptFrameError(f'{path} has no faces, so no surface to draw points from. Restore the file')
+        if not np.isfinite(mesh.vertices).all():
+            raise CorruptFrameError(f'{path} holds NaN or Inf in its vertices. Restore the file')
+        surface = trimesh.Trimesh(mesh.vertices, mesh.triangles, process=False)
+        with np.errstate(all='ignore'):
+            area = surface.area
+        if not 0 < area < np.inf:
+            raise CorruptFrameError(f'{path} has a surface of area {area}. Restore the file')
+        points, _ = trimesh.sample.sample_surface(surface, num_points, seed=zlib.crc32(content))
+    except CorruptFrameError:
+        raise
+    except (OSError, ValueError, ArithmeticError, LookupError, MemoryError) as error:
+        reason = getattr(error, 'strerror', None) or str(error) or type(error).__name__
+        raise CorruptFrameError(f'{path} cannot be read as a mesh ({reason}). Restore the file') from error
     return points.astype(np.float32)
 
 
@@ -71,29 +70,3 @@ def read_mesh_once(path: str, num_points: int) -> np.ndarray:
     points = read_mesh(path, num_points)
     points.setflags(write=False)  # the cache hands out the array itself
     return points
-
-
-def _check_is_whole(content: bytes, suffix: str) -> None:
-    """Raise a ValueError if a text file has fewer lines than its counts announce; trimesh would accept it.
-
-    trimesh checks binary PLY files, and OBJ files announce no counts.
-    """
-    if suffix == '.off':
-        text = b'\n'.join(line.partition(b'#')[0] for line in content.splitlines())
-        counts, *lines = _filled(re.split(b'OFF', text, maxsplit=1)[1])
-        announced = sum(int(count) for count in counts.split()[:2])  # vertices and faces
-    elif suffix == '.ply':
-        header, _, body = content.partition(b'end_header')
-        if b'format ascii' not in header:
-            return
-        lines = _filled(body)
-        announced = sum(int(count) for count in re.findall(rb'^\s*element\s+\w+\s+(\d+)', header, re.MULTILINE))
-    else:
-        return
-    if len(lines) < announced:
-        raise ValueError(f'{announced} lines announced, {len(lines)} found')
-
-
-def _filled(text: bytes) -> list[bytes]:
-    """Return the lines that are not empty."""
-    return [line for line in text.splitlines() if line.strip()]

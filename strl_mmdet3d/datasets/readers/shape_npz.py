@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 
 import numpy as np
+from numpy.lib import format as npy_format
 
+from .decoded_size import check_decoded_size
 from .frame_file import CorruptFrameError
 from .npy_header import read_npy_header
+from .whole_file import require_regular
 
 POINTS_ARRAY = 'points'  # decides if several arrays of an archive could be the shapes
 
@@ -69,22 +73,58 @@ def read_array(archive: str, name: str) -> np.ndarray:
         KeyError: If the archive has no array of this name.
     """
     try:
-        with np.load(archive, allow_pickle=False) as arrays:
-            if name in arrays:
-                return arrays[name]
-    except Exception as error:  # as above, and MemoryError if an array announces a huge shape
+        with _opened(archive) as members:
+            info = _arrays(members).get(name)
+            array = None if info is None else _decode(members, info, os.stat(archive).st_size)  # noqa: PTH116
+    except Exception as error:  # as above, and MemoryError
         raise _unreadable(archive, error) from error
-    raise KeyError(f'{archive} has no array {name!r}')
+    if array is None:
+        raise KeyError(f'{archive} has no array {name!r}')
+    return array
+
+
+def _opened(archive: str) -> zipfile.ZipFile:
+    """Open a local archive; a pipe in its place raises an OSError."""
+    require_regular(archive)
+    return zipfile.ZipFile(archive)
+
+
+def _arrays(members: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Return the members of an archive by the names of their arrays, or raise a ValueError if NumPy did not write it.
+
+    NumPy stores or deflates its members. The other methods that zipfile knows can shrink a bomb a thousand times more.
+    """
+    arrays: dict[str, zipfile.ZipInfo] = {}
+    for info in members.infolist():
+        name = info.filename.removesuffix('.npy')
+        if name in arrays:
+            raise ValueError(f'two arrays have the name {name!r}')
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f'the array {name!r} is compressed by method {info.compress_type}')
+        arrays[name] = info
+    return arrays
+
+
+def _decode(members: zipfile.ZipFile, info: zipfile.ZipInfo, archive_bytes: int) -> np.ndarray:
+    """Decode an array of an archive of a size in bytes, or raise a ValueError if it is damaged or implausibly large."""
+    with members.open(info) as file:
+        shape, _, dtype = read_npy_header(file)
+    check_decoded_size(shape, dtype.itemsize, archive_bytes)
+    with members.open(info) as file:
+        array = npy_format.read_array(file, allow_pickle=False)
+        if file.read(1):  # at the end, zipfile compares the checksum
+            raise ValueError(f'the array {info.filename!r} has more bytes than its shape {shape} needs')
+    return array
 
 
 def _read_headers(archive: str) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     """Read the shape and type of each array of a local archive, without decoding the arrays."""
     headers = {}
-    with zipfile.ZipFile(archive) as members:
-        for member in members.namelist():
-            with members.open(member) as file:
+    with _opened(archive) as members:
+        for name, info in _arrays(members).items():
+            with members.open(info) as file:
                 shape, _, dtype = read_npy_header(file)
-            headers[member.removesuffix('.npy')] = (shape, dtype)
+            headers[name] = (shape, dtype)
     return headers
 
 

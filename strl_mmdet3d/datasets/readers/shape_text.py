@@ -6,9 +6,9 @@ import io
 import warnings
 
 import numpy as np
-from mmengine.fileio import get
 
-from .frame_file import CorruptFrameError, require_regular_file
+from .frame_file import CorruptFrameError
+from .whole_file import read_whole
 
 
 def read_text(path: str) -> np.ndarray:
@@ -26,11 +26,10 @@ def read_text(path: str) -> np.ndarray:
         CorruptFrameError: If the file cannot be read or holds no points, or if a line is cut off or holds something
             other than numbers.
     """
-    require_regular_file(path)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', message='loadtxt: input contained no data')
-            values = np.loadtxt(io.BytesIO(get(path)), dtype=np.float32, delimiter=',', ndmin=2)
+            values = np.loadtxt(io.BytesIO(read_whole(path)), dtype=np.float32, delimiter=',', ndmin=2)
     except (OSError, ValueError) as error:
         raise CorruptFrameError(f'{path} cannot be read as lines of x,y,z,... ({error}). Restore the file') from error
     if not values.size or values.shape[1] < 3:

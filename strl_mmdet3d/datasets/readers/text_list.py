@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..sequence_index import SequenceIndexError
+from .whole_file import read_text
 
 
 def read_list(path: Path) -> list[str]:
@@ -14,7 +15,7 @@ def read_list(path: Path) -> list[str]:
         SequenceIndexError: If the file cannot be read or lists nothing.
     """
     try:
-        names = [line.strip() for line in path.read_text(encoding='utf-8').splitlines()]
+        names = [line.strip() for line in read_text(path).splitlines()]
     except (OSError, ValueError) as error:
         raise SequenceIndexError(f'{path} cannot be read ({error}). Restore the file') from error
     names = [name for name in names if name]

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ..readers.kitti_calibration import read_calibration, relative_to_first, rigid_motion
-from ..sequence_index import FrameSequence, SequenceIndexError
-from .scans import ScanLister
+from ..readers.whole_file import read_text
+from ..sequence_index import FrameSequence, SequenceIndexError, are_rigid
+from .scans import ScanLister, frame_number
 
 
 def kitti_odometry_sequences(root: Path, lister: ScanLister, with_poses: bool = True) -> Iterator[FrameSequence]:
@@ -50,8 +51,8 @@ def kitti_odometry_sequences(root: Path, lister: ScanLister, with_poses: bool = 
 def _read_rows(path: Path, names: list[str], width: int) -> np.ndarray:
     """Read the lines (N, width) of N scans. The number in a scan's file name is the number of its line, from 0."""
     try:
-        lines = path.read_text().splitlines()
-        rows = np.array([lines[int(Path(name).stem)].split() for name in names], dtype=np.float64)
+        lines = read_text(path).splitlines()
+        rows = np.array([lines[frame_number(name)].split() for name in names], dtype=np.float64)
         return rows.reshape(len(names), width)
     except (OSError, IndexError, ValueError) as error:
         raise SequenceIndexError(
@@ -71,4 +72,10 @@ def _read_poses(poses_path: Path, calibration_path: Path, names: list[str]) -> n
         raise SequenceIndexError(f'{calibration_path} has no Tr of 12 numbers. Restore it, or use --no-poses')
     transform = lidar_to_camera.reshape(3, 4)
     camera_poses = np.array([rigid_motion(row[:, :3], row[:, 3]) for row in rows])
-    return relative_to_first(camera_poses @ rigid_motion(transform[:, :3], transform[:, 3]))
+    poses = camera_poses @ rigid_motion(transform[:, :3], transform[:, 3])
+    if not are_rigid(poses):  # a singular one could not be inverted below
+        raise SequenceIndexError(
+            f'{poses_path} or {calibration_path} holds what is not a rotation and a translation. Restore them, or use '
+            '--no-poses'
+        )
+    return relative_to_first(poses)

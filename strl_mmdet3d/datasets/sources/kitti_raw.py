@@ -9,8 +9,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ..readers.kitti_calibration import read_calibration, relative_to_first, rigid_motion
-from ..sequence_index import FrameSequence, SequenceIndexError
-from .scans import ScanLister
+from ..readers.whole_file import read_text
+from ..sequence_index import FrameSequence, SequenceIndexError, are_rigid
+from .scans import ScanLister, frame_number
 
 EARTH_RADIUS = 6378137.0  # metres; the equatorial radius that KITTI's own development kit uses
 
@@ -55,8 +56,8 @@ def _read_timestamps(path: Path, names: list[str]) -> np.ndarray | None:
     if not path.is_file():
         return None
     try:
-        lines = path.read_text().split('\n')
-        times = np.array([lines[int(Path(name).stem)].strip() for name in names], dtype='datetime64[ns]')
+        lines = read_text(path).split('\n')
+        times = np.array([lines[frame_number(name)].strip() for name in names], dtype='datetime64[ns]')
         if np.isnat(times).any():
             raise ValueError('an empty line')
     except (OSError, IndexError, ValueError) as error:
@@ -74,6 +75,10 @@ def _read_poses(drive: Path, names: list[str]) -> np.ndarray:
     if [calibration.get(key, np.empty(0)).size for key in ('R', 'T')] != [9, 3]:
         raise SequenceIndexError(f'{calibration_path} has no R of 9 and T of 3 numbers. Restore it, or use --no-poses')
     imu_to_lidar = rigid_motion(calibration['R'], calibration['T'])
+    if not are_rigid(imu_to_lidar[None]):  # a singular one could not be inverted below
+        raise SequenceIndexError(
+            f'{calibration_path}: R and T are not a rotation and a translation. Restore it, or use --no-poses'
+        )
     packets = [_read_packet(drive / 'oxts' / 'data' / f'{Path(name).stem}.txt') for name in names]
     imu_poses = imu_to_world(np.array(packets))
     return relative_to_first(imu_poses @ np.linalg.inv(imu_to_lidar))
@@ -82,13 +87,15 @@ def _read_poses(drive: Path, names: list[str]) -> np.ndarray:
 def _read_packet(path: Path) -> list[float]:
     """Read latitude, longitude (degrees), altitude (m), roll, pitch and yaw (rad) from an oxts file."""
     try:
-        packet = [float(value) for value in path.read_text().split()[:6]]
+        packet = [float(value) for value in read_text(path).split()[:6]]
     except (OSError, ValueError) as error:
         raise SequenceIndexError(
             f'{path} cannot be read ({error}), but the drive has poses. Restore it, or build the index with --no-poses'
         ) from error
-    if len(packet) != 6 or not np.isfinite(packet).all():
-        raise SequenceIndexError(f'{path} does not hold 6 finite values. Restore it, or use --no-poses')
+    if len(packet) != 6 or not np.isfinite(packet).all() or not abs(packet[0]) < 90:
+        raise SequenceIndexError(
+            f'{path} does not hold 6 finite values, with a latitude within 90 degrees. Restore it, or use --no-poses'
+        )
     return packet
 
 

@@ -26,12 +26,13 @@ def modelnet_text_tables(root: Path) -> Iterator[ShapeTable]:
         SequenceIndexError: If a list is missing, or names a shape of an unknown class or without a file.
     """
     classes = read_list(root / SHAPE_NAMES)
+    numbers = {name: number for number, name in enumerate(classes)}
     for split in ('train', 'test'):
         source = root / f'modelnet40_{split}.txt'
         paths, labels = [], []
         for name in read_list(source):
             kind = name.rpartition('_')[0]
-            if kind not in classes:
+            if kind not in numbers:
                 raise SequenceIndexError(
                     f'{source} lists {name!r}, whose class {kind!r} is not in {SHAPE_NAMES}. Restore the files'
                 )
@@ -39,5 +40,5 @@ def modelnet_text_tables(root: Path) -> Iterator[ShapeTable]:
             if not (root / path).is_file():
                 raise SequenceIndexError(f'{source} lists {name!r}, but {root / path} is missing. Restore it')
             paths.append(path)
-            labels.append(classes.index(kind))
+            labels.append(numbers[kind])
         yield ShapeTable(str(source), paths, np.array(labels), classes, np.full(len(paths), split))

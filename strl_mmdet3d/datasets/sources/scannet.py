@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..readers.whole_file import read_text
 from ..sequence_index import FrameSequence, SequenceIndexError, are_intrinsics, are_rigid
 from .scans import natural_key, require_folder
 
@@ -95,7 +96,8 @@ def scannet_sequences(root: Path, lister: DepthFrameLister) -> Iterator[FrameSeq
         order. A scene without a usable key frame is left out.
 
     Raises:
-        SequenceIndexError: If the root is not a folder, or the intrinsics of a scene are missing or unusable.
+        SequenceIndexError: If the root is not a folder, the intrinsics of a scene are missing or unusable, or two of
+            its files have the same number.
     """
     require_folder(root)
     for scene in sorted((folder.parent for folder in root.glob('*/depth')), key=lambda path: natural_key(path.name)):
@@ -111,13 +113,19 @@ def _numbered_files(folder: Path, ext: str) -> dict[int, Path]:
         return {}
     with os.scandir(folder) as entries:
         names = [entry.name.removesuffix(ext) for entry in entries if entry.name.endswith(ext)]
-    return {int(name): folder / f'{name}{ext}' for name in names if name.isascii() and name.isdigit()}
+    files: dict[int, Path] = {}
+    for name in names:
+        if name.isascii() and name.isdigit():
+            other = files.setdefault(int(name), folder / f'{name}{ext}')
+            if other.name != f'{name}{ext}':
+                raise SequenceIndexError(f'{other} and {name}{ext} have the same number. Move one of them away')
+    return files
 
 
 def _read_matrix(path: Path) -> np.ndarray | None:
     """Read a matrix from a text file, one row per line; None if the file holds something else."""
     try:
-        return np.array([line.split() for line in path.read_text().splitlines() if line.strip()], dtype=np.float64)
+        return np.array([line.split() for line in read_text(path).splitlines() if line.strip()], dtype=np.float64)
     except (OSError, ValueError):  # ragged rows, words, bytes that are not text
         return None
 

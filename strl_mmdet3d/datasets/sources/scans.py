@@ -88,6 +88,14 @@ class ScanLister:
         return names
 
 
+def frame_number(name: str) -> int:
+    """Return the number that a scan's file name is, or raise a ValueError: '-1' would count from the end of a list."""
+    stem = Path(name).stem
+    if not (stem.isascii() and stem.isdigit()):
+        raise ValueError(f'{name} is not named by its number')
+    return int(stem)
+
+
 def require_folder(root: Path) -> None:
     """Raise a SequenceIndexError unless the data's root is a folder."""
     if not root.is_dir():

@@ -15,6 +15,8 @@ from .shape_archives import archive_tables
 from .shape_meshes import mesh_tables
 from .shape_table import ShapeTable
 
+MAX_UNNAMED_CLASSES = 10_000  # the largest sets of shapes have some hundred classes
+
 
 @dataclass
 class ShapeLister:
@@ -82,7 +84,14 @@ def _common_classes(tables: list[ShapeTable]) -> list[str] | None:
             )
     if labelled[0].classes is not None:
         return labelled[0].classes
-    num_classes = 1 + max(int(table.labels.max()) for table in labelled if table.labels is not None)
+    num_classes = 1 + max(
+        int(table.labels.max()) for table in labelled if table.labels is not None and len(table.labels)
+    )
+    if num_classes > MAX_UNNAMED_CLASSES:
+        raise SequenceIndexError(
+            f'{labelled[0].source} has labels up to {num_classes - 1} without names. Name the classes, or use '
+            '--no-labels'
+        )
     return [str(label) for label in range(num_classes)]
 
 

@@ -13,7 +13,7 @@ from numba import njit
 from ...errors import ConfigError
 from ..readers.depth_cache import DepthCache
 from ..readers.depth_image import check_size, read_depth
-from ..readers.frame_file import MAX_DISTANCE, CorruptFrameError, check_distances
+from ..readers.frame_file import MAX_DISTANCE, CorruptFrameError, check_distances, memory_for
 from .base import DescribedTransform, draw_subset, with_rows
 
 FLOOR_PERCENTILE = 0.99  # in per cent, not a share, as in mmdet3d's LoadPointsFromFile(shift_height=True)
@@ -90,11 +90,18 @@ class LoadDepthFrame(DescribedTransform):
     def transform(self, results: dict) -> dict:
         """Add the ``points`` of ``depth_frame`` to the result dict."""
         if 'depth_frame' not in results:
+            path = results.get('lidar_path', 'a frame')
             raise ConfigError(
-                'LoadDepthFrame got a frame without depth_frame: the sequence index has no intrinsics. Make it with '
+                f'LoadDepthFrame got {path} without depth_frame: the sequence index has no intrinsics. Make it with '
                 '`create_sequence_index.py scannet`, or load lidar scans with LoadFrame'
             )
         frame = results['depth_frame']
+        with memory_for(frame['depth_path']):
+            results['points'] = with_rows(self.empty, torch.from_numpy(self.load(frame)))
+        return results
+
+    def load(self, frame: dict) -> np.ndarray:
+        """Return the points (N, 3) or (N, 4) of a ``depth_frame``."""
         depth = self.read(frame['depth_path'])
         check_size(depth.shape, frame['intrinsics'], frame['depth_path'])
         if self.num_points is not None and np.count_nonzero(depth) > self.num_points:
@@ -112,8 +119,7 @@ class LoadDepthFrame(DescribedTransform):
         if self.height:
             height = points[:, 2] - np.percentile(points[:, 2], FLOOR_PERCENTILE)
             points = np.column_stack([points, height.astype(np.float32)])
-        results['points'] = with_rows(self.empty, torch.from_numpy(points))
-        return results
+        return points
 
     def read(self, path: str) -> np.ndarray:
         """Return the depth image of a file, from the cache if it is there."""

@@ -11,6 +11,7 @@ from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures.points import get_points_type
 
 from ...errors import ConfigError
+from ..readers.frame_file import memory_for
 from ..readers.lidar_scan import read_scan
 from .base import with_rows
 
@@ -56,18 +57,21 @@ class LoadFrame(LoadPointsFromFile):
     def transform(self, results: dict) -> dict:
         """Add the ``points`` of ``lidar_points`` to the result dict."""
         if 'lidar_points' not in results:
-            raise ConfigError('LoadFrame got a frame without lidar_points. Load depth images with LoadDepthFrame')
+            path = results.get('depth_frame', {}).get('depth_path', 'a frame')
+            raise ConfigError(f'LoadFrame got {path} without lidar_points. Load depth images with LoadDepthFrame')
         indexed = results['lidar_points'].get('num_pts_feats', self.load_dim)
         if indexed != self.load_dim:
             raise ConfigError(
                 f'LoadFrame(load_dim={self.load_dim}) reads frames that the sequence index lists with {indexed} values '
                 f'per point, {results["lidar_points"]["lidar_path"]} among them. Set load_dim={indexed}'
             )
-        if self.changes_values:
-            return super().transform(results)
-        # The base class would copy the scan three times, and store its columns one behind the other.
-        records = self._load_points(results['lidar_points']['lidar_path']).reshape(-1, self.load_dim)
-        rows = torch.from_numpy(np.array(records[:, self.columns], order='C'))
+        path = results['lidar_points']['lidar_path']
+        with memory_for(path):
+            if self.changes_values:
+                return super().transform(results)
+            # The base class would copy the scan three times, and store its columns one behind the other.
+            records = self._load_points(path).reshape(-1, self.load_dim)
+            rows = torch.from_numpy(np.array(records[:, self.columns], order='C'))
         results['points'] = with_rows(get_points_type(self.coord_type)(rows[:0], points_dim=rows.shape[1]), rows)
         return results
 

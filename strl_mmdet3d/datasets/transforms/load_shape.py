@@ -7,7 +7,7 @@ from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures.points import get_points_type
 
 from ...errors import ConfigError
-from ..readers.frame_file import CorruptFrameError
+from ..readers.frame_file import CorruptFrameError, memory_for
 from ..readers.shape_archive import read_row, split_shape_path
 from ..readers.shape_mesh import is_mesh, read_mesh_once
 from ..readers.shape_text import read_text
@@ -74,7 +74,7 @@ class LoadShape(DescribedTransform):
     def transform(self, results: dict) -> dict:
         """Add the ``points`` of ``lidar_points`` to the result dict."""
         path = results.get('lidar_points', {}).get('lidar_path', '')
-        with np.errstate(over='ignore'):  # values too large for float32 become Inf
+        with memory_for(path), np.errstate(over='ignore'):  # values too large for float32 become Inf
             points = self._read(path).astype(np.float32)
         if not np.abs(points).max() <= MAX_COORDINATE:  # NaN fails this, too
             is_bad = ~(np.abs(points) <= MAX_COORDINATE).all(axis=1)

@@ -60,9 +60,40 @@ def test_a_damaged_image_is_not_kept(frame, tmp_path):
     path = tmp_path / '0.png'
     path.write_bytes(path.read_bytes()[:60])
     for _ in range(2):
-        with pytest.raises(CorruptFrameError, match='cannot be read as an image'):
+        with pytest.raises(CorruptFrameError, match=r'is not a depth image.*it is truncated'):
             load(frame, cache_dir=str(tmp_path / 'cache'))
     assert not list((tmp_path / 'cache').iterdir())
+
+
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda content: b'',
+        lambda content: content[:-1],
+        lambda content: content + b'x',
+        lambda content: b'no array',
+        lambda content: content.replace(b'<u2', b'<i2'),
+        lambda content: content.replace(b'(24, 32)', b'(24,9**9)'),
+        lambda content: content.replace(b'(24, 32), ', b'(99999, 99999), ')[: len(content)],
+        lambda content: content.replace(b"'fortran_order': False", b"'fortran_order': True "),
+    ],
+)
+def test_a_damaged_file_of_the_cache_is_decoded_again(frame, tmp_path, decoded, damage):
+    expected = load(frame, cache_dir=str(tmp_path / 'cache'))
+    (path,) = (tmp_path / 'cache').iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    np.testing.assert_array_equal(load(frame, cache_dir=str(tmp_path / 'cache')), expected)
+    assert len(decoded) == 2
+    assert path.read_bytes() == whole
+
+
+def test_an_image_that_is_lost_just_before_it_is_read_is_skipped(frame, tmp_path, monkeypatch):
+    transform = LoadDepthFrame(cache_dir=str(tmp_path / 'cache'))
+    (tmp_path / '0.png').unlink()
+    monkeypatch.setattr(load_depth_module.os.path, 'isfile', lambda path: True)
+    with pytest.raises(CorruptFrameError, match=r'0\.png cannot be read'):
+        transform({'depth_frame': dict(frame)})
 
 
 def test_a_missing_image_and_a_cache_that_cannot_be_written_are_told(frame, tmp_path, monkeypatch):

@@ -112,6 +112,9 @@ def test_raw_poses_can_be_left_out(raw_root):
         (f'{DRIVE}/oxts/data/0000000003.txt', None, r'0000000003\.txt.*--no-poses'),
         (f'{DRIVE}/oxts/data/0000000003.txt', '1 2 3', r'0000000003\.txt.*6 finite'),
         (f'{DRIVE}/oxts/data/0000000003.txt', '1 2 3 4 5 nan', r'0000000003\.txt.*6 finite'),
+        (f'{DRIVE}/oxts/data/0000000003.txt', '91 2 3 4 5 6', r'0000000003\.txt.*latitude'),
+        ('2011_09_26/calib_imu_to_velo.txt', f'R:{" 0" * 9}\nT: 1 2 3\n', r'velo\.txt.*not a rotation and a trans'),
+        ('2011_09_26/calib_imu_to_velo.txt', f'R:{" nan" * 9}\nT: 1 2 3\n', r'velo\.txt.*not a rotation and a trans'),
         ('2011_09_26/calib_imu_to_velo.txt', None, r'calib_imu_to_velo\.txt.*--no-poses'),
         ('2011_09_26/calib_imu_to_velo.txt', 'R: 1 2 3\n', r'calib_imu_to_velo\.txt'),
         (f'{DRIVE}/velodyne_points/timestamps.txt', '2011-09-26 00:00:00\n', r'timestamps\.txt'),
@@ -166,6 +169,18 @@ def test_odometry_key_frames_keep_their_own_poses(odometry_root):
     [
         ('poses/00.txt', '1 0 0 0 0 1 0 0 0 0 1 0\n', r'00\.txt'),
         ('poses/00.txt', '1 0 0\n' * 4, r'00\.txt'),
+        ('poses/00.txt', f'{"0 " * 12}\n' * 4, r'00\.txt .*calib\.txt holds what is not a rotation and a translation'),
+        (
+            'poses/00.txt',
+            f'{"nan " * 12}\n' * 4,
+            r'00\.txt .*calib\.txt holds what is not a rotation and a translation',
+        ),
+        ('sequences/00/calib.txt', f'Tr:{" 0" * 12}\n', r'calib\.txt holds what is not a rotation and a translation'),
+        (
+            'sequences/00/velodyne/-1.bin',
+            'four floats, so.',
+            r'00\.txt does not hold.*-1\.bin is not named by its number',
+        ),
         ('sequences/00/times.txt', '0\n', r'times\.txt'),
         ('sequences/00/calib.txt', 'P0: 1\n', r'calib\.txt has no Tr'),
     ],

@@ -132,3 +132,13 @@ def test_a_missing_root_and_a_wrong_setting_are_named(tmp_path):
         list(scannet_sequences(tmp_path / 'nowhere', DepthFrameLister()))
     with pytest.raises(SequenceIndexError, match='key_frame_every'):
         DepthFrameLister(key_frame_every=0)
+
+
+@pytest.mark.parametrize('kind', ['depth/1.png', 'pose/0001.txt'])
+def test_two_files_of_one_number_are_named(tmp_path, kind):
+    scene = write_scene(tmp_path / 'scene0000_00', range(2))
+    (scene / kind).touch()
+    with pytest.raises(
+        SequenceIndexError, match=r'000001\.\w+ have the same number|000001\.\w+ and .* the same number'
+    ):
+        list(scannet_sequences(tmp_path, DepthFrameLister()))

@@ -122,6 +122,12 @@ def test_labels_that_cannot_be_used_are_named_and_can_be_left_out(tmp_path, labe
     assert labels_of(tmp_path, with_labels=False) == ([None, None], None)
 
 
+def test_labels_without_names_are_not_many(tmp_path):
+    write(tmp_path / 'a.npz', 2, label=np.array([0, 10**12]))
+    with pytest.raises(SequenceIndexError, match=r'a\.npz has labels up to 1000000000000 without names'):
+        labels_of(tmp_path)
+
+
 def test_archives_that_do_not_go_together_are_named(tmp_path):
     write(tmp_path / 'a.npz', 1, label=np.array([0]), classes=np.array(['chair']))
     write(tmp_path / 'b.npz', 1)
