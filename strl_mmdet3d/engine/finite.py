@@ -19,8 +19,8 @@ class DivergedError(StrlError, RuntimeError):
 def first_non_finite(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
     """Find the first tensor with a NaN or an infinity.
 
-    A sum is NaN or infinite if one of its values is. So the sums of all tensors on a device are looked at together, with
-    one wait for the device: 2.6 ms for VoteNet's pre-training (7.6 million values) on one CPU core.
+    A sum is NaN or infinite if one of its values is. So the sums of all tensors on a device are looked at together,
+    with one wait for the device: 2.6 ms for VoteNet's pre-training (7.6 million values) on one CPU core.
 
     Args:
         tensors: Names and tensors of any shape and type. Integers and empty tensors are finite.
