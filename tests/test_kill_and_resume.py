@@ -28,7 +28,7 @@ REPOSITORY = Path(__file__).parents[1]
 KILLS = int(os.environ.get('STRL_KILLS', 2))
 KILLS_OF_RANKS = 3 if KILLS >= 20 else 1
 EPOCHS, SHAPES, BATCH = 4, 40, 4  # 40 iterations
-SCANS = 12  # 4 epochs of 3 iterations
+SCANS = 20  # in two drives as long as the window; 20 iterations
 OPTIONS = [
     f'train_cfg.max_epochs={EPOCHS}',
     f'train_dataloader.batch_size={BATCH}',

@@ -117,6 +117,7 @@ class QuietRunner(Runner):
             )
         try:
             super().load_or_resume()
+            self._check_optimizer()
         except StrlError:
             raise
         # ValueError and IndexError come from an optimizer or a scheduler whose state does not fit.
@@ -125,6 +126,16 @@ class QuietRunner(Runner):
                 f'{checkpoint} cannot be {purpose}: it is damaged, or not a checkpoint that fits ({reason_of(error)}). '
                 f'Name another one by {"--resume" if self.cfg.get("resume") else "load_from"}'
             ) from error
+
+    def _check_optimizer(self) -> None:
+        """Raise a ValueError if a checkpoint has given the optimizer the settings of another kind of optimizer."""
+        optimizer = getattr(self.optim_wrapper, 'optimizer', None)
+        if optimizer is None:  # several optimizers
+            return
+        for group in optimizer.param_groups:
+            missing = optimizer.defaults.keys() - group.keys()
+            if missing:
+                raise ValueError(f'its optimizer is not {type(optimizer).__name__}, which needs {sorted(missing)}')
 
     def train(self) -> nn.Module:
         """Train, and return the model.

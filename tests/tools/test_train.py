@@ -274,3 +274,48 @@ def test_the_other_ranks_hold_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv('RANK', '1')
     with alone_in(tmp_path):
         assert list(tmp_path.iterdir()) == []
+
+
+CHANGES = {
+    'the batch': ('train_dataloader.batch_size=4', 'train_dataloader.batch_size is 4 and was 2'),
+    'the accumulation': (
+        'optim_wrapper.accumulative_counts=2',
+        'optim_wrapper.accumulative_counts is 2 and was not set',
+    ),
+    'the rate': ('optim_wrapper.optimizer.lr=0.2', 'optim_wrapper.optimizer.lr is 0.2 and was 0.1'),
+    'the optimizer': ('optim_wrapper.optimizer.type=Adam', 'optim_wrapper.optimizer.type is "Adam" and was "SGD"'),
+    'the width': ('model.predictor.hidden_channels=16', 'model.predictor.hidden_channels is 16 and was 32'),
+    'the seed': ('randomness.seed=3', 'randomness.seed is 3 and was not set'),
+    'the data': ('train_dataloader.dataset.length=5', 'train_dataloader.dataset.length is 5 and was 4'),
+    'the length': ('train_cfg.max_epochs=3', 'train_cfg.max_epochs is 3 and was 1'),
+}
+
+
+@pytest.fixture
+def finished(tiny_config, monkeypatch):
+    """A finished run of an epoch; the config of its command."""
+    monkeypatch.setattr(Config, 'pretty_text', 'a config')
+    config = Config.fromfile(tiny_config)
+    config.default_hooks = dict(checkpoint=dict(type='WholeCheckpointHook'), same_run=dict(type='SameRunHook'))
+    tiny_config.write_text(json.dumps(config.to_dict()))
+    train.main([str(tiny_config), '--work-dir', str(tiny_config.parent / 'run')])
+    return tiny_config
+
+
+def test_a_changed_run_is_one_sentence_and_names_the_change(finished):
+    for option, said in CHANGES.values():
+        message = refused(finished, '--resume', '--cfg-options', option)
+        assert message.startswith(f'this run is not the run of {finished.parent / "run" / "epoch_1.pth"}: {said}. Undo')
+        assert f'--allow-change {option.partition("=")[0]};' in message
+
+
+def test_an_allowed_change_goes_on_or_says_what_does_not_fit(finished):
+    argv = [str(finished), '--work-dir', str(finished.parent / 'run'), '--resume', '--cfg-options']
+    longer = train.main([*argv, 'train_cfg.max_epochs=2', '--allow-change', 'train_cfg.max_epochs'])
+    assert (longer.epoch, longer.iter) == (2, 4)
+    said = refused(
+        *[finished, '--resume', '--cfg-options', 'optim_wrapper.optimizer.type=Adam', 'train_cfg.max_epochs=4'],
+        *['--allow-change', 'optim_wrapper', 'train_cfg'],
+    )
+    assert 'epoch_2.pth cannot be resumed from' in said
+    assert 'its optimizer is not Adam, which needs' in said
