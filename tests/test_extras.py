@@ -17,10 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.mark.parametrize(('name', 'module'), [(name, module) for name in EXTRAS for module in EXTRAS[name]])
 def test_a_missing_module_names_itself_and_the_pip_command(monkeypatch, name, module):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError) as caught, extra(name):
+    said = rf"^{module} is not installed.*pip install 'strl_mmdet3d\[{name}\]'"
+    with pytest.raises(MissingExtraError, match=said) as caught, extra(name):
         __import__(module)
-    assert module in str(caught.value)
-    assert f"pip install 'strl_mmdet3d[{name}]'" in str(caught.value)
     assert isinstance(caught.value, StrlError)
     assert isinstance(caught.value, ImportError)
 
@@ -46,7 +45,7 @@ def test_a_module_of_another_extra_stays_a_module_not_found_error(monkeypatch):
 def test_other_errors_pass_and_nothing_happens_without_one():
     with extra('vis'):
         pass
-    with pytest.raises(ZeroDivisionError), extra('vis'):
+    with pytest.raises(ZeroDivisionError, match='division by zero'), extra('vis'):
         _ = 1 / 0
 
 

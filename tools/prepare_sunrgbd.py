@@ -6,7 +6,8 @@ ROOT holds what https://rgbd.cs.princeton.edu offers, extracted:
     ROOT/SUNRGBDMeta3DBB_v2.mat, SUNRGBDMeta2DBB_v2.mat  or in ROOT/SUNRGBDtoolbox/Metadata/
     ROOT/SUNRGBDtoolbox/                                 from SUNRGBDtoolbox.zip
 
-OUT gets points/, sunrgbd_trainval/image/ and sunrgbd_infos_{train,val}.pkl: about 13 GB in about 15 minutes.
+OUT gets points/, sunrgbd_trainval/image/, sunrgbd_infos_{train,val}.pkl and a hidden list of all files: about 13 GB
+in about 15 minutes.
 
 Example:
     python tools/prepare_sunrgbd.py --root data/sunrgbd/OFFICIAL_SUNRGBD --out data/sunrgbd
@@ -30,17 +31,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def prepare(args: argparse.Namespace) -> None:
     """Prepare the data set, and print what it holds and what was left out."""
-    from dataset_converters.sunrgbd import SPLITS, convert_scenes, prepared_whole, read_scenes
+    from dataset_converters.sunrgbd import (
+        SPLITS,
+        convert_scenes,
+        finish_killed_run,
+        prepared_whole,
+        preparing,
+        read_scenes,
+    )
     from rich.console import Console
     from rich.progress import track
 
     from strl_mmdet3d.safe_loading import load_safely
 
     load_safely()
-    with prepared_whole(args.out) as folder:
-        with Console().status('reading the meta data'):
-            scenes, left_out = read_scenes(args.root)
-        results = list(track(convert_scenes(scenes, folder), 'preparing', len(scenes), transient=True))
+    with preparing(args.out):
+        if finish_killed_run(args.out):
+            print(f'{args.out}: an earlier run had prepared all images, and was ended while it moved them: done now')
+            return
+        with prepared_whole(args.out) as folder:
+            with Console().status('reading the meta data'):
+                scenes, left_out = read_scenes(args.root)
+            results = list(track(convert_scenes(scenes, folder), 'preparing', len(scenes), transient=True))
 
     left_out.extend(f'image {scene.number}: {error}' for scene, error in results if error)
     for reason in left_out:

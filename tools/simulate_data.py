@@ -78,7 +78,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def simulate(dataset: str, out: Path, **options: int) -> None:
-    """Simulate, unless the folder holds the same data already.
+    """Simulate, unless the folder holds the same data already. One process at a time writes to a folder.
 
     Args:
         dataset: A key of `COMMANDS`.
@@ -86,11 +86,13 @@ def simulate(dataset: str, out: Path, **options: int) -> None:
         options: The settings of the simulation, the seed included.
 
     Raises:
-        StrlError: If a setting is out of range, or the folder holds other things.
+        StrlError: If a setting is out of range, the folder holds other things or has lost files, or another process
+            writes to it.
     """
     from rich.progress import track
 
     from strl_mmdet3d.extras import extra
+    from strl_mmdet3d.locks import locked
     from strl_mmdet3d.safe_loading import load_safely
 
     with extra('sim'):
@@ -98,15 +100,35 @@ def simulate(dataset: str, out: Path, **options: int) -> None:
         from strl_mmdet3d.simulation.output_folder import is_finished, simulated_whole
 
     load_safely()
+    out = out.resolve()  # one lock, whatever name the folder is called by
     simulation = getattr(simulations, COMMANDS[dataset].simulation)(**options)
     settings = {'dataset': dataset, **asdict(simulation)}
+    # A folder appears under its name when it is whole, so a finished one needs no lock: it may be on a read-only disk.
     if is_finished(out, settings):
-        print(f'{out} already holds this data; nothing to do.')
+        say_finished(out)
         return
-    with simulated_whole(out, settings) as folder:
-        for _ in track(simulation.write(folder), description=f'Simulating {dataset}', total=simulation.total):
-            pass
+    with locked(out, 'simulating'):
+        if is_finished(out, settings):
+            say_finished(out)
+            return
+        with simulated_whole(out, settings) as folder:
+            for _ in track(simulation.write(folder), description=f'Simulating {dataset}', total=simulation.total):
+                pass
     print(f'Wrote {simulation.total} {simulation.UNIT} to {out}.')
+
+
+def say_finished(out: Path) -> None:
+    """Say that there is nothing to do, and which files others have added."""
+    from strl_mmdet3d.simulation.output_folder import added_files
+
+    added = added_files(out)
+    if added:
+        print(
+            f'{out} holds this data, whole; nothing to do. {len(added)} files are there that this tool did not write, '
+            f'such as {added[0]}: delete them if you did not add them.'
+        )
+    else:
+        print(f'{out} already holds this data; nothing to do.')
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,12 +1,12 @@
-"""Measures of a batch of projections (spread, rank, alignment, uniformity), and of how far the target network lags."""
+"""Measures of batches of projections (spread, rank, alignment, uniformity), and of how far the target network lags."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_reduce_dict
+from mmengine.dist import all_reduce, all_reduce_dict
 from torch import Tensor
 
 from ..models.strl import STRL
@@ -31,26 +31,48 @@ def spread(projections: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def effective_rank(x: Tensor) -> Tensor:
-    """Measure in how many directions a batch varies: the effective rank of its covariance (Roy & Vetterli, 2007).
+def covariance(batches: Sequence[Tensor]) -> Tensor:
+    """Sum how the rows of some batches vary within their own batch.
 
     Args:
-        x: (B, D), B >= 1.
+        batches: Some (B, D) of one width, B >= 1, each of its own size.
 
     Returns:
-        A scalar: the exponential of the entropy of the covariance's normalised spectrum, in [1, min(B - 1, D)]. 0 if
-        all rows are the same, NaN if a value is NaN or infinite.
+        Float64 (D, D): the sum of the covariances, each divided by its trace and times B - 1, the number of directions
+        that it can have. So no batch outweighs the others by its scale. A batch whose rows are all the same counts 0;
+        NaN throughout if a value is NaN or infinite.
     """
-    x = x.double()
-    if not x.isfinite().all():
-        return torch.full((), torch.nan, device=x.device)
-    centred = x - x.mean(dim=0)
-    energies = torch.linalg.svdvals(centred).square()
+    width = batches[0].shape[1]
+    total = torch.zeros(width, width, dtype=torch.float64, device=batches[0].device)
+    for batch in batches:
+        x = batch.double()
+        if not x.isfinite().all():
+            return torch.full_like(total, torch.nan)
+        centred = x - x.mean(dim=0)
+        energy = centred.square().sum()
+        if energy > ROUNDING**2 * x.square().sum():
+            total += centred.T @ centred * ((len(x) - 1) / energy)
+    return total
+
+
+@torch.no_grad()
+def effective_rank(covariance: Tensor) -> Tensor:
+    """Measure in how many directions rows vary: the effective rank of their covariance (Roy & Vetterli, 2007).
+
+    Args:
+        covariance: (D, D) of any scale, see `covariance`.
+
+    Returns:
+        A scalar: the exponential of the entropy of the normalised spectrum, in [1, min(sum of all B - 1, D)]. 0 if all
+        rows are the same, NaN if a value is NaN.
+    """
+    if not covariance.isfinite().all():
+        return torch.full((), torch.nan, device=covariance.device)
+    energies = torch.linalg.eigvalsh(covariance).clamp_min(0)
     total = energies.sum()
-    if total <= ROUNDING**2 * x.square().sum():
-        return torch.zeros((), device=x.device)
-    shares = energies / total
-    return torch.special.entr(shares).sum().exp().float()
+    if total == 0:
+        return torch.zeros((), device=covariance.device)
+    return torch.special.entr(energies / total).sum().exp().float()
 
 
 @torch.no_grad()
@@ -120,12 +142,11 @@ def measure_projections(model: STRL) -> dict[str, float]:
     """Measure the projections of the model's latest batch, and the distance of the target from the online network.
 
     Returns:
-        The measures by name, averaged over the ranks.
+        The measures by name, averaged over the ranks: all but the effective rank, see `measure_rank`.
     """
     view_1, view_2 = model.projections['view_1'], model.projections['view_2']
     measures = dict(
         spread=(spread(view_1) + spread(view_2)) / 2,
-        effective_rank=(effective_rank(view_1) + effective_rank(view_2)) / 2,
         alignment=alignment(view_1, view_2),
         uniformity=(uniformity(view_1) + uniformity(view_2)) / 2,
         target_distance=relative_distance(
@@ -135,3 +156,21 @@ def measure_projections(model: STRL) -> dict[str, float]:
     )
     all_reduce_dict(measures, op='mean')
     return {name: value.item() for name, value in measures.items()}
+
+
+@torch.no_grad()
+def measure_rank(views: Sequence[Sequence[Tensor]]) -> tuple[float, int]:
+    """Measure in how many directions the projections of some batches vary, on all ranks together.
+
+    Args:
+        views: The batches (B, D) of each view on this rank. Ranks may differ in their number and sizes.
+
+    Returns:
+        The effective rank, averaged over the views, and the most that it can be: min(sum of all B - 1, D).
+    """
+    room = torch.tensor(sum(len(batch) - 1 for batch in views[0]), device=views[0][0].device)
+    all_reduce(room)
+    covariances = torch.stack([covariance(batches) for batches in views])
+    all_reduce(covariances)
+    rank = torch.stack([effective_rank(one) for one in covariances]).mean()
+    return rank.item(), min(int(room), views[0][0].shape[1])

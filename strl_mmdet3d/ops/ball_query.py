@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from torch import Tensor
 
-from .arrays import read_array, write_array
+from .arrays import check_clouds, check_triples, read_counts, read_points, write_array
 from .threads import run_over_rows
 
 # Cells are wider than the radius by more than float32 rounding can add to a distance, so a ball never reaches past the
@@ -81,8 +81,8 @@ def _query(
     first: np.ndarray,
     order: np.ndarray,
     xyz: np.ndarray,
-    min_radius: np.float32,
-    max_radius: np.float32,
+    min_radius: np.floating,
+    max_radius: np.floating,
     mark_empty: bool,
     idx: np.ndarray,
 ) -> None:
@@ -147,8 +147,12 @@ def _query_cloud(
     centers: np.ndarray, xyz: np.ndarray, min_radius: float, max_radius: float, mark_empty: bool, idx: np.ndarray
 ) -> None:
     """Query one cloud, see :func:`_query`."""
-    grid = _build_grid(xyz, max_radius)
-    run_over_rows(_query, len(centers), centers, *grid, np.float32(min_radius), np.float32(max_radius), mark_empty, idx)
+    if not 0 <= min_radius <= max_radius:
+        raise ValueError(f'a ball needs radii 0 <= min_radius <= max_radius, got {min_radius} and {max_radius}')
+    if not idx.shape[1]:
+        return
+    grid, number = _build_grid(xyz, max_radius), xyz.dtype.type
+    run_over_rows(_query, len(centers), centers, *grid, number(min_radius), number(max_radius), mark_empty, idx)
 
 
 def ball_query_forward(
@@ -162,7 +166,8 @@ def ball_query_forward(
     """Find the S points of lowest index in each ball. A ball with fewer points repeats its first one.
 
     A ball holds the points at squared distance 0 or in [``min_radius``^2, ``max_radius``^2). The row of an empty ball
-    is not written: mmcv passes zeros.
+    is not written: mmcv passes zeros. A point with a NaN is in no ball, and a ball around one is empty. With float64
+    points all is computed in float64, while the CUDA kernel rounds the radii to float32.
 
     Args:
         new_xyz_tensor (Tensor): Ball centers, shape (B, M, 3).
@@ -171,8 +176,15 @@ def ball_query_forward(
         min_radius (float): Inner radius.
         max_radius (float): Outer radius.
         **sizes (int): B, N, M and S, which the shapes say too.
+
+    Raises:
+        TypeError: If the points are not floating-point numbers.
+        ValueError: If the tensors differ in B, a point has fewer than three coordinates, or not
+            0 <= ``min_radius`` <= ``max_radius``.
     """
-    centers, xyz = read_array(new_xyz_tensor), read_array(xyz_tensor)
+    check_triples(new_xyz_tensor, xyz_tensor)
+    check_clouds(new_xyz_tensor, xyz_tensor, idx_tensor)
+    centers, xyz = read_points(new_xyz_tensor, xyz_tensor)
     with write_array(idx_tensor) as idx:
         for cloud in range(len(idx)):
             _query_cloud(centers[cloud], xyz[cloud], min_radius, max_radius, False, idx[cloud])
@@ -200,10 +212,16 @@ def stack_ball_query_forward(
         idx_tensor (Tensor): Receives the indices, int32 (M1 + M2 + ..., S).
         max_radius (float): Radius.
         nsample (int): Places per ball S.
+
+    Raises:
+        TypeError: If the points are not floating-point numbers.
+        ValueError: If the counts do not add up to the centers and points, a point has fewer than three coordinates, or
+            the radius is negative.
     """
-    centers, xyz = read_array(new_xyz_tensor), read_array(xyz_tensor)
-    center_ends = np.cumsum(read_array(new_xyz_batch_cnt_tensor))[:-1]
-    xyz_ends = np.cumsum(read_array(xyz_batch_cnt_tensor))[:-1]
+    check_triples(new_xyz_tensor, xyz_tensor)
+    centers, xyz = read_points(new_xyz_tensor, xyz_tensor)
+    center_ends = np.cumsum(read_counts(new_xyz_batch_cnt_tensor, len(centers)))[:-1]
+    xyz_ends = np.cumsum(read_counts(xyz_batch_cnt_tensor, len(xyz)))[:-1]
     with write_array(idx_tensor) as idx:
         for cloud_centers, cloud_xyz, cloud_idx in zip(
             np.split(centers, center_ends), np.split(xyz, xyz_ends), np.split(idx, center_ends), strict=True

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numba import njit
 from torch import Tensor
 
-from .arrays import check_indices, read_array, write_array
+from .arrays import check_clouds, check_indices, read_array, read_counts, write_array
 from .threads import run_over_rows
 
 
@@ -83,6 +84,7 @@ def _places(idx_tensor: Tensor) -> np.ndarray:
 def _group(features_tensor: Tensor, idx_tensor: Tensor, out_tensor: Tensor) -> None:
     """Gather features (B, C, N) by indices (B, ...) into (B, C, ...)."""
     batch_size, num_channels, num_points = features_tensor.shape
+    check_clouds(features_tensor, idx_tensor)
     check_indices(idx_tensor, num_points)
     with write_array(out_tensor) as out:
         flat = out.reshape(batch_size, num_channels, -1)
@@ -91,7 +93,9 @@ def _group(features_tensor: Tensor, idx_tensor: Tensor, out_tensor: Tensor) -> N
 
 def _group_backward(grad_out_tensor: Tensor, idx_tensor: Tensor, grad_features_tensor: Tensor) -> None:
     """Add gradients (B, C, ...) to the features (B, C, N) that they came from."""
-    batch_size, num_channels, _ = grad_features_tensor.shape
+    batch_size, num_channels, num_points = grad_features_tensor.shape
+    check_clouds(grad_features_tensor, grad_out_tensor, idx_tensor)
+    check_indices(idx_tensor, num_points)
     grad_out = read_array(grad_out_tensor).reshape(batch_size, num_channels, -1)
     with write_array(grad_features_tensor) as grad_features:
         run_over_rows(_scatter_add, batch_size * num_channels, grad_out, _places(idx_tensor), grad_features)
@@ -108,6 +112,8 @@ def gather_points_forward(points_tensor: Tensor, idx_tensor: Tensor, out_tensor:
 
     Raises:
         IndexError: If an index is out of range.
+        TypeError: If the indices are not int32 or int64.
+        ValueError: If features and indices are of different numbers of clouds.
     """
     _group(points_tensor, idx_tensor, out_tensor)
 
@@ -119,10 +125,14 @@ def gather_points_backward(
     _group_backward(grad_out_tensor, idx_tensor, grad_points_tensor)
 
 
-def _cloud_of_rows(features_batch_cnt: Tensor, idx_batch_cnt: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def _cloud_of_rows(
+    features_batch_cnt: Tensor, idx_batch_cnt: Tensor, num_features: int, indices: Tensor
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the start of each row's cloud in the stacked features, and its number of points, both int64 (M,)."""
-    counts = read_array(features_batch_cnt).astype(np.int64)
-    rows = read_array(idx_batch_cnt)
+    if indices.is_floating_point() or indices.dtype == torch.bool:
+        raise TypeError(f'point indices are whole numbers, got {indices.dtype}')
+    check_clouds(features_batch_cnt, idx_batch_cnt)
+    counts, rows = read_counts(features_batch_cnt, num_features), read_counts(idx_batch_cnt, len(indices))
     return np.repeat(np.cumsum(counts) - counts, rows), np.repeat(counts, rows)
 
 
@@ -152,6 +162,8 @@ def group(
 
     Raises:
         IndexError: If an index is out of range and the clouds are not stacked.
+        TypeError: If the indices are not whole numbers; int32 or int64 if the clouds are not stacked.
+        ValueError: If features and indices are of different numbers of clouds.
     """
     features, indices = features.contiguous(), indices.contiguous()
     if features_batch_cnt is None or indices_batch_cnt is None:
@@ -160,7 +172,7 @@ def group(
         ctx.for_backwards = (indices, features.shape[2])
         return out_tensor
     out_tensor = features.new_empty(len(indices), features.shape[1], indices.shape[1])
-    first, count = _cloud_of_rows(features_batch_cnt, indices_batch_cnt)
+    first, count = _cloud_of_rows(features_batch_cnt, indices_batch_cnt, len(features), indices)
     with write_array(out_tensor) as out:
         run_over_rows(_stack_gather, len(indices), read_array(features), first, count, read_array(indices), out)
     ctx.for_backwards = (len(indices_batch_cnt), len(features), indices, features_batch_cnt, indices_batch_cnt)
@@ -183,7 +195,9 @@ def stack_group_points_backward(
     **sizes: int,
 ) -> None:
     """Add the gradient of :func:`group` of stacked clouds to ``grad_features_tensor`` (N1 + N2 + ..., C)."""
-    first, count = _cloud_of_rows(features_batch_cnt_tensor, idx_batch_cnt_tensor)
+    first, count = _cloud_of_rows(
+        features_batch_cnt_tensor, idx_batch_cnt_tensor, len(grad_features_tensor), idx_tensor
+    )
     grad_out, idx = read_array(grad_out_tensor), read_array(idx_tensor)
     with write_array(grad_features_tensor) as grad_features:
         run_over_rows(_stack_scatter_add, grad_features.shape[1], grad_out, first, count, idx, grad_features)

@@ -9,7 +9,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from .arrays import read_array, write_array
+from .arrays import check_clouds, read_points, write_array
 from .threads import run_over_rows
 
 # The CUDA kernel keeps its heap in an array of 100 entries.
@@ -36,7 +36,7 @@ def _sift_down(dist: np.ndarray, index: np.ndarray, size: int) -> None:
 def _knn(start: int, stop: int, xyz: np.ndarray, centers: np.ndarray, dist2: np.ndarray, idx: np.ndarray) -> None:
     """Find the neighbours of rows ``start`` to ``stop``. A row is one center of one cloud."""
     num_centers, k = idx.shape[1], idx.shape[2]
-    dist = np.empty(k, np.float32)
+    dist = np.empty(k, xyz.dtype)
     index = np.empty(k, np.int32)
     for row in range(start, stop):
         b, m = row // num_centers, row % num_centers
@@ -58,12 +58,12 @@ def _knn(start: int, stop: int, xyz: np.ndarray, centers: np.ndarray, dist2: np.
         idx[b, m] = index
 
 
-def _as_triples(tensor: Tensor) -> np.ndarray:
-    """Return a tensor's memory as the CUDA kernel reads it: N triples per cloud from the front, (B, N, 3)."""
-    if tensor.shape[-1] < 3:
-        raise ValueError(f'knn reads three values per point, got a tensor of shape {tuple(tensor.shape)}')
-    batch_size, num_points = tensor.shape[:2]
-    return read_array(tensor).reshape(-1)[: batch_size * num_points * 3].reshape(batch_size, num_points, 3)
+def _as_triples(array: np.ndarray) -> np.ndarray:
+    """Return an array's memory as the CUDA kernel reads it: N triples per cloud from the front, (B, N, 3)."""
+    if array.shape[-1] < 3:
+        raise ValueError(f'knn reads three values per point, got a tensor of shape {array.shape}')
+    batch_size, num_points = array.shape[:2]
+    return array.reshape(-1)[: batch_size * num_points * 3].reshape(batch_size, num_points, 3)
 
 
 def knn_forward(
@@ -71,7 +71,8 @@ def knn_forward(
 ) -> None:
     """Find the k points nearest to each center, nearest first.
 
-    If a cloud has fewer than k points, the missing ones are index 0 at squared distance 1e10.
+    If a cloud has fewer than k points, the missing ones are index 0 at squared distance 1e10. Points farther away than
+    that, or with a NaN, are not found. float64 points are compared in float64; the CUDA kernel keeps float32.
 
     mmdet3d's DGCNN ('F-KNN') passes features of more than three channels here. The CUDA kernel knows only triples: it
     reads the memory of the whole batch as triples, from the front. This kernel does the same, because models were
@@ -86,9 +87,11 @@ def knn_forward(
         **sizes (int): B, N, M and k, which the shapes say too.
 
     Raises:
-        ValueError: If there are fewer than three channels.
+        TypeError: If the points are not floating-point numbers.
+        ValueError: If there are fewer than three channels, or the tensors differ in B.
     """
-    xyz, centers = _as_triples(xyz_tensor), _as_triples(new_xyz_tensor)
+    check_clouds(xyz_tensor, new_xyz_tensor, idx_tensor)
+    xyz, centers = map(_as_triples, read_points(xyz_tensor, new_xyz_tensor))
     with write_array(dist2_tensor) as dist2, write_array(idx_tensor) as idx:
         run_over_rows(_knn, idx.shape[0] * idx.shape[1], xyz, centers, dist2, idx)
 

@@ -26,7 +26,8 @@ def _max_over_points(start: int, stop: int, values: np.ndarray, best: np.ndarray
             where[b, c] = 0
         for n in range(1, values.shape[1]):
             for c in range(values.shape[2]):
-                if values[b, n, c] > best[b, c]:
+                # A NaN is the maximum, as in torch: it must not pass unseen.
+                if values[b, n, c] > best[b, c] or values[b, n, c] != values[b, n, c]:
                     best[b, c] = values[b, n, c]
                     where[b, c] = n
 
@@ -61,8 +62,11 @@ class _LinearMax(Function):
     @staticmethod
     def forward(ctx: Any, points: Tensor, weight: Tensor) -> Tensor:
         """Take the maxima, and save the points that hold them."""
+        if not points.shape[1]:
+            raise ValueError('linear_max needs at least one point per cloud, got empty clouds')
         ctx.dtypes = points.dtype, weight.dtype
-        points, weight = points.detach().float().contiguous(), weight.detach().float().contiguous()
+        common = torch.promote_types(torch.promote_types(*ctx.dtypes), torch.float32)
+        points, weight = points.detach().to(common).contiguous(), weight.detach().to(common).contiguous()
         best = points.new_empty(len(points), len(weight))
         where = torch.empty(best.shape, dtype=torch.int32)
         for start in range(0, len(points), CLOUDS_AT_A_TIME):
@@ -78,7 +82,7 @@ class _LinearMax(Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         """Pass the gradient on to the points that hold the maxima, and to the weight."""
         points, weight, where = ctx.saved_tensors
-        grad = grad.float().contiguous()
+        grad = grad.to(points.dtype).contiguous()
         grad_points, grad_weight = torch.zeros_like(points), torch.zeros_like(weight)
         arrays = grad.numpy(), where.numpy()
         run_over_rows(_grad_points, len(points), *arrays, weight.numpy(), grad_points.numpy())
@@ -93,10 +97,13 @@ def linear_max(points: Tensor, weight: Tensor) -> Tensor:
     ones. The (B, N, D) outputs are not kept.
 
     Args:
-        points: Features of the clouds' points (B, N, C), N > 0. bfloat16 is computed in float32.
+        points: Features of the clouds' points (B, N, C), N > 0. float16 and bfloat16 are computed in float32.
         weight: Weight of the linear layer (D, C).
 
     Returns:
-        The maxima (B, D), float32.
+        The maxima (B, D), float32, or float64 if an input is; NaN where an output is.
+
+    Raises:
+        ValueError: If N is 0.
     """
     return _LinearMax.apply(points, weight)

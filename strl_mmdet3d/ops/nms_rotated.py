@@ -61,6 +61,14 @@ def _find_rivals(
     return rivals[:num_rivals]
 
 
+def _near_origin(box: Tensor, rivals: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a box (1, 5) and its rivals (N, 5) as float32; float64 ones with the box's center as the origin."""
+    if box.dtype == torch.float64:
+        shift = torch.nn.functional.pad(box[:, :2], (0, 3))
+        box, rivals = box - shift, rivals - shift
+    return box.float(), rivals.float()
+
+
 def nms_rotated(
     dets: Tensor,
     scores: Tensor,
@@ -75,7 +83,8 @@ def nms_rotated(
     mmcv's CPU version intersects every pair of boxes: 9000 proposals of PV-RCNN took about a minute of a training step
     on two cores. Here a cheap upper bound of the IoU leaves only few pairs for mmcv's exact IoU. As in the CUDA kernel,
     a box is dropped if its IoU is greater than the threshold. mmcv's CPU version also drops a box whose IoU equals the
-    threshold, and so keeps a single box at threshold 0.
+    threshold, and so keeps a single box at threshold 0. The IoU is computed in float32. float64 boxes are first moved
+    to the box that may suppress them, so that the digits of far-away coordinates count.
 
     Args:
         dets (Tensor): Boxes (x, y, w, h, angle), radians, shape (N, 5), or (N, 6) with their label.
@@ -89,7 +98,8 @@ def nms_rotated(
     Returns:
         Tensor: Indices of the kept boxes by descending score, int64.
     """
-    boxes = dets_sorted[:, :5].detach().float().contiguous()
+    boxes = dets_sorted[:, :5].detach().contiguous()
+    boxes = boxes if boxes.dtype == torch.float64 else boxes.float()
     cos, sin = boxes[:, 4].cos().numpy(), boxes[:, 4].sin().numpy()
     suppressed = np.zeros(len(boxes), dtype=bool)
     keep = []
@@ -99,6 +109,6 @@ def nms_rotated(
         keep.append(i)
         rivals = _find_rivals(i, boxes.numpy(), cos, sin, iou_threshold, suppressed)
         if len(rivals):
-            iou = box_iou_rotated(boxes[i : i + 1], boxes[rivals])[0].numpy()
+            iou = box_iou_rotated(*_near_origin(boxes[i : i + 1], boxes[rivals]))[0].numpy()
             suppressed[rivals[iou > iou_threshold]] = True
     return order[torch.tensor(keep, dtype=torch.long)]

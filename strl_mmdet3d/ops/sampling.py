@@ -10,7 +10,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from .arrays import read_array, write_array
+from .arrays import check_clouds, check_triples, read_points, write_array
 from .threads import run_over_rows
 
 MAX_BLOCK_SIZE = 1024
@@ -34,8 +34,8 @@ def cuda_block_size(num_points: int) -> int:
 def _reduce_lanes(best: np.ndarray, best_step: np.ndarray) -> int:
     """Return the index of the furthest point; ties are decided as in the CUDA block.
 
-    The lanes are reduced in a tree, where the lower half wins a tie. The distance of each lane's candidate, float32
-    (block,), and the step at which the lane saw it, int32 (block,), are overwritten.
+    The lanes are reduced in a tree, where the lower half wins a tie. The distance of each lane's candidate, (block,),
+    and the step at which the lane saw it, int32 (block,), are overwritten.
     """
     block = best.shape[0]
     for lane in range(block):
@@ -58,11 +58,11 @@ def _sample_by_position(
 
     One lane stands for one CUDA thread: lane t sees points t, t + block, ... in order and keeps the furthest, or the
     first of several that are equally far. :func:`_reduce_lanes` decides ties between lanes. x, y and z are each
-    contiguous in ``coords``, float32 (B, 3, N), so lanes are computed as vectors. ``nearest``, float32 (B, N), holds
+    contiguous in ``coords``, (B, 3, N), so lanes are computed as vectors. ``nearest``, (B, N) of the same type, holds
     the squared distance to the nearest sample so far, and is overwritten. ``block`` is at most N.
     """
     num_points = coords.shape[2]
-    best = np.empty(block, np.float32)
+    best = np.empty(block, coords.dtype)
     best_step = np.empty(block, np.int32)
     for b in range(start, stop):
         last = 0
@@ -91,9 +91,9 @@ def _sample_by_position(
 def _sample_by_distance(
     start: int, stop: int, distances: np.ndarray, nearest: np.ndarray, idx: np.ndarray, block: int
 ) -> None:
-    """Sample like :func:`_sample_by_position`, but from given distances, float32 (B, N, N)."""
+    """Sample like :func:`_sample_by_position`, but from given distances, (B, N, N)."""
     num_points = distances.shape[2]
-    best = np.empty(block, np.float32)
+    best = np.empty(block, distances.dtype)
     best_step = np.empty(block, np.int32)
     for b in range(start, stop):
         last = 0
@@ -120,22 +120,29 @@ def furthest_point_sampling_forward(
 ) -> None:
     """Sample M points of each cloud, starting with point 0.
 
-    If a cloud has fewer than M distinct points, the other samples repeat point 0, as in the CUDA kernel.
+    If a cloud has fewer than M distinct points, the other samples repeat point 0, as in the CUDA kernel. As there, a
+    point with a NaN counts as farthest from all others, for every sample after it too. float64 points are compared in
+    float64, while the CUDA kernel takes float32 only.
 
     Args:
         points_tensor (Tensor): Positions, shape (B, N, 3), in any unit.
-        temp_tensor (Tensor): Scratch, float32 (B, N), filled with 1e10, the largest squared distance that counts.
+        temp_tensor (Tensor): Filled with 1e10, the largest squared distance that counts, shape (B, N).
         idx_tensor (Tensor): Receives the samples, int32 (B, M).
         **sizes (int): B, N and M, which the shapes say too.
 
     Raises:
-        ValueError: If the clouds are empty.
+        TypeError: If the positions are not floating-point numbers.
+        ValueError: If the clouds are empty, the tensors differ in B, or a position has fewer than three coordinates.
     """
     if idx_tensor.shape[1] < 1:
         return
-    coords = np.ascontiguousarray(read_array(points_tensor.float()).transpose(0, 2, 1))
-    with write_array(temp_tensor) as nearest, write_array(idx_tensor) as idx:
-        run_over_rows(_sample_by_position, len(idx), coords, nearest, idx, cuda_block_size(coords.shape[2]))
+    check_triples(points_tensor)
+    check_clouds(points_tensor, idx_tensor)
+    points, nearest = read_points(points_tensor, temp_tensor)
+    coords = np.ascontiguousarray(points.transpose(0, 2, 1))
+    with write_array(idx_tensor) as idx:
+        block = cuda_block_size(coords.shape[2])
+        run_over_rows(_sample_by_position, len(idx), coords, nearest.copy(), idx, block)
 
 
 def furthest_point_sampling_with_dist_forward(
@@ -144,10 +151,13 @@ def furthest_point_sampling_with_dist_forward(
     """Sample like :func:`furthest_point_sampling_forward`, from distances: ``points_tensor`` has shape (B, N, N)."""
     if idx_tensor.shape[1] < 1:
         return
-    distances = read_array(points_tensor.float())
-    nearest = read_array(temp_tensor.float())
+    if points_tensor.shape[1] != points_tensor.shape[2]:
+        raise ValueError(f'distances have the shape (B, N, N), got {tuple(points_tensor.shape)}')
+    check_clouds(points_tensor, idx_tensor)
+    distances, nearest = read_points(points_tensor, temp_tensor)
     with write_array(idx_tensor) as idx:
-        run_over_rows(_sample_by_distance, len(idx), distances, nearest, idx, cuda_block_size(distances.shape[2]))
+        block = cuda_block_size(distances.shape[2])
+        run_over_rows(_sample_by_distance, len(idx), distances, nearest.copy(), idx, block)
 
 
 def furthest_point_sample(ctx: Any, points_xyz: Tensor, num_points: int) -> Tensor:
@@ -163,6 +173,8 @@ def furthest_point_sample(ctx: Any, points_xyz: Tensor, num_points: int) -> Tens
     """
     assert points_xyz.is_contiguous()
     idx = torch.empty(len(points_xyz), num_points, dtype=torch.int32)
-    furthest_point_sampling_forward(points_xyz, torch.full(points_xyz.shape[:2], 1e10), idx)
+    # Half precision ends below 1e10.
+    nearest = torch.full(points_xyz.shape[:2], 1e10, dtype=torch.promote_types(points_xyz.dtype, torch.float32))
+    furthest_point_sampling_forward(points_xyz, nearest, idx)
     ctx.mark_non_differentiable(idx)
     return idx

@@ -127,7 +127,7 @@ def write_frame(folder: Path, index: int, lidar: SpinningLidar, rng: np.random.G
     moment = Scene.sample(rng, duration=0.0).at(0.0)
     caster = RayCaster(moment.surface)
     scan = lidar.scan(caster, moment.surface, moment.position, moment.yaw, rng)
-    scan.points.tofile(folder / 'velodyne' / f'{index:06d}.bin')
+    (folder / 'velodyne' / f'{index:06d}.bin').write_bytes(scan.points.tobytes())
     calibration.write_object_calibration(folder / 'calib' / f'{index:06d}.txt')
     take_picture(moment, caster).save(folder / 'image_2' / f'{index:06d}.png')
     if labelled:

@@ -46,7 +46,7 @@ def write_drive(
         moment = scene.at(SCAN_PERIOD * frame)
         noise = np.random.default_rng(noise_seed)
         scan = lidar.scan(RayCaster(moment.surface), moment.surface, moment.position, moment.yaw, noise)
-        scan.points.tofile(scans / f'{frame:010d}.bin')
+        (scans / f'{frame:010d}.bin').write_bytes(scan.points.tobytes())
         (packets / f'{frame:010d}.txt').write_text(_packet(scene.ego, SCAN_PERIOD * frame))
         yield
 

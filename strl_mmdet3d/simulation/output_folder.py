@@ -1,4 +1,4 @@
-"""Output folders that are either complete or absent, with a record of their settings."""
+"""Output folders that are either complete or absent, with a record of their settings and of their files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from strl_mmdet3d.atomic_write import written_whole
 from strl_mmdet3d.errors import StrlError
+from strl_mmdet3d.file_list import further_files, is_file_list, list_files, what_is_lost
 
 _RECORD = 'simulation.json'
 
@@ -19,32 +20,38 @@ class OutputFolderError(StrlError, FileExistsError):
 
 
 def is_finished(out: Path, settings: dict[str, Any]) -> bool:
-    """Return whether ``out`` already holds the data that ``settings`` give.
+    """Return whether ``out`` already holds the data that ``settings`` give, all of it.
 
     Args:
         out: The folder.
         settings: Everything that the data depends on; JSON values.
 
     Returns:
-        True if a run with the same settings finished here; False if the folder is missing or empty.
+        True if a run with the same settings finished here and every file still has its size; False if the folder is
+        missing or empty.
 
     Raises:
-        OutputFolderError: If the folder holds anything else.
+        OutputFolderError: If the folder holds anything else, or has lost files.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
-    record = out / _RECORD
-    if record.is_file():
-        try:
-            found = json.loads(record.read_text())
-        except ValueError as error:
-            raise OutputFolderError(f'{record} is damaged ({error}). Delete {out} or choose another --out.') from error
-        if found == settings:
-            return True
+    found, files = _read_record(out)
+    if found != settings:
         raise OutputFolderError(
             f'{out} holds data simulated with other settings ({found}). Delete it or choose another --out.'
         )
-    raise OutputFolderError(f'{out} is not empty and was not written by this tool. Choose another --out.')
+    lost = what_is_lost(out, files)
+    if lost:
+        raise OutputFolderError(
+            f'{out} no longer holds all data that was simulated: {lost}. Delete {out} and simulate it again, or choose '
+            'another --out.'
+        )
+    return True
+
+
+def added_files(out: Path) -> list[str]:
+    """Return the files of a finished folder that no simulation wrote, such as an index."""
+    return [name for name in further_files(out, _read_record(out)[1]) if name != _RECORD]
 
 
 @contextmanager
@@ -53,7 +60,7 @@ def simulated_whole(out: Path, settings: dict[str, Any]) -> Iterator[Path]:
 
     Args:
         out: The folder; missing or empty.
-        settings: Recorded in ``simulation.json``, which :func:`is_finished` reads.
+        settings: Recorded in ``simulation.json`` with the list of the files, which :func:`is_finished` reads.
 
     Yields:
         An empty folder beside ``out``, to write to. It takes the name of ``out`` at the end.
@@ -61,4 +68,22 @@ def simulated_whole(out: Path, settings: dict[str, Any]) -> Iterator[Path]:
     with written_whole(out) as folder:
         folder.mkdir()
         yield folder
-        (folder / _RECORD).write_text(json.dumps(settings, indent=2) + '\n')
+        record = dict(settings=settings, files=list_files(folder))
+        (folder / _RECORD).write_text(json.dumps(record, indent=2) + '\n')
+
+
+def _read_record(out: Path) -> tuple[dict[str, Any], dict[str, int]]:
+    """Read the settings and the files of a finished folder."""
+    path = out / _RECORD
+    if not path.is_file():
+        raise OutputFolderError(f'{out} is not empty and was not written by this tool. Choose another --out.')
+    try:
+        record = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise OutputFolderError(f'{path} is damaged ({error}). Delete {out} or choose another --out.') from error
+    if not isinstance(record, dict) or not is_file_list(record.get('files')) or 'settings' not in record:
+        raise OutputFolderError(
+            f'{path} lists no files (an older version of this tool wrote it), so nothing shows whether the data is '
+            f'whole. Delete {out} and simulate it again, or choose another --out.'
+        )
+    return record['settings'], record['files']

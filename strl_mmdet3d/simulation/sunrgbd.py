@@ -178,7 +178,7 @@ def write_view(root: Path, number: int, kind: str, camera: DepthCamera, rng: np.
     view = take_view(kind, camera, rng)
     while not (instances := view.labels()):
         view = take_view(kind, camera, rng)
-    view.points(rng).tofile(root / 'points' / f'{number:06d}.bin')
+    (root / 'points' / f'{number:06d}.bin').write_bytes(view.points(rng).tobytes())
     picture = Image.fromarray((255 * view.colours()).round().astype(np.uint8))
     picture.save(root / IMAGE_FOLDER / f'{number:06d}.jpg', quality=90)
     return {

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,10 +16,11 @@ import torch
 from mmdet3d.registry import MODELS
 from mmengine.hooks import Hook
 from mmengine.runner import find_latest_checkpoint
+from rank_one_runs import tell_rank_one
 from tiny import tiny_runner, tiny_strl
 
 from strl_mmdet3d.engine.hooks.collapse_monitor_hook import CollapseError, CollapseMonitorHook
-from strl_mmdet3d.evaluation.representation import alignment, effective_rank, spread, uniformity
+from strl_mmdet3d.evaluation.representation import alignment, measure_rank, spread, uniformity
 from strl_mmdet3d.models.strl import STRL, byol_loss
 
 NAMES = ('spread', 'effective_rank', 'alignment', 'uniformity', 'target_distance')
@@ -111,7 +118,7 @@ def test_a_collapsing_run_stops_where_asked_to_and_keeps_its_checkpoint(tmp_path
     # What goes on from there is stopped too, however often it is resumed.
     resumed = make_runner(tmp_path, 'CollapsingSTRL', iterations=100, monitor=monitor, **saving)
     resumed._resume, resumed._load_from = True, find_latest_checkpoint(str(tmp_path))
-    with pytest.raises(CollapseError):
+    with pytest.raises(CollapseError, match='have collapsed'):
         resumed.train()
 
 
@@ -138,7 +145,9 @@ def test_the_monitor_logs_the_measures_of_the_two_views_and_changes_nothing(tmp_
         view_1, view_2 = watched.projections[index]
         entry = watched.logged[index]
         assert entry['spread'] == pytest.approx((spread(view_1) + spread(view_2)).item() / 2)
-        assert entry['effective_rank'] == pytest.approx((effective_rank(view_1) + effective_rank(view_2)).item() / 2)
+        # Five batches of 8 have the 31 directions that the rank needs.
+        recent = list(zip(*watched.projections[index - 4 : index + 1], strict=True))
+        assert entry['effective_rank'] == pytest.approx(measure_rank(recent)[0])
         assert entry['uniformity'] == pytest.approx((uniformity(view_1) + uniformity(view_2)).item() / 2)
         assert entry['alignment'] == pytest.approx(alignment(view_1, view_2).item())
         assert 0 < entry['target_distance'] < 1
@@ -172,37 +181,108 @@ def test_an_alarm_needs_patience_and_is_given_once_an_episode(checks, patience, 
     assert judged([check == '+' for check in checks], patience=patience) == said
 
 
+def line(noise):
+    """As many clouds in one direction and its opposite."""
+    return torch.linspace(-1, 1, len(noise))[:, None] * torch.ones(noise.shape[1])
+
+
 @pytest.mark.parametrize(
-    ('batch', 'width', 'make', 'alarm'),
+    ('batch', 'width', 'iterations', 'make', 'alarm'),
     [
-        (16, 32, lambda noise: noise, False),
-        (16, 32, lambda noise: 10 + 0.1 * noise, True),  # all nearly the same
-        (16, 32, lambda noise: noise[:, :1] * torch.ones(32), True),  # one direction, and its opposite
-        (8, 32, lambda noise: noise[:, :1] * torch.ones(32), False),  # too few clouds to judge the rank
-        (64, 8, lambda noise: noise[:, :1] * torch.ones(8), False),  # too few channels
-        (2, 8, lambda noise: noise, False),
-        (16, 32, lambda noise: noise * math.nan, True),
+        (16, 32, 1, lambda noise: noise, False),
+        (16, 32, 1, lambda noise: 10 + 0.1 * noise, True),  # all nearly the same
+        (16, 32, 2, line, False),  # 30 directions are too few to judge the rank
+        (16, 32, 3, line, True),
+        (8, 32, 4, line, False),
+        (8, 32, 5, line, True),
+        (8, 32, 40, lambda noise: noise, False),
+        (4, 32, 10, line, False),
+        (4, 32, 11, line, True),
+        (2, 32, 30, line, False),
+        (2, 32, 31, line, True),
+        (2, 32, 40, lambda noise: noise + 2 * line(noise), False),
+        (64, 8, 9, line, False),  # too few channels
+        (16, 32, 1, lambda noise: noise * math.nan, True),
     ],
 )
-def test_what_counts_as_collapsed(tmp_path, monkeypatch, batch, width, make, alarm):
-    noise = torch.randn(batch, width, generator=torch.Generator().manual_seed(0))
+def test_what_counts_as_collapsed(batch, width, iterations, make, alarm):
+    generator = torch.Generator().manual_seed(0)
     parts = dict(online_encoder=torch.nn.Linear(2, 2), online_projector=torch.nn.Identity())
-    parts |= dict(target_encoder=torch.nn.Linear(2, 2), target_projector=torch.nn.Identity())
-    parts['projections'] = dict(
-        local_1=torch.full((batch, width), math.nan), view_1=make(noise), view_2=make(noise)
-    )  # the rank of local views is not judged
+    parts |= dict(target_encoder=torch.nn.Linear(2, 2), target_projector=torch.nn.Identity(), projections={})
     scalars, said = {}, []
     runner = SimpleNamespace(
-        iter=0,
         model=SimpleNamespace(**parts),
         message_hub=SimpleNamespace(update_scalars=scalars.update),
         logger=SimpleNamespace(warning=said.append),
     )
     hook = CollapseMonitorHook(interval=1, patience=1)
     hook.before_train(runner)
-    hook.after_train_iter(runner, 0)
+    for runner.iter in range(iterations):
+        noise = torch.randn(batch, width, generator=generator)
+        runner.model.projections = dict(view_1=make(noise), view_2=make(noise))
+        runner.model.projections['local_1'] = noise * math.nan  # local views are not judged
+        hook.after_train_iter(runner, 0)
     assert bool(said) == alarm
     assert set(scalars) == {f'train/{name}' for name in NAMES}
+
+
+@pytest.mark.parametrize(
+    ('batch', 'kept'), [(2, 31), (3, 16), (4, 11), (8, 5), (15, 3), (16, 3), (31, 2), (32, 1), (48, 1)]
+)
+def test_no_more_batches_are_kept_than_the_rank_needs(batch, kept):
+    hook = CollapseMonitorHook(interval=1000)
+    hook.before_train(None)
+    for number in range(40):
+        view = torch.full((batch, 4), float(number))
+        hook.after_train_iter(
+            SimpleNamespace(iter=number, model=SimpleNamespace(projections=dict(view_1=view, view_2=view))), 0
+        )
+    assert [int(view[0, 0]) for view, _ in hook._recent] == list(range(40 - kept, 40))
+
+
+@pytest.mark.parametrize('normalize', [False, True])
+@pytest.mark.parametrize('batch', [2, 4, 8, 16])
+def test_a_projector_of_one_direction_is_told_at_every_batch_size(tmp_path, batch, normalize):
+    """What the spread does not see: it was not told under batches of 16."""
+    assert tell_rank_one(tmp_path, batch, normalize) < 60
+
+
+@pytest.fixture(scope='module')
+def told_on_two_ranks(tmp_path_factory):
+    """What `rank_one_runs` tells on each of two ranks."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    paths = [str(folder) for folder in Path(__file__).parents[:3]]
+    environment = os.environ | dict(PYTHONPATH=os.pathsep.join(paths), OMP_NUM_THREADS='1', WORLD_SIZE='2')
+    environment |= dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    command = [sys.executable, str(Path(__file__).with_name('rank_one_runs.py')), str(tmp_path_factory.mktemp('ranks'))]
+    ranks = [
+        subprocess.Popen(
+            command,
+            env=environment | dict(RANK=str(rank), LOCAL_RANK=str(rank)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    answers = [rank.communicate(timeout=300) for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], answers
+    return [json.loads(out.splitlines()[-1]) for out, _ in answers]
+
+
+def test_a_projector_of_one_direction_is_told_on_two_ranks_at_the_same_iteration(told_on_two_ranks):
+    first, second = (rank['iteration'] for rank in told_on_two_ranks)
+    assert first == second < 60
+
+
+def test_two_ranks_measure_the_rank_of_all_their_batches(told_on_two_ranks):
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.randn(size, 32, generator=generator) for size in (3, 5, 2)]
+    rank, room = measure_rank([batches])
+    for measured in told_on_two_ranks:
+        assert measured['pooled'] == [pytest.approx(rank), room]
 
 
 @pytest.mark.parametrize(

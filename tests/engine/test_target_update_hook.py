@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from mmengine.hooks import Hook
 from tiny import tiny_runner
 
 from strl_mmdet3d.engine.hooks.target_update_hook import TargetUpdateHook, tau_at
+from strl_mmdet3d.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -25,6 +29,36 @@ from strl_mmdet3d.engine.hooks.target_update_hook import TargetUpdateHook, tau_a
 )
 def test_tau_at_known_points(step, total, start, tau):
     assert tau_at(step, total, start) == pytest.approx(tau, abs=1e-12)
+
+
+@given(st.integers(1, 10**7), st.data())
+def test_tau_rises_from_its_start_to_1(total, data):
+    start = data.draw(st.floats(0, 1))
+    first, second = sorted(data.draw(st.lists(st.integers(0, total), min_size=2, max_size=2)))
+    assert tau_at(0, total, start) == pytest.approx(start, abs=1e-12)
+    assert tau_at(total, total, start) == pytest.approx(1, abs=1e-12)
+    assert start - 1e-12 <= tau_at(first, total, start) <= tau_at(second, total, start) + 1e-12 <= 1 + 1e-12
+
+
+@given(st.integers(-(10**6), 0), st.integers(-10, 10))
+def test_a_run_without_steps_has_no_tau(total, step):
+    with pytest.raises(ConfigError, match=rf'tau of step {step} in a run of {total} optimizer steps is not defined'):
+        tau_at(step, total, 0.996)
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**6), st.booleans())
+def test_a_step_outside_of_the_run_has_no_tau(total, far, before):
+    step = -far if before else total + far
+    with pytest.raises(ConfigError, match=rf'step {step} in a run of {total} .* let train_cfg.max_epochs'):
+        tau_at(step, total, 0.996)
+
+
+@pytest.mark.parametrize('start', [-1e-9, 1 + 1e-9, math.nan, math.inf])
+def test_tau_cannot_start_outside_of_0_and_1(start):
+    with pytest.raises(ConfigError, match='tau_start is in'):
+        tau_at(0, 1, start)
+    with pytest.raises(ConfigError, match='tau_start is in'):
+        TargetUpdateHook(tau_start=start)
 
 
 class Recorder(Hook):
@@ -118,6 +152,42 @@ def test_the_run_logs_what_one_watches(tmp_path):
         assert 0 <= entry['loss'] <= 8
         assert 0 < entry['spread'] < 1.5
         assert entry['lr'] == 0.5
+
+
+@pytest.mark.parametrize('when', ['after_step', 'before_step'])
+@pytest.mark.parametrize(('iterations', 'accumulate'), [(1, 1), (1, 4), (2, 4), (3, 2), (4, 4), (5, 4), (6, 4)])
+def test_tau_is_defined_at_every_step_of_a_run_of_any_length(iterations, accumulate, when, monkeypatch):
+    taus, total = {}, math.ceil(iterations / accumulate)
+
+    def update(hook, runner, step):
+        taus[step] = tau_at(step, total, 0.9)
+
+    monkeypatch.setattr(TargetUpdateHook, '_update', update)
+    hook = TargetUpdateHook(when=when)
+    wrapper = SimpleNamespace(_accumulative_counts=accumulate)
+    runner = SimpleNamespace(max_iters=iterations, optim_wrapper=wrapper)
+    for runner.iter in range(iterations):
+        done = runner.iter + 1
+        wrapper.should_update = lambda done=done: done % accumulate == 0 or done == iterations
+        hook.before_train_iter(runner, 0)
+        hook.after_train_iter(runner, 0)
+    assert list(taus) == list(range(total))
+
+
+def test_a_run_that_ends_before_its_checkpoint_is_refused(tmp_path):
+    tiny_runner(tmp_path, epochs=3).train()
+    shorter = tiny_runner(tmp_path, epochs=2)
+    shorter._resume, shorter._load_from = True, str(tmp_path / 'epoch_3.pth')
+    with pytest.raises(ConfigError, match=r'made 12 iterations, but this run ends after 8: raise train_cfg.max_epochs'):
+        shorter.train()
+
+
+def test_a_finished_run_may_be_resumed(tmp_path):
+    tiny_runner(tmp_path, epochs=2).train()
+    again = tiny_runner(tmp_path, epochs=2)
+    again._resume, again._load_from = True, str(tmp_path / 'epoch_2.pth')
+    again.train()
+    assert again.iter == 8
 
 
 @pytest.mark.parametrize('wrong', [dict(tau_start=1.1), dict(tau_start=-0.1), dict(when='sometimes')])

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from strl_mmdet3d.errors import StrlError
-from strl_mmdet3d.simulation.output_folder import OutputFolderError, is_finished, simulated_whole
+from strl_mmdet3d.simulation.output_folder import OutputFolderError, added_files, is_finished, simulated_whole
 
 SETTINGS = {'dataset': 'kitti', 'seed': 1}
 
@@ -19,7 +19,7 @@ def test_finished_run_is_recognised(tmp_path):
         (folder / 'a.txt').write_text('a')
         assert not out.exists()
     assert (out / 'a.txt').read_text() == 'a'
-    assert json.loads((out / 'simulation.json').read_text()) == SETTINGS
+    assert json.loads((out / 'simulation.json').read_text()) == {'settings': SETTINGS, 'files': {'a.txt': 1}}
     assert is_finished(out, SETTINGS)
     assert [path.name for path in out.parent.iterdir()] == ['out']
 
@@ -30,9 +30,9 @@ def test_broken_run_leaves_nothing_under_the_name_and_the_next_starts_afresh(tmp
     def killed() -> None:
         with simulated_whole(out, SETTINGS) as folder:
             (folder / 'half.bin').write_text('')
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt('stopped')
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match='stopped'):
         killed()
     assert list(tmp_path.iterdir()) == []
     with simulated_whole(out, SETTINGS) as folder:
@@ -83,3 +83,66 @@ def test_a_damaged_record_is_refused(tmp_path):
     (tmp_path / 'simulation.json').write_text('{"seed": ')
     with pytest.raises(OutputFolderError, match=r'simulation\.json is damaged'):
         is_finished(tmp_path, {'seed': 0})
+
+
+@pytest.fixture
+def finished(tmp_path):
+    out = tmp_path / 'out'
+    with simulated_whole(out, SETTINGS) as folder:
+        (folder / 'raw' / 'drive').mkdir(parents=True)
+        for name in ('a.bin', 'b.bin', 'c.bin'):
+            (folder / 'raw' / 'drive' / name).write_bytes(b'12345')
+    return out
+
+
+@pytest.mark.parametrize(
+    ('lose', 'said'),
+    [
+        (lambda drive: (drive / 'b.bin').unlink(), r'1 of 3 files are missing .* raw/drive/b.bin is missing'),
+        (lambda drive: (drive / 'c.bin').write_bytes(b'123'), r'1 of 3 .* raw/drive/c.bin has 3 bytes instead of 5'),
+        (lambda drive: (drive / 'a.bin').write_bytes(b''), r'1 of 3 .* raw/drive/a.bin has 0 bytes instead of 5'),
+        (lambda drive: (drive / 'a.bin').write_bytes(b'123456'), r'raw/drive/a.bin has 6 bytes instead of 5'),
+        (lambda drive: drive.rename(drive.with_name('moved')), r'3 of 3 files .* raw/drive/a.bin is missing'),
+        (lambda drive: [(drive / 'b.bin').unlink(), (drive / 'b.bin').mkdir()], r'raw/drive/b.bin is missing'),
+    ],
+)
+def test_lost_and_shortened_files_are_named_with_what_to_do(finished, lose, said):
+    lose(finished / 'raw' / 'drive')
+    with pytest.raises(OutputFolderError, match=rf'no longer holds all .* {said}.* Delete .* and simulate it again'):
+        is_finished(finished, SETTINGS)
+
+
+def test_files_of_others_are_no_fault_and_are_named(finished):
+    assert added_files(finished) == []
+    (finished / 'raw' / 'sequences.json').write_text('{}')
+    assert is_finished(finished, SETTINGS)
+    assert added_files(finished) == ['raw/sequences.json']
+
+
+@pytest.mark.parametrize(
+    'record',
+    [
+        {'dataset': 'kitti', 'seed': 1},  # of before the list
+        {'settings': SETTINGS},
+        {'settings': SETTINGS, 'files': []},
+        {'settings': SETTINGS, 'files': {'a': '5'}},
+        {'settings': SETTINGS, 'files': {'a': -5}},
+        {'settings': SETTINGS, 'files': {'a': True}},
+        {'settings': SETTINGS, 'files': {'/etc/passwd': 5}},
+        {'settings': SETTINGS, 'files': {'a/../../b': 5}},
+        {'files': {}},
+        [],
+        7,
+        None,
+    ],
+)
+def test_a_record_without_a_list_of_files_proves_nothing(tmp_path, record):
+    (tmp_path / 'simulation.json').write_text(json.dumps(record))
+    with pytest.raises(OutputFolderError, match=r'simulation\.json lists no files .* simulate it again'):
+        is_finished(tmp_path, SETTINGS)
+
+
+def test_a_record_that_is_no_text_is_damaged(tmp_path):
+    (tmp_path / 'simulation.json').write_bytes(b'\xff\xfe{}')
+    with pytest.raises(OutputFolderError, match=r'simulation\.json is damaged'):
+        is_finished(tmp_path, SETTINGS)

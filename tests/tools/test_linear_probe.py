@@ -110,20 +110,20 @@ def test_means_and_deviations_by_hand():
 
 
 @pytest.mark.parametrize(
-    'argv',
+    ('argv', 'said'),
     [
-        ['CONFIG', '--no-baselines'],
-        ['CONFIG', 'a.pth', '--choose'],
-        ['CONFIG', 'a.pth', 'a.pth', '--average'],
-        ['CONFIG', 'a.pth', 'b.pth', '--average', '--choose'],
-        ['CONFIG', '--tsne', 'a.png'],
-        ['CONFIG', 'a.pth', '--seeds', '0'],
+        (['CONFIG', '--no-baselines'], 'nothing to probe: give CKPT, or leave --no-baselines out'),
+        (['CONFIG', 'a.pth', '--choose'], '--choose and --average need several checkpoints'),
+        (['CONFIG', 'a.pth', 'a.pth', '--average'], '--choose and --average need several checkpoints'),
+        (['CONFIG', 'a.pth', 'b.pth', '--average', '--choose'], 'not allowed with argument --average'),
+        (['CONFIG', '--tsne', 'a.png'], '--tsne draws before and after pre-training: give CKPT'),
+        (['CONFIG', 'a.pth', '--seeds', '0'], '--seeds, --num-points and --batch-size must be at least 1'),
     ],
 )
-def test_calls_that_make_no_sense_are_refused(argv):
-    with pytest.raises(SystemExit) as stopped:
+def test_calls_that_make_no_sense_are_refused(argv, said, capsys):
+    with pytest.raises(SystemExit, match='2'):
         linear_probe.parse_args(argv)
-    assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_what_does_not_fit_is_told_by_name(config, checkpoints, tmp_path):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import math
 import pickle
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import mmdet3d
 import mmengine
 import numpy as np
+import prepare_sunrgbd
 import pytest
 from mmdet3d.registry import DATASETS
 from mmengine.config import Config
@@ -147,6 +153,8 @@ def test_layout_split_and_report(root, tmp_path, capsys):
     run(root, tmp_path / 'out')
 
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
+        '.prepared_sunrgbd.json',
+        '.sunrgbd_trainval.lock',
         'points',
         'sunrgbd_infos_train.pkl',
         'sunrgbd_infos_val.pkl',
@@ -291,7 +299,7 @@ def test_same_bytes_each_time(root, tmp_path):
     run(root, tmp_path / 'two')
 
     files = sorted(path.relative_to(tmp_path / 'one') for path in (tmp_path / 'one').rglob('*') if path.is_file())
-    assert len(files) == 8
+    assert len(files) == 10, 'the lock and the list of files too'
     for file in files:
         assert (tmp_path / 'one' / file).read_bytes() == (tmp_path / 'two' / file).read_bytes(), file
 
@@ -441,7 +449,7 @@ def test_unusable_download_is_an_error_that_names_the_file(root, tmp_path, name,
     with pytest.raises(SystemExit, match=f'^error: .*{name}.*{message}'):
         run(root, tmp_path / 'out')
 
-    assert list((tmp_path / 'out').iterdir()) == []
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['.sunrgbd_trainval.lock']
 
 
 def test_path_out_of_the_download_is_refused(tmp_path):
@@ -458,17 +466,57 @@ def test_no_usable_image_is_an_error(root, tmp_path):
     with pytest.raises(SystemExit, match=r'none of the 3 images can be used; the last: .*0001.png is missing'):
         run(root, tmp_path / 'out')
 
-    assert list((tmp_path / 'out').iterdir()) == []
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['.sunrgbd_trainval.lock']
 
 
 def test_prepared_data_is_kept(root, tmp_path):
     run(root, tmp_path / 'out')
     before = (tmp_path / 'out/points/000001.bin').stat().st_mtime_ns
 
-    with pytest.raises(SystemExit, match=r'points exists already. Delete it or choose another --out'):
+    with pytest.raises(SystemExit, match=r'points exists already: .* holds all 8 prepared files\. Delete points, '):
         run(root, tmp_path / 'out')
 
     assert (tmp_path / 'out/points/000001.bin').stat().st_mtime_ns == before
+
+
+def test_files_that_were_lost_afterwards_are_named(root, tmp_path):
+    run(root, tmp_path / 'out')
+    (tmp_path / 'out/points/000002.bin').unlink()
+
+    with pytest.raises(SystemExit, match=r'no longer holds all .* 1 of 8 .* points/000002.bin is missing\. Delete'):
+        run(root, tmp_path / 'out')
+
+
+def test_a_full_disk_is_one_sentence(root, tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, 'No space left on device', str(path))
+
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    with pytest.raises(SystemExit, match=r'^error: .*No space left on device: .*000001.bin'):
+        run(root, tmp_path / 'out')
+
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['.sunrgbd_trainval.lock']
+
+
+def test_two_at_once_never_mix_and_a_killed_one_is_no_hindrance(root, tmp_path):
+    out, holder = tmp_path / 'out', tmp_path / 'out/.sunrgbd_trainval.holder'
+    command = [sys.executable, prepare_sunrgbd.__file__, '--root', str(root), '--out', str(out)]
+    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (holder.exists() and holder.stat().st_size):
+        assert killed.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    killed.send_signal(signal.SIGSTOP)  # in the middle, for as long as it takes
+    with pytest.raises(SystemExit, match=rf'is in use: process {killed.pid} on .* preparing SUN RGB-D there since'):
+        run(root, out)
+    killed.kill()
+    killed.wait()
+
+    run(root, out)
+
+    assert len(read_out(out, 'train')['data_list']) == 2
+    assert not list(out.glob('.*.part'))
 
 
 @pytest.mark.real

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 
 import numpy as np
 import pytest
-from dataset_converters.sunrgbd import OUTPUTS, SunRgbdError, back_project, decode_depth, prepared_whole, read_instances
+from dataset_converters.sunrgbd import (
+    COMPLETE,
+    OUTPUTS,
+    RECORD,
+    SunRgbdError,
+    back_project,
+    decode_depth,
+    finish_killed_run,
+    prepared_whole,
+    read_instances,
+    refuse_prepared,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from mmdet3d.structures import DepthInstance3DBoxes
@@ -144,28 +156,91 @@ def test_nothing_is_left_of_a_run_that_fails(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['OFFICIAL_SUNRGBD']
 
 
-def test_prepared_data_is_not_overwritten(tmp_path):
-    (tmp_path / 'points').mkdir()
+@pytest.mark.parametrize('name', OUTPUTS[:4])
+def test_prepared_data_of_others_is_not_overwritten(tmp_path, name):
+    (tmp_path / name).mkdir()
 
-    with pytest.raises(SunRgbdError, match='points exists already'), prepared_whole(tmp_path):
+    said = f'{name} exists already, and no .* Delete {name} in'
+    with pytest.raises(SunRgbdError, match=said), prepared_whole(tmp_path):
         pytest.fail('it must not get here')
 
 
 def fill(folder):
-    for name in OUTPUTS:
+    for name in OUTPUTS[:2]:
+        (folder / name).mkdir()
+        (folder / name / '000001.bin').write_text(name)
+    for name in OUTPUTS[2:4]:
         (folder / name).write_text(name)
 
 
-def test_outputs_arrive_only_when_all_are_written_and_the_rest_of_a_killed_run_is_removed(tmp_path):
-    (tmp_path / '.complete_sunrgbd').mkdir()
-    (tmp_path / '.complete_sunrgbd/points').write_text('old')
+def test_outputs_arrive_only_when_all_are_written(tmp_path):
     (tmp_path / '..complete_sunrgbd.99999999.part').mkdir()
     (tmp_path / 'OFFICIAL_SUNRGBD').mkdir()
     with prepared_whole(tmp_path) as folder:
         fill(folder)
         assert not any((tmp_path / name).exists() for name in OUTPUTS)
-    assert {path.name for path in tmp_path.iterdir()} == {'OFFICIAL_SUNRGBD', *OUTPUTS}
-    assert all((tmp_path / name).read_text() == name for name in OUTPUTS)
+    names = {path.name for path in tmp_path.iterdir()} - {'..complete_sunrgbd.99999999.part'}
+    assert names == {'OFFICIAL_SUNRGBD', *OUTPUTS}
+    assert json.loads((tmp_path / RECORD).read_text())['files'] == {
+        'points/000001.bin': 6,
+        'sunrgbd_infos_train.pkl': 23,
+        'sunrgbd_infos_val.pkl': 21,
+        'sunrgbd_trainval/000001.bin': 16,
+    }
+
+
+@pytest.mark.parametrize('moved', range(len(OUTPUTS) + 1))
+def test_a_run_that_was_killed_while_it_moved_its_outputs_is_finished(tmp_path, moved):
+    with prepared_whole(tmp_path) as folder:
+        fill(folder)
+    (tmp_path / COMPLETE).mkdir()
+    for name in OUTPUTS[moved:]:
+        (tmp_path / name).rename(tmp_path / COMPLETE / name)
+
+    assert finish_killed_run(tmp_path) == (moved < len(OUTPUTS))
+
+    assert {path.name for path in tmp_path.iterdir()} == set(OUTPUTS)
+    with pytest.raises(SunRgbdError, match=r'holds all 4 prepared files\. Delete'):
+        refuse_prepared(tmp_path)
+
+
+def test_what_a_killed_run_had_not_finished_is_removed(tmp_path):
+    (tmp_path / COMPLETE / 'points').mkdir(parents=True)
+    assert not finish_killed_run(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert not finish_killed_run(tmp_path / 'missing')
+
+
+def test_the_outputs_of_a_killed_run_replace_nothing(tmp_path):
+    with prepared_whole(tmp_path) as folder:
+        fill(folder)
+    (tmp_path / COMPLETE).mkdir()
+    for name in OUTPUTS:
+        (tmp_path / name).rename(tmp_path / COMPLETE / name)
+    (tmp_path / 'points').mkdir()
+    with pytest.raises(SunRgbdError, match=r'points is in the way of .*points\. Delete one of the two'):
+        finish_killed_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('lose', 'said'),
+    [
+        (lambda out: (out / 'points/000001.bin').unlink(), r'1 of 4 files .* points/000001.bin is missing'),
+        (lambda out: (out / 'points/000001.bin').write_text(''), r'points/000001.bin has 0 bytes instead of 6'),
+        (lambda out: (out / 'sunrgbd_infos_val.pkl').unlink(), r'sunrgbd_infos_val.pkl is missing'),
+        (lambda out: (out / 'points/000002.bin').write_text(''), r'all 4 .*, and 1 others, such as points/000002'),
+        (lambda out: (out / RECORD).write_text('{"files": '), r'sunrgbd.json is damaged'),
+        (lambda out: (out / RECORD).write_text('[]'), r'sunrgbd.json is damaged'),
+        (lambda out: (out / RECORD).write_text('{"files": {"../x": 1}}'), r'sunrgbd.json is damaged'),
+        (lambda out: (out / RECORD).unlink(), r'points exists already, and no .prepared_sunrgbd.json says'),
+    ],
+)
+def test_prepared_data_is_refused_with_what_it_has_lost(tmp_path, lose, said):
+    with prepared_whole(tmp_path) as folder:
+        fill(folder)
+    lose(tmp_path)
+    with pytest.raises(SunRgbdError, match=rf'{said}.* Delete points, sunrgbd_trainval, .* or choose another --out'):
+        refuse_prepared(tmp_path)
 
 
 @pytest.mark.real

@@ -12,6 +12,7 @@ runs no code. SciPy does not harden it against crafted files, which may crash it
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from scipy.io import loadmat
 
 from strl_mmdet3d.atomic_write import written_whole
 from strl_mmdet3d.errors import StrlError
+from strl_mmdet3d.file_list import further_files, is_file_list, list_files, what_is_lost
+from strl_mmdet3d.locks import locked
 
 CLASSES: tuple[str, ...] = SUNRGBDDataset.METAINFO['classes']
 SPLITS = {'train': 'alltrain', 'val': 'alltest'}  # mmdet3d's name, and the variable in allsplit.mat
@@ -35,7 +38,8 @@ MAX_DEPTH = 8.0  # metres; the toolbox sets larger depths to this
 ROTATION_TOLERANCE = 1e-3  # of the entries of R R^T
 METADATA_FOLDERS = ('.', 'SUNRGBDtoolbox/Metadata')  # where mmdet3d's guide and the toolbox keep it
 SPLIT_FILE = 'SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat'
-OUTPUTS = ('points', 'sunrgbd_trainval', *(f'sunrgbd_infos_{split}.pkl' for split in SPLITS))  # moved in this order
+RECORD = '.prepared_sunrgbd.json'  # lists all files with their sizes
+OUTPUTS = ('points', 'sunrgbd_trainval', *(f'sunrgbd_infos_{split}.pkl' for split in SPLITS), RECORD)  # moved in order
 COMPLETE = '.complete_sunrgbd'  # the folder in OUT from which they are moved
 
 # From x right, y forward, z up to the camera's own x right, y down, z forward.
@@ -239,7 +243,7 @@ def convert_scene(scene: Scene, folder: Path) -> dict[str, Any]:
     points = np.concatenate([xyz, colour[rows, columns] / 255], axis=1).astype(np.float32)
 
     name = f'{scene.number:06d}'
-    points.tofile(folder / 'points' / f'{name}.bin')
+    (folder / 'points' / f'{name}.bin').write_bytes(points.tobytes())  # tofile does not say that a disk is full
     shutil.copyfile(scene.rgb_path, folder / 'sunrgbd_trainval' / 'image' / f'{name}.jpg')
     return dict(
         images=dict(
@@ -295,28 +299,95 @@ def convert_scenes(scenes: list[Scene], folder: Path) -> Iterator[tuple[Scene, B
 def prepared_whole(out: Path) -> Iterator[Path]:
     """Fill mmdet3d's SUN RGB-D folder by `written_whole`: a run that fails leaves nothing in it.
 
-    The folder may hold other things, as mmdet3d's ``data/sunrgbd`` holds ``OFFICIAL_SUNRGBD``.
+    The folder may hold other things, as mmdet3d's ``data/sunrgbd`` holds ``OFFICIAL_SUNRGBD``. The caller holds the
+    lock, see `preparing`.
 
     Args:
         out: The folder; created if it is missing.
 
     Yields:
-        An empty folder within ``out``, to write to. When all is written, `OUTPUTS` move to ``out``, info files last.
+        An empty folder within ``out``, to write to. When all is written, `OUTPUTS` move to ``out``, info files and the
+        record of all files last.
 
     Raises:
         SunRgbdError: If ``out`` holds prepared data, which is never overwritten.
     """
-    for name in OUTPUTS:
-        if (out / name).exists():
-            raise SunRgbdError(f'{out / name} exists already. Delete it or choose another --out')
+    refuse_prepared(out)
     complete = out / COMPLETE
-    shutil.rmtree(complete, ignore_errors=True)  # of a run that was killed before it had moved everything
     with written_whole(complete) as part:
         part.mkdir()
         yield part
+        (part / RECORD).write_text(json.dumps(dict(files=list_files(part)), indent=0) + '\n')
+    _move_outputs(out)
+
+
+@contextmanager
+def preparing(out: Path) -> Iterator[None]:
+    """Hold the lock of a folder that SUN RGB-D is prepared in.
+
+    Raises:
+        LockedError: If another process prepares it.
+    """
+    # Within the folder, because the one above it need not be writable.
+    with locked(out / 'sunrgbd_trainval', 'preparing SUN RGB-D'):
+        yield
+
+
+def finish_killed_run(out: Path) -> bool:
+    """Move the outputs of a run that was killed after all was written, and remove those of one that was not.
+
+    Returns:
+        Whether there were outputs to move, so that the data is prepared now.
+
+    Raises:
+        SunRgbdError: If other files have their names.
+    """
+    complete = out / COMPLETE
+    if not (complete / RECORD).is_file():
+        shutil.rmtree(complete, ignore_errors=True)
+        return False
+    _move_outputs(out)
+    return True
+
+
+def _move_outputs(out: Path) -> None:
+    """Move what is complete to its place. The record goes last, so a killed run can be finished by another call."""
+    complete = out / COMPLETE
     for name in OUTPUTS:
-        (complete / name).rename(out / name)
+        if (complete / name).exists():
+            if (out / name).exists():
+                raise SunRgbdError(f'{out / name} is in the way of {complete / name}. Delete one of the two')
+            (complete / name).rename(out / name)
     complete.rmdir()
+
+
+def refuse_prepared(out: Path) -> None:
+    """Refuse a folder that holds prepared data, and say whether it is whole.
+
+    Raises:
+        SunRgbdError: If an output exists.
+    """
+    present = [name for name in OUTPUTS if (out / name).exists()]
+    if not present:
+        return
+    remedy = f'Delete {", ".join(present)} in {out} to prepare it again, or choose another --out'
+    if RECORD not in present:
+        raise SunRgbdError(f'{out / present[0]} exists already, and no {RECORD} says what it should hold. {remedy}')
+    try:
+        files = json.loads((out / RECORD).read_text(encoding='utf-8'))['files']
+    except (ValueError, TypeError, KeyError):
+        files = None
+    if not is_file_list(files):
+        raise SunRgbdError(f'{out / RECORD} is damaged, so nothing shows whether the data is whole. {remedy}')
+    lost = what_is_lost(out, files)
+    if lost:
+        raise SunRgbdError(f'{out} no longer holds all prepared data: {lost}. {remedy}')
+    folders = {PurePosixPath(name).parts[0] for name in files}
+    added = [name for name in further_files(out, files) if name != RECORD and PurePosixPath(name).parts[0] in folders]
+    note = f', and {len(added)} others, such as {added[0]}' if added else ''
+    raise SunRgbdError(
+        f'{out / present[0]} exists already: {out} holds all {len(files)} prepared files{note}. {remedy}'
+    )
 
 
 def _metadata_file(root: Path, name: str) -> Path:

@@ -16,14 +16,26 @@ from ..unwrapping import unwrapped_model
 def tau_at(step: int, total_steps: int, tau_start: float) -> float:
     """Return tau on its way from `tau_start` to 1: tau = 1 - (1 - tau_start) (cos(pi k / K) + 1) / 2 (paper, Sec. 4).
 
+    Beyond these ranges the cosine would fall again, so they are refused, not clamped.
+
     Args:
         step: k, the number of optimizer steps before this one, in [0, K].
-        total_steps: K, the number of optimizer steps of the whole run.
+        total_steps: K, the number of optimizer steps of the whole run, at least 1.
         tau_start: tau of the first update, in [0, 1].
 
     Returns:
-        tau, in [tau_start, 1].
+        tau, in [tau_start, 1] up to rounding.
+
+    Raises:
+        ConfigError: If an argument is out of its range.
     """
+    if not 0 <= tau_start <= 1:
+        raise ConfigError(f'tau_start is in [0, 1], not {tau_start}')
+    if total_steps < 1 or not 0 <= step <= total_steps:
+        raise ConfigError(
+            f'tau of step {step} in a run of {total_steps} optimizer steps is not defined: let train_cfg.max_epochs '
+            '(or max_iters) cover every step of the run'
+        )
     return 1 - (1 - tau_start) * (math.cos(math.pi * step / total_steps) + 1) / 2
 
 
@@ -52,6 +64,18 @@ class TargetUpdateHook(Hook):
         self.tau_start = tau_start
         self.when = when
         self.buffers = buffers
+
+    def before_train(self, runner: Runner) -> None:
+        """Refuse a run that ends before the checkpoint that it continues.
+
+        Raises:
+            ConfigError: If it does.
+        """
+        if runner.iter > runner.max_iters:
+            raise ConfigError(
+                f'the checkpoint has made {runner.iter} iterations, but this run ends after {runner.max_iters}: raise '
+                'train_cfg.max_epochs to at least the number of epochs that the checkpoint was trained for'
+            )
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """In the released code's order, update before the first micro-batch of each step."""
