@@ -28,10 +28,10 @@ def test_folders_are_created(tmp_path):
 def test_a_failing_writer_leaves_the_old_content_and_no_part(tmp_path):
     path = tmp_path / 'name'
     path.write_text('old')
-    with pytest.raises(RuntimeError), written_whole(path) as part:  # noqa: PT012
+    with pytest.raises(RuntimeError, match='halfway'), written_whole(path) as part:  # noqa: PT012
         part.write_text('half')
         assert path.read_text() == 'old'
-        raise RuntimeError
+        raise RuntimeError('halfway')
     assert path.read_text() == 'old'
     assert list(tmp_path.iterdir()) == [path]
 

@@ -38,7 +38,7 @@ def test_the_second_process_is_refused_and_the_first_is_named(tmp_path):
     path = tmp_path / 'data'
     with another_holds(path) as process:
         began = time.monotonic()
-        with pytest.raises(LockedError) as refusal, locked(path, 'drawing'):
+        with pytest.raises(LockedError, match='is in use') as refusal, locked(path, 'drawing'):
             pass
         assert time.monotonic() - began < locks.PATIENCE / 2  # at once, since the holder lives
     said = str(refusal.value)
@@ -86,8 +86,8 @@ def test_the_lock_of_a_folder_may_lie_in_it(tmp_path):
 
 def test_an_error_in_the_block_gives_the_lock_back(tmp_path):
     for _ in range(2):
-        with pytest.raises(KeyError), locked(tmp_path / 'data', 'drawing'):
-            raise KeyError
+        with pytest.raises(KeyError, match='mine'), locked(tmp_path / 'data', 'drawing'):
+            raise KeyError('mine')
 
 
 @pytest.mark.parametrize('number', locks.NO_LOCKS)

@@ -115,9 +115,12 @@ class QuietRunner(Runner):
                 f'the ranks see different checkpoints ({", ".join(str(path) for _, path in begins)}): put the work '
                 'directory on a disk that all machines share, or name the checkpoint by --resume CKPT'
             )
+        settings = self._optimizer_settings()
         try:
             super().load_or_resume()
-            self._check_optimizer()
+            for before, after in zip(settings, self._optimizer_settings(), strict=True):
+                if before - after:  # torch takes over the settings of another kind of optimizer
+                    raise ValueError(f'its optimizer is of another kind, without {", ".join(sorted(before - after))}')
         except StrlError:
             raise
         # ValueError and IndexError come from an optimizer or a scheduler whose state does not fit.
@@ -127,15 +130,10 @@ class QuietRunner(Runner):
                 f'Name another one by {"--resume" if self.cfg.get("resume") else "load_from"}'
             ) from error
 
-    def _check_optimizer(self) -> None:
-        """Raise a ValueError if a checkpoint has given the optimizer the settings of another kind of optimizer."""
+    def _optimizer_settings(self) -> list[set[str]]:
+        """Return the names of the settings of each group of parameters; none if there are several optimizers."""
         optimizer = getattr(self.optim_wrapper, 'optimizer', None)
-        if optimizer is None:  # several optimizers
-            return
-        for group in optimizer.param_groups:
-            missing = optimizer.defaults.keys() - group.keys()
-            if missing:
-                raise ValueError(f'its optimizer is not {type(optimizer).__name__}, which needs {sorted(missing)}')
+        return [set(group) for group in optimizer.param_groups] if optimizer is not None else []
 
     def train(self) -> nn.Module:
         """Train, and return the model.

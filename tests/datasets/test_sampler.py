@@ -68,5 +68,5 @@ def test_is_registered():
 
 @pytest.mark.parametrize('field', ['seed', 'epoch', 'index'])
 def test_a_key_cannot_be_changed(field):
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match=field):
         setattr(PairKey(0, 0, 0), field, 1)

@@ -55,7 +55,7 @@ def test_a_poisoned_run_ends_at_once_and_keeps_its_checkpoints(tmp_path, guarded
         hooks['finite_weights'] = dict(type='FiniteWeightsHook')
     runner = tiny_runner(tmp_path, epochs=4, default_hooks=hooks)
     runner.register_hook(Poison())
-    with pytest.raises(DivergedError) as stop:
+    with pytest.raises(DivergedError, match='holds NaN or infinity') as stop:
         runner.train()
     said = str(stop.value)
     assert said.startswith(f'iteration {5 if guarded else 6}: ')

@@ -142,7 +142,7 @@ def saved(config):
 
 def test_a_changed_run_is_refused_before_anything_is_loaded(config):
     other = Stub(changed(config, train_dataloader__batch_size=4, optim_wrapper__optimizer__lr=1.0))
-    with pytest.raises(ResumeError) as refusal:
+    with pytest.raises(ResumeError, match='is not the run of') as refusal:
         SameRunHook().after_load_checkpoint(other, saved(config))
     said = str(refusal.value)
     assert 'this run is not the run of epoch_1.pth: optim_wrapper.optimizer.lr is 1.0 and was 0.1' in said

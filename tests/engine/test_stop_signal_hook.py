@@ -67,7 +67,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, number, accumulat
     whole.train()
     runner = runner_of(tmp_path / 'run', accumulate)
     runner.register_hook(Send(number, 8))
-    with pytest.raises(StoppedError) as stop:
+    with pytest.raises(StoppedError, match='ended the run') as stop:
         runner.train()
     path = tmp_path / 'run' / f'iter_{saved}.pth'
     name = signal.Signals(number).name

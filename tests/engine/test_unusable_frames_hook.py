@@ -133,7 +133,7 @@ def test_what_keeps_its_share_or_its_number_goes_on(data, tmp_path):
     num_replaced, _ = expected_of(data, epochs=2)
     make_runner(data, tmp_path / 'few', max_share=0, num_tolerated=num_replaced).train()
     make_runner(data, tmp_path / 'small', max_share=0.99, num_tolerated=0).train()
-    with pytest.raises(UnusableFramesError):
+    with pytest.raises(UnusableFramesError, match=f'{num_replaced} of '):
         make_runner(data, tmp_path / 'many', max_share=0, num_tolerated=num_replaced - 1).train()
 
 
@@ -154,7 +154,7 @@ def test_a_root_that_is_lost_ends_the_run_in_one_sentence(data, tmp_path, worker
     runner = make_runner(data, tmp_path / 'run', epochs=50, workers=workers)
     runner.register_hook(Lose())
     said = rf'error: data_root {data} does not exist\. .*bring it back and continue .* with --resume'
-    with pytest.raises(SystemExit) as error, foreseen_errors():
+    with pytest.raises(SystemExit, match='does not exist') as error, foreseen_errors():
         runner.train()
     assert re.fullmatch(said, error.value.code)
     assert (tmp_path / 'run/epoch_1.pth').is_file()

@@ -133,7 +133,7 @@ def test_a_missing_config_is_one_sentence(path):
 
 def message_of(error: Exception) -> str:
     """The message with which a tool ends that raises the error."""
-    with pytest.raises(SystemExit) as ending, foreseen_errors('work_dirs/run'):
+    with pytest.raises(SystemExit, match=r'^error: ') as ending, foreseen_errors('work_dirs/run'):
         raise error
     assert isinstance(ending.value.code, str)  # printed, with exit code 1
     return ending.value.code
@@ -197,7 +197,7 @@ class Failing(Dataset):
     ],
 )
 def test_the_error_of_a_worker_is_its_own_message_alone(error, message):
-    with pytest.raises(SystemExit) as ending, foreseen_errors():
+    with pytest.raises(SystemExit, match=r'^error: ') as ending, foreseen_errors():
         list(DataLoader(Failing(error), num_workers=1))
     assert 'in DataLoader worker process 0' in str(ending.value.__cause__)
     assert ending.value.code == f'error: {message}'
@@ -276,6 +276,6 @@ def test_an_environment_that_does_not_fit_is_a_sentence(monkeypatch):
 
 def test_what_a_terminal_would_obey_is_shown_as_text():
     """The name of a file may hold escape sequences, which could hide the error or write to the clipboard."""
-    with pytest.raises(SystemExit) as ending, foreseen_errors():
+    with pytest.raises(SystemExit, match=r'^error: ') as ending, foreseen_errors():
         raise ConfigError('no config at a\x1b[2J\x07\x9b.py:\nname another\r\t')
     assert ending.value.code == 'error: no config at a\\x1b[2J\\x07\\x9b.py:\nname another'

@@ -68,7 +68,7 @@ def write_config(path, fault):
 @pytest.mark.parametrize('fault', ['the folder is gone', 'the log folders are gone', 'the file of scalars is a folder'])
 def test_a_fault_in_the_work_dir_is_one_sentence(tmp_path, fault):
     config, run = write_config(tmp_path / 'config.json', fault), tmp_path / 'run'
-    with pytest.raises(SystemExit) as ending:
+    with pytest.raises(SystemExit, match='cannot be written to any more') as ending:
         train.main([str(config), '--work-dir', str(run)])
     said = str(ending.value)
     assert said.startswith(f'error: {run} cannot be written to any more (')

@@ -151,7 +151,7 @@ def test_the_frame_that_cannot_be_used_is_named_by_its_path_below_the_root():
     with pytest.raises(CorruptFrameError, match='is damaged') as error:
         MultiView([fail])(make_pair())
     assert error.value.frame_path == 's/view_2.bin'
-    with pytest.raises(EmptyViewError) as error:
+    with pytest.raises(EmptyViewError, match='view_1') as error:
         MultiView([load], [lambda view: None])(make_pair())
     assert error.value.frame_path == 's/view_1.bin'
 
