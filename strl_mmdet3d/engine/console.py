@@ -14,8 +14,10 @@ from mmengine.runner import Runner
 from torch import nn
 
 from ..errors import ConfigError, StrlError
+from ..mmengine_internals import is_resumed
 from ..safe_loading import without_code, without_foreign_files
 from .run_start import checkpoint_folder, last_good, reason_of
+from .unwrapping import unwrapped_model
 from .work_dir import WorkDirError, cannot_be_written
 
 NOISE = (
@@ -97,9 +99,26 @@ class QuietRunner(Runner):
 
         Returns:
             Its content.
+
+        Raises:
+            ConfigError: If the run resumes, and a tensor of the model is missing in it or has another shape.
         """
         checkpoint = super().load_checkpoint(filename, *args, **kwargs)
+        if is_resumed(self):
+            self._refuse_other_tensors(checkpoint, filename)
         return without_foreign_files(without_code(checkpoint), self.work_dir)
+
+    def _refuse_other_tensors(self, checkpoint: dict, filename: str) -> None:
+        """Raise a ConfigError if a checkpoint to resume lacks a tensor of the model, or has another one."""
+        mine = {name: tuple(tensor.shape) for name, tensor in unwrapped_model(self).state_dict().items()}
+        theirs = {name: tuple(tensor.shape) for name, tensor in checkpoint['state_dict'].items()}
+        for name in sorted(mine.keys() | theirs.keys()):
+            if mine.get(name) != theirs.get(name):
+                raise ConfigError(
+                    f'{filename} is of another model: {name} is {theirs.get(name, "missing")} in it and '
+                    f'{mine.get(name, "missing")} in this run, so the run cannot be resumed. Begin a new one from its '
+                    f'weights: load_from={filename} without --resume'
+                )
 
     def load_or_resume(self) -> None:
         """Load the checkpoint that the config names, or resume from it.

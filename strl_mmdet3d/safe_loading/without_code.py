@@ -31,7 +31,7 @@ def without_code(checkpoint: Any) -> Any:
         if holder is not None and name in holder:
             del holder[name]
             dropped.append('.'.join((*path, name)))
-    if dropped:
+    if 'meta.config' in dropped:  # mmengine itself writes the other two, and into every checkpoint
         print_log(f'of the checkpoint, its config as text is not read: {", ".join(dropped)}', 'current')
     return checkpoint
 

@@ -319,3 +319,7 @@ def test_an_allowed_change_goes_on_or_says_what_does_not_fit(finished):
     )
     assert 'epoch_2.pth cannot be resumed from' in said
     assert 'its optimizer is of another kind, without betas, eps' in said
+    wider = ['--cfg-options', 'model.predictor.hidden_channels=16', 'train_cfg.max_epochs=4']
+    said = refused(finished, '--resume', *wider, '--allow-change', 'model', 'train_cfg')
+    assert 'is of another model: predictor.' in said
+    assert 'in it and (16,' in said
