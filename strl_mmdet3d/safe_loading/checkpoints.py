@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -48,13 +48,22 @@ def allowed_globals() -> list:
     return list(ALLOWED)
 
 
-def globals_allowed(allowed: list) -> AbstractContextManager:
+@contextmanager
+def globals_allowed(allowed: list) -> Iterator[None]:
     """Let ``weights_only`` read these globals while the context lasts; torch older than 2.6 refuses them, and says why.
 
     Args:
         allowed: As ``add_safe_globals`` takes them.
     """
-    return torch.serialization.safe_globals(allowed) if HAS_ALLOW_LIST else nullcontext()
+    if not HAS_ALLOW_LIST:
+        yield
+        return
+    before = torch.serialization.get_safe_globals()
+    try:
+        with torch.serialization.safe_globals(allowed):
+            yield
+    finally:
+        torch.serialization.add_safe_globals(before)  # torch's context also removes what was allowed before it
 
 
 def load_checked(path: str | Path, map_location: Any = None, allowed: list | None = None, *, mmap: bool = False) -> Any:

@@ -15,7 +15,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import load_from_http
 
-from strl_mmdet3d.safe_loading import UnsafePickleError, check_checkpoint, load_checked
+from strl_mmdet3d.safe_loading import UnsafePickleError, check_checkpoint, load_checked, load_safely
 from strl_mmdet3d.safe_loading.history import history_of, statistic_of
 from strl_mmdet3d.safe_loading.torch_stand_ins import StoredNDArray
 
@@ -203,3 +203,12 @@ def test_a_released_checkpoint_may_name_records(tmp_path):
 def test_mmengine_is_the_version_that_was_looked_through():
     """docs/security.md lists where its sources run text: look through a new version."""
     assert mmengine.__version__.startswith('0.10.')
+
+
+def test_what_was_allowed_before_is_allowed_after(tmp_path):
+    """torch's own context takes it away."""
+    torch.save(dict(meta={}, hub=HistoryBuffer([1.0], [1])), tmp_path / 'a.pth')
+    load_safely()
+    for _ in range(2):
+        load_checked(tmp_path / 'a.pth')
+        assert torch.load(tmp_path / 'a.pth', weights_only=True)['hub'].current() == 1

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import train
@@ -61,6 +62,7 @@ def write_config(path, fault):
     config['visualizer'] = dict(
         type='Visualizer', vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
     )
+    config['experiment_name'] = uuid4().hex  # runs of one name and second share a visualizer
     path.write_text(json.dumps(Config(config).to_dict()))
     return path
 
