@@ -8,6 +8,7 @@ train_cfg = dict(type='PretrainLoop', max_epochs=100)
 default_hooks = dict(
     target=dict(type='TargetUpdateHook', tau_start=0.996),
     collapse=dict(type='CollapseMonitorHook'),
+    weights_moved=dict(type='WeightsMovedHook'),
     unusable_frames=dict(type='UnusableFramesHook'),
     export=dict(type='ExportEncoderHook'),
     report=dict(type='ReportHook'),

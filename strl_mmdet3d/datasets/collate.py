@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from mmdet3d.structures import Det3DDataSample
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import FUNCTIONS
 from torch import Tensor
@@ -18,7 +20,8 @@ def collate_pairs(pairs: Sequence[dict]) -> dict[str, Any]:
 
     A worker sends each tensor through a separate file descriptor, which costs the training process a tenth of a
     millisecond (measured: 0.37 ms per pair; 0.14 ms with this function). So a worker first puts the clouds of each view
-    into one shared tensor. The training process receives the same lists of clouds.
+    into one shared tensor, and the regions of a view, which are few numbers, into its message. The training process
+    receives the same lists of clouds and data samples.
 
     Args:
         pairs: B pairs that `MultiView` made.
@@ -31,6 +34,8 @@ def collate_pairs(pairs: Sequence[dict]) -> dict[str, Any]:
     if get_worker_info() is not None:
         for view in batch.values():
             view['inputs']['points'] = CloudsToSend(view['inputs']['points'])
+            if all('bboxes_3d' in getattr(sample, 'gt_instances_3d', ()) for sample in view['data_samples']):
+                view['data_samples'] = RegionsToSend(view['data_samples'])
     return batch
 
 
@@ -57,3 +62,36 @@ class CloudsToSend:
 def split_clouds(joint: Tensor, sizes: list[int]) -> list[Tensor]:
     """Split one tensor (N_1 + ... + N_B, C) into B x (N_i, C) clouds, which share its memory."""
     return list(joint.split(sizes))
+
+
+class RegionsToSend:
+    """Data samples whose regions are sent as numbers, not as shared memory. Once sent, they are a list again.
+
+    Args:
+        samples: B data samples with regions, as `MultiView` makes them.
+    """
+
+    def __init__(self, samples: Sequence[Det3DDataSample]) -> None:
+        self.samples = samples
+
+    def __reduce__(self) -> tuple:
+        """Send the samples without regions, and the regions beside them as arrays."""
+        bare, regions = [], []
+        for sample in self.samples:
+            boxes, numbers = sample.gt_instances_3d.bboxes_3d, sample.gt_instances_3d.labels_3d
+            regions.append((type(boxes), boxes.tensor.numpy(), numbers.numpy()))
+            sample = sample.new()
+            sample.gt_instances_3d = sample.gt_instances_3d.new()
+            del sample.gt_instances_3d.bboxes_3d, sample.gt_instances_3d.labels_3d
+            bare.append(sample)
+        return samples_with_regions, (bare, regions)
+
+
+def samples_with_regions(
+    samples: list[Det3DDataSample], regions: list[tuple[type, np.ndarray, np.ndarray]]
+) -> list[Det3DDataSample]:
+    """Put regions, which are the type, rows (M_i, 7) and numbers (M_i,) of boxes, back into B data samples."""
+    for sample, (boxes, rows, numbers) in zip(samples, regions, strict=True):
+        sample.gt_instances_3d.bboxes_3d = boxes(torch.from_numpy(rows))
+        sample.gt_instances_3d.labels_3d = torch.from_numpy(numbers)
+    return samples

@@ -340,7 +340,8 @@ class TemporalPairDataset(BaseDataset):
         else:
             frames = draw_neighbour_pair(key_frame, length, rng)
 
-        pair: dict[str, Any] = {'augment': self.mode != 'temporal'}
+        aligned = self.align_poses or frames[0] == frames[1]
+        pair: dict[str, Any] = {'augment': self.mode != 'temporal', 'aligned': aligned}
         for view, frame in zip(VIEWS, frames, strict=True):
             pair[view] = self._provenance(index, sequence, frame)
             pair[view].update(num_redraws=len(skipped), skipped=list(skipped))

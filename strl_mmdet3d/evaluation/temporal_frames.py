@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..datasets.pair_key import PairKey
 from ..datasets.temporal_pair_dataset import TemporalPairDataset
+from ..datasets.transforms.views import MultiView
 from .online_encoding import encode_online
 
 
@@ -32,6 +33,9 @@ class TemporalFrames:
     def __init__(self, config: dict, num_frames: int, run: int) -> None:
         # In this mode view 1 of an item is its key frame, and is not augmented.
         self.dataset: TemporalPairDataset = DATASETS.build(dict(config, mode='temporal', selection='neighbour'))
+        for stage in self.dataset.pipeline.transforms:
+            if isinstance(stage, MultiView):  # whole frames are encoded, so no regions are drawn
+                stage.pair.transforms.clear()
         self.items = runs_of_neighbours(len(self.dataset), num_frames, run)
 
     def encode(self, model: Any, batch_size: int) -> tuple[np.ndarray, list[str], list[int]]:

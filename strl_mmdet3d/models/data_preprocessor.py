@@ -32,7 +32,8 @@ class PairDataPreprocessor(BaseDataPreprocessor):
 
         Returns:
             ``{'view_1': inputs, 'view_2': inputs}``, with the keys of `data`. inputs is the argument of the detector's
-            ``extract_feat``: ``{'points': B x (N_i, C), 'voxels': ...}``.
+            ``extract_feat``: ``{'points': B x (N_i, C), 'voxels': ...}``. If the data samples have boxes, the regions
+            that `DrawRegions` drew, ``regions`` holds their places, B x (M_i, 3).
 
         Raises:
             ConfigKeyError: If the data holds no pair of views.
@@ -42,4 +43,12 @@ class PairDataPreprocessor(BaseDataPreprocessor):
             raise ConfigKeyError(
                 f'the batch lacks {sorted(missing)}, it has {sorted(data)}: pre-training needs a TemporalPairDataset'
             )
-        return {view: self.detector(data[view], training)['inputs'] for view in data}
+        return {view: self._prepare(data[view], training) for view in data}
+
+    def _prepare(self, view: dict, training: bool) -> dict:
+        """Prepare one view, and put the places of its regions beside the points."""
+        prepared = self.detector(view, training)
+        samples = prepared['data_samples']
+        if not samples or not all('bboxes_3d' in getattr(sample, 'gt_instances_3d', ()) for sample in samples):
+            return prepared['inputs']
+        return dict(prepared['inputs'], regions=[sample.gt_instances_3d.bboxes_3d.gravity_center for sample in samples])

@@ -1,4 +1,4 @@
-"""The encoder e: a stock detector without its heads, whose features are pooled to one vector per cloud."""
+"""The encoder e: a stock detector without its heads, whose features become one vector per cloud, or per region."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, ConfigKeyError
 from .pooling import POOLINGS, pool_clouds
+from .regions import RegionContext
+from .select_feature import select
 from .stack_clouds import stack_clouds
 
 
 @MODELS.register_module()
 class DetectorEncoder(BaseModule):
-    """Wrap the trunk of any mmdet3d detector as an encoder of whole point clouds.
+    """Wrap the trunk of any mmdet3d detector as an encoder of whole point clouds, or of regions in them.
 
     The detector is built from its registry entry. Its children outside `trunk` become ``nn.Identity``, so that its own
     ``extract_feat`` runs only the parts to pre-train. The others keep the detector's attribute names below
@@ -38,14 +40,16 @@ class DetectorEncoder(BaseModule):
             takes the whole output. With a points encoder in the trunk (PV-RCNN's voxel set abstraction), its outputs
             can be named too.
         trunk: Names of the detector's children to pre-train. None takes all but the heads (``*_head``).
-        pool: How a feature becomes one vector per cloud: 'max' (the paper's), 'mean', or 'max_mean' (both,
-            concatenated), over points, sparse voxels or the BEV plane.
+        pool: What a vector stands for. One per cloud: 'max' (the paper's), 'mean', or 'max_mean' (both, concatenated),
+            over points, sparse voxels or the BEV plane. One per region (dense STRL): ``dict(type='BEVRegions')`` or
+            ``dict(type='PointRegions', ...)``, which read the feature at the regions' places.
         override: Changes to the detector's config, merged into it as by ``--cfg-options``.
 
     Raises:
         FileNotFoundError: If the config file does not exist; names the nearest ones.
-        ConfigKeyError: If the detector cannot be built, or it lacks a child in `trunk`; names the children.
-        ConfigError: If `pool` is unknown.
+        ConfigKeyError: If the detector cannot be built, or it lacks a child in `trunk`; names the children. If a `pool`
+            of regions cannot be built.
+        ConfigError: If `pool` is unknown, or a setting of it is out of its range.
     """
 
     def __init__(
@@ -53,16 +57,16 @@ class DetectorEncoder(BaseModule):
         detector: str | dict,
         feature: str | Sequence[str] | None = None,
         trunk: Sequence[str] | None = None,
-        pool: str = 'max',
+        pool: str | dict = 'max',
         override: dict | None = None,
     ) -> None:
         super().__init__()
-        if pool not in POOLINGS:
-            raise ConfigError(f"pool is one of {sorted(POOLINGS)}, not '{pool}'")
         self.features = [feature] if feature is None or isinstance(feature, str) else list(feature)
-        self.pool = pool
+        self.pool = build_pool(pool)
         self.detector: Any = build_detector(detector, override)
         self.data_preprocessor = self.detector.data_preprocessor
+        # Where a BEV plane lies. Kept here: in STRL, the preprocessor moves out of the encoder.
+        self.point_cloud_range = range_of_voxels(self.data_preprocessor)
         # mmdet3d's point segmentors take one (B, N, C) tensor, its detectors the dict of all inputs.
         self.is_segmentor = isinstance(self.detector, EncoderDecoder3D)
         self._keep_only(trunk)
@@ -86,13 +90,15 @@ class DetectorEncoder(BaseModule):
 
         Args:
             inputs: The output of the detector's data preprocessor for B clouds, such as
-                ``{'points': ..., 'voxels': ...}``.
+                ``{'points': ..., 'voxels': ...}``. With ``regions``, the places B x (M_i, 3), if `pool` reads regions.
 
         Returns:
-            (B, D), one vector per cloud.
+            (B, D), one vector per cloud; or (M_1 + ... + M_B, D), one per region. Without ``regions`` in eval mode, as
+            when probes encode whole clouds, (B, D), the maximum over each cloud whatever `pool` is.
 
         Raises:
             ConfigKeyError: If `feature` is not in the detector's output; names the features that are.
+            ConfigError: If `pool` reads regions, and a batch for training has none.
         """
         if 'voxels' in inputs:
             # Online and target network share a view, but some voxel encoders (PillarFeatureNet) write into their input.
@@ -100,39 +106,49 @@ class DetectorEncoder(BaseModule):
         features = self.detector.extract_feat(stack_clouds(inputs['points']) if self.is_segmentor else inputs)
         if self.has_points_encoder:
             features = dict(features, **self.detector.extract_points_feat(inputs, features, None))
-        batch_size = len(inputs['points'])
-        pooled = [pool_clouds(select(features, name), batch_size, self.pool) for name in self.features]
-        return torch.cat(pooled, dim=1)
+        return self._vectors(features, len(inputs['points']), inputs.get('regions'))
+
+    def _vectors(self, features: Any, batch_size: int, regions: Sequence[Tensor] | None) -> Tensor:
+        """Make the vectors of B clouds, or of their regions, from the detector's output."""
+        selected = [select(features, name) for name in self.features]
+        if isinstance(self.pool, str):
+            return torch.cat([pool_clouds(feature, batch_size, self.pool) for feature in selected], dim=1)
+        if regions is not None:
+            context = RegionContext(regions, features, self.point_cloud_range)
+            return torch.cat([self.pool(feature, context) for feature in selected], dim=1)
+        if self.training:
+            raise ConfigError(
+                f'pool={type(self.pool).__name__} reads regions, and the data has none: give MultiView '
+                "pair=[dict(type='DrawRegions')] and pack them, Pack3DDetInputs(keys=['points', 'gt_bboxes_3d', "
+                "'gt_labels_3d'])"
+            )
+        return torch.cat([pool_clouds(feature, batch_size) for feature in selected], dim=1)
 
 
-def select(features: Any, name: str | None) -> Any:
-    """Follow a dotted name such as ``'fp_features.-1'`` into nested dicts and sequences.
-
-    Args:
-        features: The output of ``extract_feat``.
-        name: Keys and positions joined by dots; None for the whole output.
-
-    Returns:
-        The feature.
+def build_pool(pool: str | dict) -> Any:
+    """Return the name of a pooling, if it is known, or build the reader of regions of a config.
 
     Raises:
-        ConfigKeyError: If a step is not found; names the step and the features there.
+        ConfigError: If the name is unknown, or a setting of the reader is out of its range.
+        ConfigKeyError: If the reader is unknown, or lacks a setting.
     """
-    for step in name.split('.') if name else ():
-        try:
-            if not isinstance(features, (dict, list, tuple)):
-                raise TypeError
-            features = features[step] if isinstance(features, dict) else features[int(step)]
-        except (KeyError, IndexError, ValueError, TypeError):
-            there = f'is a {type(features).__name__}'
-            if isinstance(features, dict):
-                there = f'has {sorted(features)}'
-            elif isinstance(features, (list, tuple)):
-                there = f'has {len(features)} features, named 0 to {len(features) - 1}'
-            raise ConfigKeyError(
-                f"feature='{name}': '{step}' is not in the detector's output there, which {there}"
-            ) from None
-    return features
+    if not isinstance(pool, dict):
+        if pool not in POOLINGS:
+            raise ConfigError(
+                f"pool is one of {sorted(POOLINGS)} or a dict such as dict(type='BEVRegions'), not '{pool}'"
+            )
+        return pool
+    try:
+        return MODELS.build(pool)
+    except (KeyError, TypeError) as error:
+        raise ConfigKeyError(f'pool=dict(type={pool.get("type")!r}, ...) could not be built: {error}') from error
+
+
+def range_of_voxels(preprocessor: Any) -> Sequence[float] | None:
+    """Return the range (x_min, ..., z_max) of a data preprocessor's voxels; None without voxels along the axes."""
+    if getattr(preprocessor, 'voxel_type', None) not in ('hard', 'dynamic'):
+        return None
+    return getattr(getattr(preprocessor, 'voxel_layer', None), 'point_cloud_range', None)
 
 
 def build_detector(detector: str | dict, override: dict | None = None) -> nn.Module:

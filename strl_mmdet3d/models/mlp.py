@@ -39,7 +39,7 @@ class ProjectionMLP(nn.Sequential):
         self.in_channels = in_channels
 
     def forward(self, x: Tensor) -> Tensor:
-        """Project one vector per cloud.
+        """Project one vector per cloud, or per region.
 
         Args:
             x: (B, in_channels). B >= 2 in training, because BatchNorm uses the statistics of the batch.

@@ -21,7 +21,7 @@ def byol_loss(prediction: Tensor, projection: Tensor) -> Tensor:
     """Squared distance of the normalised vectors, ``2 - 2 cos``, averaged over the batch (paper, Eq. 4).
 
     Args:
-        prediction: (B, D), r(z_theta) of the online network.
+        prediction: (B, D), r(z_theta) of the online network; one row per cloud, or per region.
         projection: (B, D), z_phi of the target network.
 
     Returns:
@@ -29,6 +29,25 @@ def byol_loss(prediction: Tensor, projection: Tensor) -> Tensor:
     """
     # In float32 even under autocast: near cos = 1, half precision has too few digits.
     return (2 - 2 * F.cosine_similarity(prediction.float(), projection.float(), dim=-1)).mean()
+
+
+def contrastive_loss(prediction: Tensor, projection: Tensor, temperature: float) -> Tensor:
+    """InfoNCE: each prediction should be nearer to its own projection than to the others of the batch.
+
+    It is the loss of MoCo v3 (Chen et al., ICCV 2021, Alg. 1), with its factor 2 * temperature. On several ranks, the
+    others are those of the same rank.
+
+    Args:
+        prediction: (B, D), r(z_theta) of the online network; one row per cloud, or per region.
+        projection: (B, D), z_phi of the target network.
+        temperature: Of the softmax over the cosines, above 0; 0.2 in MoCo v3 with a ViT, 1 with a ResNet.
+
+    Returns:
+        A scalar, at least 0; 2 * temperature * log(B) if all rows are the same.
+    """
+    cosines = F.normalize(prediction.float(), dim=-1) @ F.normalize(projection.float(), dim=-1).T  # (B, B)
+    own = torch.arange(len(cosines), device=cosines.device)
+    return 2 * temperature * F.cross_entropy(cosines / temperature, own)
 
 
 @MODELS.register_module()
@@ -40,15 +59,23 @@ class STRL(BaseModel):
     step. Only ``online_encoder`` is kept, see ``tools/export_encoder.py``.
 
     Args:
-        encoder: The encoder e, e.g. a `DetectorEncoder`: the inputs of B clouds -> (B, D).
+        encoder: The encoder e, e.g. a `DetectorEncoder`: the inputs of B clouds -> (B, D). If it reads regions (dense
+            STRL), it gives one row per region, and B stands for the regions of the batch in all that follows.
         projector: The projector f: (B, D) -> (B, 256).
         predictor: The predictor r: (B, 256) -> (B, 256).
+        contrast: The temperature, above 0, of `contrastive_loss` in the place of `byol_loss`; None keeps `byol_loss`,
+            the paper's.
 
     Attributes:
         projections: View ('view_1', 'view_2', ...) -> its z_theta (B, 256) in the latest batch, detached, for hooks.
+
+    Raises:
+        ConfigError: If `contrast` is not above 0.
     """
 
-    def __init__(self, encoder: dict, projector: dict, predictor: dict) -> None:
+    def __init__(self, encoder: dict, projector: dict, predictor: dict, contrast: float | None = None) -> None:
+        if contrast is not None and not contrast > 0:
+            raise ConfigError(f'STRL: contrast is a temperature above 0, or None, not {contrast}')
         online_encoder = MODELS.build(encoder)
         super().__init__(data_preprocessor=PairDataPreprocessor(online_encoder.data_preprocessor))
         online_encoder.data_preprocessor = None  # it serves the pair; the target needs no copy of it
@@ -57,6 +84,7 @@ class STRL(BaseModel):
         self.predictor = MODELS.build(predictor)
         self.target_encoder = copy.deepcopy(self.online_encoder).requires_grad_(False)
         self.target_projector = copy.deepcopy(self.online_projector).requires_grad_(False)
+        self.contrast = contrast
         self.projections: dict[str, Tensor] = {}
 
     def __init_subclass__(cls) -> None:
@@ -102,9 +130,15 @@ class STRL(BaseModel):
             target_1 = self.target_projector(self.target_encoder(view_1))  # (B, 256)
             target_2 = self.target_projector(self.target_encoder(view_2))
         for name, view in local_views.items():
-            yield byol_loss(self.predict(name, view).repeat(2, 1), torch.cat([target_1, target_2]))
-        yield byol_loss(self.predict('view_1', view_1), target_2)
-        yield byol_loss(self.predict('view_2', view_2), target_1)
+            yield self.compare(self.predict(name, view), target_1, target_2)
+        yield self.compare(self.predict('view_1', view_1), target_2)
+        yield self.compare(self.predict('view_2', view_2), target_1)
+
+    def compare(self, prediction: Tensor, *projections: Tensor) -> Tensor:
+        """The loss of predictions (B, 256), averaged over some projections (B, 256) of the same clouds or regions."""
+        if self.contrast is None:
+            return byol_loss(prediction.repeat(len(projections), 1), torch.cat(projections))
+        return torch.stack([contrastive_loss(prediction, one, self.contrast) for one in projections]).mean()
 
     def predict(self, name: str, view: dict) -> Tensor:
         """r(z_theta) with z_theta = f_theta(e_theta(x)): (B, 256); z_theta is kept in ``projections[name]``."""

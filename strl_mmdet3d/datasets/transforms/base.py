@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...errors import ConfigError
 from .point_kernels import choose, find, keep_rows
+from .regions import Regions, regions_of
 
 
 class DescribedTransform(BaseTransform):
@@ -33,9 +34,11 @@ class RandomPointsTransform(DescribedTransform):
     inspected, and a chosen draw can be applied. Draws come from NumPy's global random state, as in mmdetection3d's own
     transforms. To reproduce a view, seed that state.
 
-    The only required and modified key is ``points``. As in mmdetection3d's transforms, the points may be changed in
-    place. Coordinates are the first three columns; further channels (intensity, height, colour) are not changed and
-    stay with their point. Labels are not transformed: these transforms make views of unlabelled clouds.
+    The only required key is ``points``. As in mmdetection3d's transforms, the points may be changed in place.
+    Coordinates are the first three columns; further channels (intensity, height, colour) are not changed and stay with
+    their point. Labelled objects are not transformed: these transforms make views of unlabelled clouds. But a view may
+    have regions (``gt_bboxes_3d``, see :class:`DrawRegions`), which stay where they are in the scene: a subclass that
+    moves points or cuts off a part of space does the same to the regions, in :meth:`carry`.
 
     Args:
         prob (float): Probability of changing the points at all, in [0, 1].
@@ -57,15 +60,22 @@ class RandomPointsTransform(DescribedTransform):
     def apply(self, points: BasePoints, drawn: Any) -> BasePoints:
         """Apply a draw to the points."""
 
-    def augment(self, points: BasePoints) -> BasePoints:
-        """Make one draw and apply it."""
-        return self.apply(points, self.draw(points))
+    def carry(self, regions: Regions, points: BasePoints, drawn: Any) -> None:
+        """Do to the regions what :meth:`apply` is about to do to the points. Defaults to nothing."""
+
+    def augment(self, points: BasePoints, regions: Regions | None = None) -> BasePoints:
+        """Make one draw and apply it, to the regions, too, if there are any."""
+        drawn = self.draw(points)
+        if regions is not None:
+            self.carry(regions, points, drawn)
+        return self.apply(points, drawn)
 
     def transform(self, results: dict) -> dict:
         """Change ``results['points']`` (N, 3 + C) with probability ``prob``. An empty cloud raises a ValueError."""
         require_points(self, results)
+        regions = regions_of(results)
         if np.random.rand() < self.prob:
-            results['points'] = self.augment(results['points'])
+            results['points'] = self.augment(results['points'], regions)
         return results
 
 

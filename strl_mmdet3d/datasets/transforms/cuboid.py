@@ -12,6 +12,7 @@ from torch import Tensor
 from ...errors import ConfigError
 from .base import RandomPointsTransform, keep_points
 from .point_kernels import bounds, inside_box
+from .regions import Regions
 
 
 class Cuboid(NamedTuple):
@@ -28,11 +29,15 @@ class Cuboid(NamedTuple):
     sides: np.ndarray
     position: np.ndarray
 
-    def contains(self, points: BasePoints) -> Tensor:
-        """Return which of the points (N, 3 + C) lie in the cuboid, including its faces.
+    def contains(self, points: BasePoints, rows: Tensor | None = None) -> Tensor:
+        """Return which places lie in the cuboid, including its faces.
+
+        Args:
+            points (BasePoints): The cloud, (N, 3 + C), in whose box the cuboid lies.
+            rows (Tensor, optional): The places, (M, 3 + C), x, y and z first. Defaults to the points.
 
         Returns:
-            Tensor: A mask (N,).
+            Tensor: A mask (M,).
         """
         lower = self.position * (1 - self.sides)
         upper = lower + self.sides
@@ -40,7 +45,8 @@ class Cuboid(NamedTuple):
         # to rounding, and a box without extent causes no division by zero.
         box_lower, box_upper = bounds(points.tensor)
         extent = box_upper - box_lower
-        return inside_box(points.tensor, box_lower, extent * np.float32(lower), extent * np.float32(upper))
+        rows = points.tensor if rows is None else rows
+        return inside_box(rows, box_lower, extent * np.float32(lower), extent * np.float32(upper))
 
 
 class RandomCuboidTransform(RandomPointsTransform):
@@ -75,18 +81,25 @@ class RandomCuboidTransform(RandomPointsTransform):
         """Draw a cuboid at a uniform position in the cloud's bounding box."""
         return Cuboid(sides=self.draw_sides(), position=np.random.uniform(size=3))
 
-    def keeps(self, points: BasePoints, drawn: Cuboid) -> Tensor:
-        """Return which points stay, as a mask (N,): the points in the cuboid."""
-        return drawn.contains(points)
+    def keeps(self, points: BasePoints, drawn: Cuboid, rows: Tensor | None = None) -> Tensor:
+        """Return which of the points stay, or of other places (M, 3 + C), as a mask: the ones in the cuboid."""
+        return drawn.contains(points, rows)
 
     def apply(self, points: BasePoints, drawn: Cuboid) -> BasePoints:
         """Remove all points but those to keep, which stay in their order."""
         return keep_points(points, self.keeps(points, drawn))
 
-    def augment(self, points: BasePoints) -> BasePoints:
+    def carry(self, regions: Regions, points: BasePoints, drawn: Cuboid) -> None:
+        """Remove the regions at places whose points are removed."""
+        regions.keep(self.keeps(points, drawn, regions.rows))
+
+    def augment(self, points: BasePoints, regions: Regions | None = None) -> BasePoints:
         """Apply the first of ``max_tries`` draws that leaves enough points; if none does, change nothing."""
         for _ in range(self.max_tries):
-            keep = self.keeps(points, self.draw(points))
+            drawn = self.draw(points)
+            keep = self.keeps(points, drawn)
             if np.count_nonzero(keep.numpy()) >= self.min_points:
+                if regions is not None:
+                    self.carry(regions, points, drawn)
                 return keep_points(points, keep)
         return points

@@ -42,6 +42,6 @@ class RandomCutoutPoints(RandomCuboidTransform):
         """Draw the sides (3,) independently."""
         return np.random.uniform(*self.side, 3)
 
-    def keeps(self, points: BasePoints, drawn: Cuboid) -> Tensor:
+    def keeps(self, points: BasePoints, drawn: Cuboid, rows: Tensor | None = None) -> Tensor:
         """Keep the points outside the cuboid."""
-        return ~drawn.contains(points)
+        return ~drawn.contains(points, rows)

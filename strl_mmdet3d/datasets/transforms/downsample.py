@@ -8,6 +8,7 @@ from mmdet3d.structures import BasePoints
 
 from ...errors import ConfigError
 from .base import RandomPointsTransform, draw_sample, take_points
+from .regions import Regions
 
 
 @TRANSFORMS.register_module()
@@ -43,6 +44,6 @@ class DownSamplePoints(RandomPointsTransform):
         """Take the points at the indices (num_points,), with all their channels."""
         return take_points(points, drawn)
 
-    def augment(self, points: BasePoints) -> BasePoints:
+    def augment(self, points: BasePoints, regions: Regions | None = None) -> BasePoints:
         """Pick points, unless the cloud already has ``num_points``."""
-        return points if len(points) == self.num_points else super().augment(points)
+        return points if len(points) == self.num_points else super().augment(points, regions)

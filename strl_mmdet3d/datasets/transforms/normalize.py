@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from mmdet3d.registry import TRANSFORMS
 
 from .base import DescribedTransform, require_points
 from .point_kernels import normalize
+from .regions import regions_of
 
 
 @TRANSFORMS.register_module()
@@ -24,6 +26,7 @@ class NormalizePointsToUnitSphere(DescribedTransform):
     Modified Keys:
 
     - points
+    - gt_bboxes_3d (optional): The regions, moved and scaled as the points are
 
     Raises:
         ValueError: If the cloud is empty.
@@ -32,5 +35,8 @@ class NormalizePointsToUnitSphere(DescribedTransform):
     def transform(self, results: dict) -> dict:
         """Normalise ``results['points']`` (N, 3 + C) in place."""
         require_points(self, results)
-        normalize(results['points'].tensor)
+        regions = regions_of(results)
+        centroid, scale = normalize(results['points'].tensor)
+        if regions is not None:
+            regions.rows[:, :3] = (regions.rows[:, :3] - torch.from_numpy(centroid)) * scale
         return results

@@ -48,7 +48,8 @@ class Loops(NamedTuple):
         inside: Fills in a mask (N,): whether a point's offset from an origin lies in a box, including its faces.
         keep: Moves the points of a mask (N,) to the front, in their order.
         move: Replaces the coordinates x of each point by ``matrix x + shift``, in float32.
-        normalize: Moves the centroid to the origin, and scales the farthest point to distance 1.
+        normalize: Moves the centroid to the origin, and scales the farthest point to distance 1; fills in the centroid
+            (3,) and the factor (1,), float32.
     """
 
     bounds: Callable[..., None]
@@ -109,25 +110,26 @@ def _loops(channels: int) -> Loops:
                 flat[channels * n + axis] = moved + shift[axis]
 
     @njit(nogil=True, cache=True)
-    def normalize(flat: np.ndarray) -> None:
+    def normalize(flat: np.ndarray, centroid: np.ndarray, scale: np.ndarray) -> None:
         number = flat.shape[0] // channels
         sums, farthest = np.zeros(3), 0.0
         for n in range(number):
             for axis in range(3):
                 sums[axis] += flat[channels * n + axis]
         # The mean of equal float32 coordinates must be that coordinate, or rounding errors would grow to radius 1.
-        centroid = (sums / number).astype(np.float32)
+        centroid[:] = (sums / number).astype(np.float32)
         for n in range(number):
             distance = 0.0
             for axis in range(3):
                 flat[channels * n + axis] -= centroid[axis]
                 distance += float(flat[channels * n + axis]) ** 2
             farthest = distance if distance > farthest else farthest
+        scale[0] = 1
         if farthest > 0:
-            scale = np.float32(1 / np.sqrt(farthest))
+            scale[0] = np.float32(1 / np.sqrt(farthest))
             for n in range(number):
                 for axis in range(3):
-                    flat[channels * n + axis] *= scale
+                    flat[channels * n + axis] *= scale[0]
 
     return Loops(bounds, inside, keep, move, normalize)
 
@@ -206,10 +208,15 @@ def move(points: Tensor, matrix: np.ndarray | None = None, shift: np.ndarray | N
     _in_place(_loops(points.shape[1]).move, points, matrix, shift)
 
 
-def normalize(points: Tensor) -> None:
+def normalize(points: Tensor) -> tuple[np.ndarray, float]:
     """Move the centroid to the origin and scale the farthest point to distance 1, in place.
 
     Args:
         points: (N, 3 + C), N > 0, float32 on the CPU; further channels stay.
+
+    Returns:
+        What was done: the centroid, float32 (3,), was subtracted, and the rest multiplied by the factor.
     """
-    _in_place(_loops(points.shape[1]).normalize, points)
+    centroid, scale = np.empty(3, np.float32), np.empty(1, np.float32)
+    _in_place(_loops(points.shape[1]).normalize, points, centroid, scale)
+    return centroid, float(scale[0])

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from ...errors import ConfigError
 from .base import RandomPointsTransform
 from .point_kernels import move
+from .regions import Regions
 
 
 @TRANSFORMS.register_module()
@@ -49,5 +50,14 @@ class RandomRotatePoints(RandomPointsTransform):
 
     def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:
         """Rotate the points by the angles (3,) about x, then y, then z."""
-        move(points.tensor, matrix=Rotation.from_euler('xyz', drawn).as_matrix())
+        move(points.tensor, matrix=rotation(drawn))
         return points
+
+    def carry(self, regions: Regions, points: BasePoints, drawn: np.ndarray) -> None:
+        """Rotate the regions."""
+        move(regions.rows, matrix=rotation(drawn))
+
+
+def rotation(angles: np.ndarray) -> np.ndarray:
+    """Return the matrix (3, 3) of the rotation by the angles (3,), in radians, about x, then y, then z."""
+    return Rotation.from_euler('xyz', angles).as_matrix()

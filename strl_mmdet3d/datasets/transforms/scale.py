@@ -8,6 +8,7 @@ from mmdet3d.structures import BasePoints
 
 from ...errors import ConfigError
 from .base import RandomPointsTransform, require_interval
+from .regions import Regions
 
 
 @TRANSFORMS.register_module()
@@ -48,3 +49,7 @@ class RandomScalePoints(RandomPointsTransform):
                 )
             points.tensor[:, points.attribute_dims['height']] *= drawn
         return points
+
+    def carry(self, regions: Regions, points: BasePoints, drawn: float) -> None:
+        """Multiply the coordinates of the regions by the factor."""
+        regions.rows[:, :3] *= drawn

@@ -9,6 +9,7 @@ from mmdet3d.structures import BasePoints
 from ...errors import ConfigError
 from .base import RandomPointsTransform
 from .point_kernels import bounds, move
+from .regions import Regions
 
 
 @TRANSFORMS.register_module()
@@ -41,6 +42,15 @@ class RandomTranslatePoints(RandomPointsTransform):
 
     def apply(self, points: BasePoints, drawn: np.ndarray) -> BasePoints:
         """Shift the points by ``drawn`` (3,) times the cloud's extent."""
-        lower, upper = bounds(points.tensor)
-        move(points.tensor, shift=(upper - lower) * drawn)
+        move(points.tensor, shift=extent(points) * drawn)
         return points
+
+    def carry(self, regions: Regions, points: BasePoints, drawn: np.ndarray) -> None:
+        """Shift the regions as far."""
+        move(regions.rows, shift=extent(points) * drawn)
+
+
+def extent(points: BasePoints) -> np.ndarray:
+    """Return the largest coordinates (3,) minus the smallest."""
+    lower, upper = bounds(points.tensor)
+    return upper - lower

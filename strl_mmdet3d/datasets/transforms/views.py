@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from mmdet3d.registry import TRANSFORMS
@@ -14,6 +15,7 @@ from ..readers.frame_file import UnusablePairError, check_distances
 from .base import DescribedTransform
 from .point_kernels import move
 from .range_cut import cut_to_range
+from .regions import keep_common
 
 VIEWS = ('view_1', 'view_2')
 
@@ -34,16 +36,22 @@ class MultiView(DescribedTransform):
     1. ``load`` loads the view's ``points``;
     2. if the view has ``lidar2view_1``, its points are moved into the axes of the first view's frame (a depth frame is
        back-projected directly into the axes of its view), and with a ``point_cloud_range`` the frame is cut to it;
-    3. ``augment`` (view transform, spatial augmentation) runs unless the pair says ``augment=False``. Its draws are
+    3. ``pair``, if given, runs once on both frames together, ``{'view_1': ..., 'view_2': ...}``, which are now in the
+       same axes: it draws the regions of the pair (:class:`DrawRegions`), at places that both frames saw;
+    4. ``augment`` (view transform, spatial augmentation) runs unless the pair says ``augment=False``. Its draws are
        independent for the two views;
-    4. ``pack`` brings the view into the form that the model takes, usually with range filters and ``Pack3DDetInputs``.
+    5. ``pack`` brings the view into the form that the model takes, usually with range filters and ``Pack3DDetInputs``.
+
+    Regions go through the stages as labelled boxes do, under the same keys, and ``pack`` must hand them on:
+    ``Pack3DDetInputs(keys=['points', 'gt_bboxes_3d', 'gt_labels_3d'])``. In the end both views keep the regions that
+    both hold within the range, in the same order.
 
     Both frames of a pair may be the same one, such as a single shape. Then the two augmented views are the synthetic
     sequence of the STRL paper (Eq. 2).
 
     The paper has these two views and no others. ``num_local`` adds local views, alternately of the first and the second
-    frame: on the points after stage 2, ``local`` runs instead of stages 3 and 4. `STRL` predicts both views from each
-    local view.
+    frame: on the points after stage 2, ``local`` runs instead of stages 4 and 5. `STRL` predicts both views from each
+    local view. Local views have no regions.
 
     Required Keys:
 
@@ -54,6 +62,8 @@ class MultiView(DescribedTransform):
         - sequence_id, frame_path, frame_index, num_redraws, skipped (optional): The origin of the view
 
     - augment (bool, optional): Whether to run ``augment``. Defaults to True.
+    - aligned (bool, optional): Whether the frames are in the same axes after stage 2, as ``pair`` needs it. Defaults
+      to True.
 
     Modified Keys:
 
@@ -70,10 +80,13 @@ class MultiView(DescribedTransform):
 
         point_cloud_range (Sequence[float], optional): (x_min, y_min, z_min, x_max, y_max, z_max) in metres.
             `TemporalPairDataset` fills in its own. Defaults to None, no cut.
+        pair (Sequence[dict | Callable]): The transforms of both frames together. Defaults to none.
 
     Raises:
-        ConfigError: If only one of ``num_local`` and ``local`` is given.
+        ConfigError: If only one of ``num_local`` and ``local`` is given, or ``num_local`` and ``pair`` together; when
+            transforming, if ``pair`` is given and the frames are not aligned, or ``pack`` does not hand on the regions.
         EmptyViewError: When transforming, if one of the transforms leaves a view without points.
+        NoRegionError: When transforming, if ``pair`` is given and no region is left that both views hold.
         CorruptFrameError: When transforming, if a loader refuses a frame, or a pose puts its points beyond any sensor.
     """
 
@@ -85,10 +98,14 @@ class MultiView(DescribedTransform):
         num_local: int = 0,
         local: Sequence[dict | Callable] = (),
         point_cloud_range: Sequence[float] | None = None,
+        pair: Sequence[dict | Callable] = (),
     ) -> None:
         if (num_local > 0) != (len(local) > 0) or num_local < 0:
             raise ConfigError(f'MultiView: num_local={num_local} and {len(local)} transforms in local; give both')
+        if num_local > 0 and len(pair) > 0:
+            raise ConfigError('MultiView: local views have no regions, so give num_local or pair, not both')
         self.load = Compose(load)
+        self.pair = Compose(pair)
         self.augment = Compose(augment)
         self.pack = Compose(pack)
         self.num_local = num_local
@@ -98,26 +115,44 @@ class MultiView(DescribedTransform):
     def transform(self, results: dict) -> dict:
         """Turn a pair into ``{'view_1': packed, 'view_2': packed}``, and then ``local_1`` and so on."""
         augment = results.get('augment', True)
+        origins = {name: {key: results[name][key] for key in PROVENANCE_KEYS if key in results[name]} for name in VIEWS}
         local_names = [f'local_{number + 1}' for number in range(self.num_local if augment else 0)]
+        frames = self._frames(results, origins)
         made = {}
-        for number, name in enumerate(VIEWS):
-            made.update(self._make_views(name, local_names[number :: len(VIEWS)], results[name], augment))
+        for number, (name, frame) in enumerate(zip(VIEWS, frames, strict=True)):
+            with _at_fault(origins[name]):
+                views = self._make_views(name, local_names[number :: len(VIEWS)], frame, augment)
+            for view in views.values():
+                view['data_samples'].set_metainfo(origins[name])
+            made.update(views)
+        if self.pair.transforms:
+            with _at_fault(origins['view_1']):
+                keep_common([made[name]['data_samples'] for name in VIEWS], self.point_cloud_range)
         return {name: made[name] for name in (*VIEWS, *local_names)}
 
-    def _make_views(self, name: str, local_names: list[str], view: dict, augment: bool) -> dict[str, dict]:
-        """Run all stages on one frame, and return its view and its local views."""
-        provenance = {key: view[key] for key in PROVENANCE_KEYS if key in view}
-        try:
-            packed = self._run_stages(name, local_names, view, augment)
-        except UnusablePairError as error:
-            error.frame_path = provenance.get('frame_path', '')
-            raise
-        for one in packed.values():
-            one['data_samples'].set_metainfo(provenance)
-        return packed
+    def _frames(self, results: dict, origins: dict[str, dict]) -> Iterable[dict]:
+        """Yield the loaded frames: one at a time, unless there are transforms that need both."""
+        frames = self._loaded(results, origins)
+        if not self.pair.transforms:
+            return frames
+        if not results.get('aligned', True):
+            raise ConfigError(
+                'MultiView has `pair`, whose regions need both frames in the same axes: set align_poses=True, which '
+                "needs poses in the sequence index, or mode='spatial'"
+            )
+        both = dict(zip(VIEWS, frames, strict=True))
+        with _at_fault(origins['view_1']):
+            return self.pair(both).values()
 
-    def _run_stages(self, name: str, local_names: list[str], view: dict, augment: bool) -> dict[str, dict]:
-        """Load and align a frame, then augment and pack its views."""
+    def _loaded(self, results: dict, origins: dict[str, dict]) -> Iterator[dict]:
+        """Load and align the frames, one by one."""
+        for name in VIEWS:
+            with _at_fault(origins[name]):
+                frame = self._load(name, results[name])
+            yield frame
+
+    def _load(self, name: str, view: dict) -> dict:
+        """Load a frame, move it into the axes of the first view's frame, and cut it to the range."""
         view = self._run(self.load, name, view)
         if 'lidar2view_1' in view:
             align_points(view['points'], view['lidar2view_1'])
@@ -127,6 +162,10 @@ class MultiView(DescribedTransform):
                 f'{name} of {_path(view)} has no point within the range {list(self.point_cloud_range)}. '
                 'Check the range against the data (tools/browse_pairs.py shows both)'
             )
+        return view
+
+    def _make_views(self, name: str, local_names: list[str], view: dict, augment: bool) -> dict[str, dict]:
+        """Augment and pack one frame's view and its local views."""
         frames = [dict(view, points=view['points'].clone()) for _ in local_names]  # transforms may work in place
         if augment:
             view = self._run(self.augment, name, view)
@@ -147,6 +186,16 @@ class MultiView(DescribedTransform):
                     'Check its range against the data (tools/browse_pairs.py shows both)'
                 )
         return view
+
+
+@contextmanager
+def _at_fault(origin: dict) -> Iterator[None]:
+    """Name the frame of an origin in an UnusablePairError of the block."""
+    try:
+        yield
+    except UnusablePairError as error:
+        error.frame_path = origin.get('frame_path', '')
+        raise
 
 
 def _path(view: dict) -> str:

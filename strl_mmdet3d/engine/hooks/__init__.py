@@ -14,3 +14,4 @@ from .stop_signal_hook import StoppedError, StopSignalHook
 from .target_update_hook import TargetUpdateHook
 from .unusable_frames_hook import UnusableFramesError, UnusableFramesHook
 from .verify_load_hook import VerifyLoadHook
+from .weights_moved_hook import WeightsMovedHook

@@ -20,10 +20,13 @@ ALL = [
     {'type': 'RandomScalePoints', 'prob': 1.0},
     {'type': 'RandomCropPoints', 'prob': 1.0, 'min_points': 1},
     {'type': 'RandomCropPointsBySide', 'prob': 1.0, 'min_points': 1},
+    {'type': 'RandomCropPointsXY', 'prob': 1.0, 'min_points': 1},
     {'type': 'RandomCutoutPoints', 'prob': 1.0, 'min_points': 1},
     {'type': 'RandomUniformJitterPoints'},
     {'type': 'RandomDropPoints'},
     {'type': 'RandomDropPoints', 'overwrite': True},
+    {'type': 'RandomDropByRange', 'far': 5.0},
+    {'type': 'RandomDropBeams', 'every': (1, 2, 4)},
     {'type': 'DownSamplePoints', 'num_points': 300},
 ]
 NAMES = [config['type'] for config in ALL]
@@ -53,8 +56,7 @@ def test_further_channels_go_with_their_point(config, points_type):
         assert torch.isfinite(result.tensor).all()
         origin = result.tensor[:, 3].long()
         assert torch.equal(result.tensor[:, 3], result.tensor[:, 4])
-        if config['type'] in ('RandomCropPoints', 'RandomCropPointsBySide', 'RandomCutoutPoints', 'RandomDropPoints',
-                              'DownSamplePoints'):  # fmt: skip
+        if config['type'].startswith(('RandomCrop', 'RandomCutout', 'RandomDrop', 'DownSample')):
             assert torch.equal(result.coord, torch.from_numpy(table)[origin, :3])
         else:
             assert torch.equal(origin, torch.arange(500))
@@ -113,6 +115,21 @@ def test_draws_come_from_numpys_global_state(config, make_points):
         {'type': 'RandomCropPoints', 'min_points': 0},
         {'type': 'RandomCropPointsBySide', 'side': (1.1, 0.6)},
         {'type': 'RandomCropPointsBySide', 'aspect_ratio': (0, 1.33)},
+        {'type': 'RandomCropPointsXY', 'area': (0.0, 1.0)},
+        {'type': 'RandomCropPointsXY', 'area': (0.6, 1.1)},
+        {'type': 'RandomCropPointsXY', 'aspect_ratio': (0.0, 1.33)},
+        {'type': 'RandomCropPointsXY', 'aspect_ratio': (0.5, 0.9)},
+        {'type': 'RandomCropPointsXY', 'min_points': 0},
+        {'type': 'RandomDropByRange', 'max_ratio': 1.0},
+        {'type': 'RandomDropByRange', 'far': 0.0},
+        {'type': 'RandomDropBeams', 'every': ()},
+        {'type': 'RandomDropBeams', 'every': (0, 2)},
+        {'type': 'RandomDropBeams', 'num_beams': 0},
+        {'type': 'RandomDropBeams', 'ring_dim': 2},
+        {'type': 'CutToFieldOfView', 'horizontal': (10, -10)},
+        {'type': 'CutToFieldOfView', 'vertical': (-90, 10)},
+        {'type': 'DrawHeading', 'max_angle': 3.2},
+        {'type': 'DrawHeading', 'directions': ()},
         {'type': 'RandomCutoutPoints', 'side': (0.1, 1.4)},
         {'type': 'RandomCutoutPoints', 'max_tries': 0},
         {'type': 'RandomUniformJitterPoints', 'max_offset': -0.05},
