@@ -1,0 +1,78 @@
+"""The figure: every arm has its own look, legends lie outside, and an incomplete comparison can be drawn."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip('matplotlib')
+
+from strl_mmdet3d.evaluation.detection.comparison import differences_to, interval_of
+from strl_mmdet3d.evaluation.detection.comparison_figure import COLOURS, DASHES, MARKERS, draw_comparison
+from strl_mmdet3d.evaluation.detection.comparison_table import Comparison
+
+ARMS = ['scratch', 'finetuned-a', 'finetuned-b', 'frozen-a', 'frozen-b', 'frozen-random']
+
+
+def comparison(seeds: int = 4) -> Comparison:
+    values = {
+        arm: {frames: {seed: number * frames + seed % 3 for seed in range(seeds)} for frames in (1, 4, 20)}
+        for number, arm in enumerate(ARMS)
+    }
+    pairs = [(arm, 'scratch') for arm in ARMS[1:]] + [('frozen-a', 'frozen-random'), ('frozen-b', 'frozen-random')]
+    return Comparison(
+        'small', 'KITTI/Overall_3D', 9, {1: [1, 5], 4: [20], 20: [100]}, values, differences_to(values, pairs)
+    )
+
+
+def bars(axes):
+    return {bar.get_label(): bar for bar in axes.containers}
+
+
+def test_points_and_bars_are_the_means_and_the_intervals():
+    content = comparison()
+    upper, lower = draw_comparison(content).axes
+    for arm in ARMS:
+        line, _, (ends,) = bars(upper)[arm]
+        for frames, y, ((_, low), (_, high)) in zip((1, 4, 20), line.get_ydata(), ends.get_segments(), strict=True):
+            interval = interval_of(content.values[arm][frames])
+            assert (y, low, high) == pytest.approx((interval.mean, interval.low, interval.high))
+    line = bars(lower)['frozen-a \N{MINUS SIGN} frozen-random'][0]
+    assert list(line.get_ydata()) == pytest.approx([-2, -8, -40])
+
+
+def test_arms_differ_in_grey_and_a_difference_to_scratch_looks_as_its_arm():
+    upper, lower = draw_comparison(comparison()).axes
+    for axes in (upper, lower):
+        looks = [(bar[0].get_marker(), bar[0].get_linestyle()) for bar in bars(axes).values()]
+        assert len(set(looks)) == len(looks)
+    for arm in ARMS[1:]:
+        above, below = bars(upper)[arm][0], bars(lower)[f'{arm} \N{MINUS SIGN} scratch'][0]
+        assert (above.get_color(), above.get_marker()) == (below.get_color(), below.get_marker())
+
+
+def test_many_arms_stay_different():
+    looks = [(COLOURS[n % 7], MARKERS[n % 9], DASHES[n % 4]) for n in range(36)]
+    assert len(set(looks)) == 36
+    assert len({look[1:] for look in looks}) == 36
+
+
+def test_legends_lie_outside_of_the_axes():
+    figure = draw_comparison(comparison())
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        assert axes.get_legend().get_window_extent().x0 >= axes.get_window_extent().x1
+        assert axes.get_legend().get_window_extent().x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize('seeds', [0, 1, 2])
+def test_few_seeds_can_be_drawn(seeds):
+    draw_comparison(comparison(seeds)).draw_without_rendering()
+
+
+def test_what_data_calls_itself_is_never_interpreted():
+    figure = draw_comparison(
+        Comparison('$x', 'a/$_{b', 3, {1: [1]}, {'$\\frac$': {1: {0: 1.0, 1: 2.0}}}, [], num_missing=1)
+    )
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_title() == '$x'
+    assert 'runs missing: 1' in figure.axes[0].get_xlabel()
