@@ -30,17 +30,19 @@ def test_the_measure_is_the_norm_of_the_difference_over_the_norm_at_the_beginnin
     for part, number in parts.items():
         for layer in range(number):
             name = f'detector.{part}.layers.{layer}.weight'
-            before[name] = rng.normal(size=(layer + 1, 3))
-            after[name] = before[name] + scale * rng.normal(size=(layer + 1, 3))
+            before[name] = rng.normal(size=(layer + 1, 3)).astype(np.float32)  # the precision of weights
+            after[name] = (before[name] + scale * rng.normal(size=(layer + 1, 3))).astype(np.float32)
 
     def expected(prefix):
         old, new = (
-            np.concatenate([value.ravel() for name, value in side.items() if name.startswith(prefix)])
+            np.concatenate(
+                [value.ravel().astype(np.float64) for name, value in side.items() if name.startswith(prefix)]
+            )
             for side in (before, after)
         )
         return np.linalg.norm(new - old) / np.linalg.norm(old)
 
-    as_tensors = [{name: torch.from_numpy(value).float() for name, value in side.items()} for side in (before, after)]
+    as_tensors = [{name: torch.from_numpy(value) for name, value in side.items()} for side in (before, after)]
     moved = measure_moved(*as_tensors)
     assert next(iter(moved)) == 'weights_moved'
     assert moved == {

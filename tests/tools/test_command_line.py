@@ -41,6 +41,7 @@ COMMAND_LINES = {
     'create_sequence_index': ['kitti-raw', '--root', 'data', '--out', 'sequences.json'],
     'browse_pairs': ['config.py', '--out', 'pictures', '--cfg-options', 'a.b=1'],
     'linear_probe': ['config.py', 'encoder.pth', '--cfg-options', 'a.b=1'],
+    'evaluate_pretraining': ['config.py', '--checkpoint', 'strl=encoder.pth', '--out', 'study'],
     'select_labels': ['index.json', 'few.json', '--fraction', '0.1'],
     'simulate_data': ['kitti', '--out', 'data'],
     'prepare_sunrgbd': ['--root', 'official', '--out', 'data'],
