@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
+from .processes import is_running
+
 PART_SUFFIX = '.part'
 
 
@@ -63,24 +65,13 @@ def remove_dead_parts(path: str | Path) -> None:
     for part in path.parent.glob(f'.{path.name}.*{PART_SUFFIX}'):
         name, _, writer = part.name[1:].removesuffix(PART_SUFFIX).rpartition('.')
         written_by = re.fullmatch(rf'{_machine()}-(\d+)-[0-9a-f]+', writer)
-        if fnmatch(name, path.name) and written_by and not _is_running(int(written_by[1])):
+        if fnmatch(name, path.name) and written_by and not is_running(int(written_by[1])):
             _remove(part)
 
 
 def _machine() -> str:
     """Return eight characters that stand for this machine; a container counts as one."""
     return f'{zlib.crc32(socket.gethostname().encode()):08x}'
-
-
-def _is_running(process: int) -> bool:
-    """Return whether this machine runs a process with this number."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        pass
-    return True
 
 
 def _remove(part: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .errors import StrlError
+from .processes import is_running
 
 PATIENCE = 20.0
 """Seconds to wait for a holder that has ended: the workers of a killed process end up to 5 s after it (measured)."""
@@ -94,15 +95,7 @@ def _read(holder: Path) -> dict[str, Any]:
 
 def _is_alive(found: dict[str, Any]) -> bool:
     """Return whether the holder runs on this machine."""
-    if not found or found['host'] != socket.gethostname():
-        return False
-    try:
-        os.kill(found['pid'], 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        pass
-    return True
+    return bool(found) and found['host'] == socket.gethostname() and is_running(found['pid'])
 
 
 def _described(found: dict[str, Any]) -> str:
