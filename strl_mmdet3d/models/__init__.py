@@ -4,8 +4,11 @@ from .backbones import DGCNN, FeatureKNNDGCNN, PointNet
 from .data_preprocessor import PairDataPreprocessor
 from .encoder import DetectorEncoder
 from .mlp import ProjectionMLP
-from .occupancy import MaskedOccupancy
+from .motion_head import MotionHead
+from .occupancy_head import OccupancyHead
+from .plane_prediction import PlanePrediction
 from .regions import BEVRegions, PointRegions
 from .shape_classifier import ShapeClassifier
 from .shape_head import ShapeClsHead
 from .strl import STRL, byol_loss, contrastive_loss
+from .strl_with_heads import STRLWithHeads

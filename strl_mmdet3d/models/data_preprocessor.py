@@ -38,17 +38,26 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         Raises:
             ConfigKeyError: If the data holds no pair of views.
         """
-        missing = {'view_1', 'view_2'} - set(data)
-        if missing:
-            raise ConfigKeyError(
-                f'the batch lacks {sorted(missing)}, it has {sorted(data)}: pre-training needs a TemporalPairDataset'
-            )
-        return {view: self._prepare(data[view], training) for view in data}
+        require_pair(data)
+        return {view: self.prepare(data[view], training) for view in data}
 
-    def _prepare(self, view: dict, training: bool) -> dict:
+    def prepare(self, view: dict, training: bool) -> dict:
         """Prepare one view, and put the places of its regions beside the points."""
         prepared = self.detector(view, training)
         samples = prepared['data_samples']
         if not samples or not all('bboxes_3d' in getattr(sample, 'gt_instances_3d', ()) for sample in samples):
             return prepared['inputs']
         return dict(prepared['inputs'], regions=[sample.gt_instances_3d.bboxes_3d.gravity_center for sample in samples])
+
+
+def require_pair(data: dict) -> None:
+    """Refuse a batch that holds no pair of views.
+
+    Raises:
+        ConfigKeyError: Names what it lacks and what it has.
+    """
+    missing = {'view_1', 'view_2'} - set(data)
+    if missing:
+        raise ConfigKeyError(
+            f'the batch lacks {sorted(missing)}, it has {sorted(data)}: pre-training needs a TemporalPairDataset'
+        )

@@ -100,16 +100,21 @@ class DetectorEncoder(BaseModule):
             ConfigKeyError: If `feature` is not in the detector's output; names the features that are.
             ConfigError: If `pool` reads regions, and a batch for training has none.
         """
+        return self.vectors(self.extract(inputs), inputs)
+
+    def extract(self, inputs: dict) -> Any:
+        """Return the output of the detector's trunk for a batch, in which `feature` names what is used."""
         if 'voxels' in inputs:
             # Online and target network share a view, but some voxel encoders (PillarFeatureNet) write into their input.
             inputs = dict(inputs, voxels={name: tensor.clone() for name, tensor in inputs['voxels'].items()})
         features = self.detector.extract_feat(stack_clouds(inputs['points']) if self.is_segmentor else inputs)
         if self.has_points_encoder:
             features = dict(features, **self.detector.extract_points_feat(inputs, features, None))
-        return self._vectors(features, len(inputs['points']), inputs.get('regions'))
+        return features
 
-    def _vectors(self, features: Any, batch_size: int, regions: Sequence[Tensor] | None) -> Tensor:
-        """Make the vectors of B clouds, or of their regions, from the detector's output."""
+    def vectors(self, features: Any, inputs: dict) -> Tensor:
+        """Make the vectors of B clouds, or of their regions, from the trunk's output for them; see `forward`."""
+        batch_size, regions = len(inputs['points']), inputs.get('regions')
         selected = [select(features, name) for name in self.features]
         if isinstance(self.pool, str):
             return torch.cat([pool_clouds(feature, batch_size, self.pool) for feature in selected], dim=1)

@@ -17,6 +17,9 @@ from ...errors import ConfigError
 from .point_kernels import choose, find, keep_rows
 from .regions import Regions, regions_of
 
+MARKS_KEY = 'pts_semantic_mask'
+"""The key of a view's marks (N,), see `MarkMoved`. It is that of labelled points, which mmdet3d's transforms carry."""
+
 
 class DescribedTransform(BaseTransform):
     """A transform that describes itself by the arguments that it keeps as attributes with the same name."""
@@ -38,7 +41,8 @@ class RandomPointsTransform(DescribedTransform):
     Coordinates are the first three columns; further channels (intensity, height, colour) are not changed and stay with
     their point. Labelled objects are not transformed: these transforms make views of unlabelled clouds. But a view may
     have regions (``gt_bboxes_3d``, see :class:`DrawRegions`), which stay where they are in the scene: a subclass that
-    moves points or cuts off a part of space does the same to the regions, in :meth:`carry`.
+    moves points or cuts off a part of space does the same to the regions, in :meth:`carry`. Marks of the points
+    (``pts_semantic_mask``, see :class:`MarkMoved`) stay with their point, as a further channel.
 
     Args:
         prob (float): Probability of changing the points at all, in [0, 1].
@@ -75,8 +79,26 @@ class RandomPointsTransform(DescribedTransform):
         require_points(self, results)
         regions = regions_of(results)
         if np.random.rand() < self.prob:
-            results['points'] = self.augment(results['points'], regions)
+            points = with_marks(results)
+            results['points'] = self.augment(points, regions)
+            take_marks(results)
         return results
+
+
+def with_marks(results: dict) -> BasePoints:
+    """Return the points of a view, (N, 3 + C), with the marks of `MarkMoved` as one more channel, if it has any."""
+    points, marks = results['points'], results.get(MARKS_KEY)
+    if marks is None:
+        return points
+    return with_rows(points, torch.cat([points.tensor, torch.from_numpy(marks).to(points.tensor)[:, None]], dim=1))
+
+
+def take_marks(results: dict) -> None:
+    """Undo :func:`with_marks`: a channel stays with its point, whatever was changed, so marks do."""
+    if MARKS_KEY in results:
+        rows = results['points'].tensor
+        results[MARKS_KEY] = rows[:, -1].numpy().astype(np.int64)
+        results['points'] = with_rows(results['points'], rows[:, :-1].contiguous())
 
 
 def global_generator() -> np.random.Generator:

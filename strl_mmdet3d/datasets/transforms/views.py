@@ -12,7 +12,7 @@ from mmengine.dataset import Compose
 
 from ...errors import ConfigError
 from ..readers.frame_file import UnusablePairError, check_distances
-from .base import DescribedTransform
+from .base import MARKS_KEY, DescribedTransform
 from .point_kernels import move
 from .range_cut import cut_to_range
 from .regions import keep_common
@@ -37,14 +37,16 @@ class MultiView(DescribedTransform):
     2. if the view has ``lidar2view_1``, its points are moved into the axes of the first view's frame (a depth frame is
        back-projected directly into the axes of its view), and with a ``point_cloud_range`` the frame is cut to it;
     3. ``pair``, if given, runs once on both frames together, ``{'view_1': ..., 'view_2': ...}``, which are now in the
-       same axes: it draws the regions of the pair (:class:`DrawRegions`), at places that both frames saw;
+       same axes: it draws the regions of the pair (:class:`DrawRegions`), at places that both frames saw, or marks the
+       points that have moved (:class:`MarkMoved`);
     4. ``augment`` (view transform, spatial augmentation) runs unless the pair says ``augment=False``. Its draws are
        independent for the two views;
     5. ``pack`` brings the view into the form that the model takes, usually with range filters and ``Pack3DDetInputs``.
 
     Regions go through the stages as labelled boxes do, under the same keys, and ``pack`` must hand them on:
     ``Pack3DDetInputs(keys=['points', 'gt_bboxes_3d', 'gt_labels_3d'])``. In the end both views keep the regions that
-    both hold within the range, in the same order.
+    both hold within the range, in the same order. Marks of the points (:class:`MarkMoved`) go through the stages as a
+    semantic mask does, under ``pts_semantic_mask``.
 
     Both frames of a pair may be the same one, such as a single shape. Then the two augmented views are the synthetic
     sequence of the STRL paper (Eq. 2).
@@ -84,7 +86,8 @@ class MultiView(DescribedTransform):
 
     Raises:
         ConfigError: If only one of ``num_local`` and ``local`` is given, or ``num_local`` and ``pair`` together; when
-            transforming, if ``pair`` is given and the frames are not aligned, or ``pack`` does not hand on the regions.
+            transforming, if ``pair`` is given and the frames are not aligned, or ``pack`` does not hand on the
+            regions or marks.
         EmptyViewError: When transforming, if one of the transforms leaves a view without points.
         NoRegionError: When transforming, if ``pair`` is given and no region is left that both views hold.
         CorruptFrameError: When transforming, if a loader refuses a frame, or a pose puts its points beyond any sensor.
@@ -117,7 +120,7 @@ class MultiView(DescribedTransform):
         augment = results.get('augment', True)
         origins = {name: {key: results[name][key] for key in PROVENANCE_KEYS if key in results[name]} for name in VIEWS}
         local_names = [f'local_{number + 1}' for number in range(self.num_local if augment else 0)]
-        frames = self._frames(results, origins)
+        frames = self._frames(results, origins)  # one by one, unless `pair` needs both
         made = {}
         for number, (name, frame) in enumerate(zip(VIEWS, frames, strict=True)):
             with _at_fault(origins[name]):
@@ -126,8 +129,11 @@ class MultiView(DescribedTransform):
                 view['data_samples'].set_metainfo(origins[name])
             made.update(views)
         if self.pair.transforms:
-            with _at_fault(origins['view_1']):
-                keep_common([made[name]['data_samples'] for name in VIEWS], self.point_cloud_range)
+            if all(MARKS_KEY in frame for frame in frames):
+                require_marks([made[name] for name in VIEWS])
+            if all('gt_bboxes_3d' in frame for frame in frames):
+                with _at_fault(origins['view_1']):
+                    keep_common([made[name]['data_samples'] for name in VIEWS], self.point_cloud_range)
         return {name: made[name] for name in (*VIEWS, *local_names)}
 
     def _frames(self, results: dict, origins: dict[str, dict]) -> Iterable[dict]:
@@ -142,7 +148,7 @@ class MultiView(DescribedTransform):
             )
         both = dict(zip(VIEWS, frames, strict=True))
         with _at_fault(origins['view_1']):
-            return self.pair(both).values()
+            return list(self.pair(both).values())
 
     def _loaded(self, results: dict, origins: dict[str, dict]) -> Iterator[dict]:
         """Load and align the frames, one by one."""
@@ -186,6 +192,26 @@ class MultiView(DescribedTransform):
                     'Check its range against the data (tools/browse_pairs.py shows both)'
                 )
         return view
+
+
+def require_marks(views: Iterable[dict]) -> None:
+    """Check that packed views have one mark for each of their points, see `MarkMoved`.
+
+    Raises:
+        ConfigError: If the marks were not packed, or a transform changed the points and not their marks.
+    """
+    for view in views:
+        marks = view['data_samples'].gt_pts_seg.get(MARKS_KEY)
+        if marks is None:
+            raise ConfigError(
+                'MultiView has MarkMoved in `pair`, but its `pack` hands on no marks: set '
+                f"Pack3DDetInputs(keys=['points', '{MARKS_KEY}'])"
+            )
+        if len(marks) != len(view['inputs']['points']):
+            raise ConfigError(
+                f'MultiView has {len(view["inputs"]["points"])} points with {len(marks)} marks: a transform of '
+                f"`augment` or `pack` changed the points and not their '{MARKS_KEY}'"
+            )
 
 
 @contextmanager

@@ -1,0 +1,60 @@
+"""Predicting which cells have moved: against brute force."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from tiny import RANGE, random_cloud
+
+from strl_mmdet3d.datasets.transforms.mark_moved import MOVED, STAYS
+from strl_mmdet3d.errors import ConfigError
+from strl_mmdet3d.models.motion_head import LEAST_POINTS, MotionHead, count
+
+
+def test_points_of_a_mark_are_counted_in_their_cells():
+    points = torch.tensor([[0.5, -7.5, 0], [0.5, -7.5, 0.5], [15.5, 7.5, 0], [15.5, 7.5, 0], [16.5, 0, 0], [1, 1, 5.0]])
+    marks = torch.tensor([MOVED, STAYS, MOVED, MOVED, MOVED, MOVED])
+    counts = count([points], [marks], MOVED, RANGE, (16, 16))
+    assert counts.sum() == 3  # the others lie outside, or stay
+    assert counts[0, 0, 0] == 1
+    assert counts[0, 15, 15] == 2
+
+
+def test_visible_cells_with_enough_marked_points_count():
+    rng = np.random.default_rng(0)
+    clouds = [random_cloud(rng, 400) for _ in range(2)]
+    marks = [torch.from_numpy(rng.integers(0, 3, len(points))) for points in clouds]
+    hidden = torch.from_numpy(rng.uniform(size=(2, 4, 4)) < 0.4)
+    head = MotionHead(1, RANGE, loss_weight=2.0)
+    with torch.no_grad():
+        head.predict.weight.fill_(1.0)
+        head.predict.bias.zero_()
+    plane = torch.from_numpy(rng.normal(size=(2, 1, 8, 8)).astype(np.float32))
+    terms: dict[bool, list[float]] = {True: [], False: []}
+    for cloud in range(2):
+        for row in range(8):
+            for column in range(8):
+                found = {MOVED: 0, STAYS: 0}
+                for (x, y, _, _), mark in zip(clouds[cloud].tolist(), marks[cloud].tolist(), strict=True):
+                    if mark in found and (math.floor((y + 8) / 2), math.floor(x / 2)) == (row, column):
+                        found[mark] += 1
+                if sum(found.values()) >= LEAST_POINTS and not hidden[cloud, row // 2, column // 2]:
+                    has_moved, logit = found[MOVED] > found[STAYS], plane[cloud, 0, row, column].item()
+                    terms[has_moved].append(math.log1p(math.exp(-logit if has_moved else logit)))
+    assert min(map(len, terms.values())) > 5
+    expected = 2 * sum(sum(kind) / len(kind) for kind in terms.values()) / 2
+    loss = head.loss(plane, dict(whole=clouds, marks=marks, hidden=hidden), {})
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_points_without_marks_are_refused():
+    with pytest.raises(ConfigError, match='MotionHead needs marked points'):
+        MotionHead(1, RANGE).loss(torch.zeros(1, 1, 8, 8), dict(whole=[torch.ones(3, 4)]), {})
+
+
+def test_a_weight_of_0_is_refused():
+    with pytest.raises(ConfigError, match='loss_weight is above 0'):
+        MotionHead(1, RANGE, loss_weight=0)
