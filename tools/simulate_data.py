@@ -36,6 +36,7 @@ COMMANDS = {
             'val': (4, 'labelled frames for validation'),
             'test': (2, 'frames without labels'),
             'azimuth_steps': (2083, 'LiDAR firings in a revolution'),
+            'beams': (64, 'LiDAR beams: 64 as an HDL-64E, 32 as an HDL-32E'),
         },
     ),
     'scannet': Command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class HidingPreprocessor(PairDataPreprocessor):
             nothing. Added to each view: ``whole``, all its points, B x (N_i, 3+); ``hidden``, bool (B, rows, columns),
             its hidden patches; and ``marks``, B x (N_i,), what `MarkMoved` says of these points, if it was run.
         """
-        prepared = {}
+        prepared: dict[str, dict[str, Any]] = {}
         require_pair(data)
         for name, view in data.items():
             clouds = [points.to(self.device) for points in view['inputs']['points']]

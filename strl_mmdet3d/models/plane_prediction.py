@@ -54,7 +54,7 @@ class PlanePrediction(BaseModel):
             raise ValueError(f"PlanePrediction is only trained: mode 'loss', not {mode!r}")
         encoder = self.online_encoder
         plane = plane_of(encoder.extract(view_1), encoder.features[0])
-        return {f'loss_{name}': head.loss(plane, view_1, view_2) for name, head in self.heads.items()}
+        return {f'loss_{name}': loss for name, loss in head_losses(self.heads, plane, view_1, view_2).items()}
 
 
 def area_of(encoder: Any) -> Sequence[float]:
@@ -80,6 +80,12 @@ def build_heads(heads: dict[str, dict | None], in_channels: int, area: Sequence[
     return nn.ModuleDict(
         {name: MODELS.build(dict(head, in_channels=in_channels, area=area)) for name, head in chosen.items()}
     )
+
+
+def head_losses(heads: nn.ModuleDict, plane: Tensor, view: dict, other: dict) -> dict[str, Tensor]:
+    """Return each head's loss on the plane of a view; see the heads' ``loss``."""
+    modules: dict[str, Any] = dict(heads.items())
+    return {name: head.loss(plane, view, other) for name, head in modules.items()}
 
 
 def plane_of(features: Any, name: str | None) -> Tensor:

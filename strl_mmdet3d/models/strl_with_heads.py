@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from .hidden_patches import HidingPreprocessor
-from .plane_prediction import area_of, build_heads, plane_of
+from .plane_prediction import area_of, build_heads, head_losses, plane_of
 from .strl import STRL
 
 
@@ -36,6 +36,8 @@ class STRLWithHeads(STRL):
     Raises:
         ConfigError: If an argument is out of its range, the detector makes no voxels, or a head is temporal.
     """
+
+    data_preprocessor: Any
 
     def __init__(
         self,
@@ -69,7 +71,7 @@ class STRLWithHeads(STRL):
             views.items(), (view_2, view_1), super().terms(view_1, view_2), strict=True
         ):
             plane = self._planes.pop(name)
-            yield torch.stack([term, *(head.loss(plane, view, other) for head in self.heads.values())]).sum()
+            yield torch.stack([term, *head_losses(self.heads, plane, view, other).values()]).sum()
             del plane
 
     def predict(self, name: str, view: dict) -> Tensor:

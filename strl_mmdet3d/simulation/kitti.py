@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from strl_mmdet3d.simulation.kitti_object import make_folders, write_frame
-from strl_mmdet3d.simulation.kitti_raw import DATE, write_drive
-from strl_mmdet3d.simulation.kitti_sensors import write_raw_calibration
-from strl_mmdet3d.simulation.lidar import SpinningLidar
+from strl_mmdet3d.simulation.recording.kitti_object import make_folders, write_frame
+from strl_mmdet3d.simulation.recording.kitti_raw import DATE, write_drive
+from strl_mmdet3d.simulation.recording.kitti_sensors import write_raw_calibration
+from strl_mmdet3d.simulation.recording.lidar import SpinningLidar
 from strl_mmdet3d.simulation.settings import Simulation
 
 
@@ -29,6 +29,7 @@ class KittiSimulation(Simulation):
         val: Labelled frames for validation.
         test: Frames without labels.
         azimuth_steps: Firings of the LiDAR per revolution.
+        beams: 64 for the HDL-64E of KITTI's car, 32 for an HDL-32E.
     """
 
     AT_LEAST_1 = ('frames_per_drive', 'azimuth_steps')
@@ -40,6 +41,11 @@ class KittiSimulation(Simulation):
     val: int = 4
     test: int = 2
     azimuth_steps: int = 2083
+    beams: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        SpinningLidar(self.azimuth_steps, self.beams)  # raises for a number of beams that no sensor has
 
     @property
     def total(self) -> int:
@@ -48,7 +54,7 @@ class KittiSimulation(Simulation):
 
     def write(self, root: Path) -> Iterator[None]:
         """Write the drives to ``root/raw`` and the frames to ``root/object``."""
-        lidar = SpinningLidar(self.azimuth_steps)
+        lidar = SpinningLidar(self.azimuth_steps, self.beams)
         date_folder = root / 'raw' / DATE
         if self.drives:
             date_folder.mkdir(parents=True)

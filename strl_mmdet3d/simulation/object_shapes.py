@@ -13,7 +13,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from strl_mmdet3d.simulation import actors, furniture
+from strl_mmdet3d.simulation.actors import vehicles
+from strl_mmdet3d.simulation.rooms import furniture
 from strl_mmdet3d.simulation.surface import Surface, capsule, convex_hull, cuboid, cylinder, join, lathe
 
 _PLAIN = 0.5
@@ -130,7 +131,7 @@ def box(rng: np.random.Generator) -> Surface:
 
 def car(rng: np.random.Generator) -> Surface:
     """Draw a car or a van of the simulated streets, with its front along +x."""
-    return actors.car(rng)[1](0.0)
+    return vehicles.car(rng)[1](0.0)
 
 
 def lamp(rng: np.random.Generator) -> Surface:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from strl_mmdet3d.simulation import sunrgbd
-from strl_mmdet3d.simulation.depth_camera import DepthCamera
-from strl_mmdet3d.simulation.room import PLANS
-from strl_mmdet3d.simulation.scannet_frames import write_scene
+from strl_mmdet3d.simulation.rooms import sunrgbd
+from strl_mmdet3d.simulation.rooms.depth_camera import DepthCamera
+from strl_mmdet3d.simulation.rooms.room import PLANS
+from strl_mmdet3d.simulation.rooms.scannet_frames import write_scene
 from strl_mmdet3d.simulation.settings import Simulation
 
 

@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import trimesh
+from numpy.typing import ArrayLike
 from scipy.spatial import ConvexHull
 
 
@@ -114,27 +115,15 @@ def lathe(profile: Sequence[tuple[float, float]], albedo: float) -> Surface:
     return surface(mesh.vertices, mesh.faces, albedo)
 
 
-def quads(corners: np.ndarray, albedo: float, opacity: float = 1.0) -> Surface:
+def within(part: Surface, x: float, y: float, radius: float) -> Surface:
+    """Return the faces with a corner that is at most ``radius`` metres from (x, y) in the ground plane."""
+    near = np.hypot(part.vertices[:, 0] - x, part.vertices[:, 1] - y) <= radius
+    kept = near[part.faces].any(1)
+    return replace(part, faces=part.faces[kept], albedo=part.albedo[kept], opacity=part.opacity[kept])
+
+
+def quads(corners: ArrayLike, albedo: float, opacity: float = 1.0) -> Surface:
     """Return planar quadrilaterals as triangles, from ``(Q, 4, 3)`` corners in order around each of them."""
     corners = np.asarray(corners, dtype=np.float64).reshape(-1, 4, 3)
     faces = (4 * np.arange(len(corners))[:, None, None] + np.array([[0, 1, 2], [0, 2, 3]])).reshape(-1, 3)
     return surface(corners.reshape(-1, 3), faces, albedo, opacity)
-
-
-def foliage(
-    rng: np.random.Generator, low: Sequence[float], high: Sequence[float], density: float, *, rounded: bool
-) -> Surface:
-    """Draw leaf clusters: random triangles of about 0.3 m, so that beams enter and return from various depths.
-
-    They fill the box from ``low`` to ``high`` (a hedge), or if ``rounded`` only its inscribed ellipsoid (a crown), with
-    ``density`` triangles per cubic metre.
-    """
-    middle, half = np.add(high, low) / 2, np.subtract(high, low) / 2
-    count = max(8, int(density * np.prod(2 * half)))
-    centres = rng.uniform(-1.0, 1.0, (count, 3))
-    if rounded:
-        directions = centres / np.linalg.norm(centres, axis=1, keepdims=True)
-        # The cube root fills the ball evenly; a crown is denser near its outside.
-        centres = directions * rng.uniform(0.2, 1.0, (count, 1)) ** (1 / 3)
-    triangles = (middle + centres * half)[:, None] + rng.normal(0.0, 0.15, (count, 3, 3))
-    return surface(triangles.reshape(-1, 3), np.arange(3 * count).reshape(-1, 3), albedo=0.42)

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from kitti_data import create_data
+from mmdet3d.evaluation import KittiMetric
+from mmdet3d.structures import LiDARInstance3DBoxes
 from PIL import Image
 
 from strl_mmdet3d.simulation import KittiSimulation
@@ -75,6 +78,7 @@ def test_detection_layout(small):
     [
         ({'seed': -1}, 'seed must be at least 0'),
         ({'seed': 0, 'frames_per_drive': 0}, 'frames_per_drive must be at least 1'),
+        ({'seed': 0, 'beams': 16}, r'beams must be 64 \(HDL-64E\) or 32 \(HDL-32E\), got 16'),
         ({'seed': 0, 'val': 0}, 'all 0 or all at least 1'),
         ({'seed': 0, 'drives': 0, 'train': 0, 'val': 0, 'test': 0}, 'nothing to simulate'),
     ],
@@ -90,23 +94,59 @@ def test_drives_alone(tmp_path):
     assert all(path.startswith('raw/') for path in files)
 
 
-def test_mmdet3ds_own_preparation_runs_on_it(tmp_path):
-    """``create_data.py kitti`` as shipped, then its boxes and object points."""
-    _write(tmp_path / 'sim', seed=1, **{**SMALL, 'drives': 0, 'azimuth_steps': 700})
-    root = tmp_path / 'sim' / 'object'
-    create_data(root)
+def test_32_beams(tmp_path):
+    _write(tmp_path / 'sim', seed=1, **{**SMALL, 'drives': 0, 'beams': 32})
+    points = np.fromfile(tmp_path / 'sim' / 'object/training/velodyne/000000.bin', dtype=np.float32).reshape(-1, 4)
+    elevations = np.degrees(np.arcsin(points[:, 2] / np.linalg.norm(points[:, :3], axis=1)))
+    assert elevations.max() == pytest.approx(10.67, abs=1.5)
+    assert elevations.min() == pytest.approx(-30.67, abs=0.1)
+
+
+@pytest.fixture(scope='module')
+def prepared(tmp_path_factory) -> Path:
+    """Labelled frames after ``create_data.py kitti`` as shipped. The first validation frame shows no object."""
+    root = tmp_path_factory.mktemp('kitti') / 'sim'
+    _write(root, seed=1, **{**SMALL, 'drives': 0, 'val': 2, 'azimuth_steps': 700})
+    labels = root / 'object' / 'training' / 'label_2' / '000001.txt'
+    labels.write_text('DontCare -1 -1 -10 579 160 639 186 -1 -1 -1 -1000 -1000 -1000 -10\n')
+    create_data(root / 'object')
+    return root / 'object'
+
+
+def test_mmdet3ds_own_preparation_runs_on_it(prepared):
+    """Its boxes and object points."""
+    root = prepared
     infos = pickle.loads((root / 'kitti_infos_train.pkl').read_bytes())
     (info,) = infos['data_list']
     np.testing.assert_allclose(info['plane'], [0, -1, 0, 1.73 - 0.07631618], atol=1e-6)
     lines = (root / 'training' / 'label_2' / '000000.txt').read_text().splitlines()
     assert len(info['instances']) == len(lines) > 0
-    # Every labelled object has a return in the picture; noise may put a single one outside the box.
-    counts = np.array([instance['num_lidar_pts'] for instance in info['instances']])
+    instances = [instance for instance in info['instances'] if instance['bbox_label'] >= 0]
+    assert len(instances) == sum(not line.startswith('DontCare') for line in lines) > 0
+    # Every labelled object has five returns in the picture; noise may put some outside the box.
+    counts = np.array([instance['num_lidar_pts'] for instance in instances])
     assert np.mean(counts > 0) > 0.8
     database = pickle.loads((root / 'kitti_dbinfos_train.pkl').read_bytes())
-    assert sum(map(len, database.values())) == len(lines)
+    # The objects are cut out, the regions are not.
+    assert sum(map(len, database.values())) == len(instances)
     for objects in database.values():
         for entry in objects:
             points = np.fromfile(root / entry['path'], dtype=np.float32).reshape(-1, 4)
             assert len(points) == entry['num_points_in_gt']
             assert np.all(np.abs(points[:, :3]) < 4)
+
+
+def test_mmdet3ds_metric_runs_on_frames_without_objects(prepared):
+    """It fails on a first frame without a line, and on regions if the last frame has none."""
+    root = prepared
+    infos = pickle.loads((root / 'kitti_infos_val.pkl').read_bytes())['data_list']
+    assert [instance['bbox_label'] for instance in infos[0]['instances']] == [-1]
+
+    metric = KittiMetric(ann_file=str(root / 'kitti_infos_val.pkl'), metric='bbox')
+    metric.dataset_meta = {'classes': ('Pedestrian', 'Cyclist', 'Car')}
+    for index in range(2):
+        boxes = LiDARInstance3DBoxes(torch.tensor([[20.0, 0, -1.7, 4, 1.8, 1.5, 0]]))
+        prediction = dict(bboxes_3d=boxes, labels_3d=torch.tensor([2]), scores_3d=torch.tensor([0.9]))
+        metric.process({}, [dict(pred_instances_3d=prediction, pred_instances={}, sample_idx=index)])
+    results = metric.evaluate(size=2)
+    assert 0 <= results['Kitti metric/pred_instances_3d/KITTI/Car_3D_AP40_moderate_strict'] <= 100

@@ -14,7 +14,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from strl_mmdet3d.simulation import ScanNetSimulation
-from strl_mmdet3d.simulation.furniture import CLASSES
+from strl_mmdet3d.simulation.rooms.furniture import CLASSES
 
 SMALL = dict(scenes=1, frames_per_scene=2, train=5, val=5, width=80)
 

@@ -8,7 +8,7 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strl_mmdet3d.simulation.surface import capsule, cuboid, cylinder, foliage, join, quads
+from strl_mmdet3d.simulation.surface import capsule, cuboid, cylinder, join, quads, within
 
 COORDINATE = st.floats(-5, 5)
 
@@ -65,12 +65,10 @@ def test_quads_cover_their_area():
     assert trimesh.Trimesh(mesh.vertices, mesh.faces).area == pytest.approx(12)
 
 
-@pytest.mark.parametrize('rounded', [False, True])
-def test_foliage_fills_its_box(rounded):
-    leaves = foliage(np.random.default_rng(0), [-2, -1, 0], [2, 1, 3], density=100, rounded=rounded)
-    centres = leaves.vertices.reshape(-1, 3, 3).mean(1)
-    scaled = (centres - [0, 0, 1.5]) / [2, 1, 1.5]
-    reach = np.linalg.norm(scaled, axis=1) if rounded else np.abs(scaled).max(1)
-    # A triangle's mean deviates from its place by its corners' 0.15 m / sqrt(3) in each direction.
-    assert reach.max() < 1.5
-    assert np.quantile(reach, 0.95) > 0.9
+def test_within_keeps_the_faces_with_a_near_corner():
+    near, far = cuboid([0, 0, 0], [1, 1, 1], 0.2), cuboid([9, 0, 0], [12, 1, 1], 0.7)
+    part = within(join([near, far]), 0.0, 0.0, 5.0)
+    assert set(part.albedo) == {0.2}
+    assert len(part.faces) == 12
+    assert len(within(join([near, far]), 0.0, 0.0, 9.5).faces) > 12
+    assert len(within(join([near, far]), 0.0, 0.0, 20.0).faces) == 24

@@ -1,0 +1,1 @@
+"""Streets: their course, what stands beside them, who moves in them."""
