@@ -86,7 +86,7 @@ def test_the_tables_here_name_all_configs():
 
 
 def cut_to_the_nearest(config):
-    """Configs that read whole planes have the layers of the plain ones, so a part of the plane shows as much in less time."""
+    """A part of a plane shows as much as the whole, in less time: its layers are the same."""
     dataset, override = config.train_dataloader.dataset, {}
     if 'pointpillars' in config.model.encoder.detector:
         dataset.point_cloud_range[3] /= 3
