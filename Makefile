@@ -29,7 +29,7 @@ $(READY): tools/environment/requirements.txt tools/environment/install_mmcv.py s
 	$(BIN)/python -m pip install --quiet --progress-bar on -r tools/environment/requirements.txt
 	@echo "== mmcv with ops: about 5 minutes the first time on a machine"
 	$(BIN)/python tools/environment/install_mmcv.py
-	$(BIN)/python -m pip install --quiet --no-build-isolation -e '.[probe,vis,sim,dev]'
+	$(BIN)/python -m pip install --quiet --no-build-isolation -e '.[probe,vis,sim,formats,dev]'
 	$(BIN)/python -c 'import strl_mmdet3d; print("strl_mmdet3d", strl_mmdet3d.__version__, "is ready in $(VENV)")'
 	@touch $@
 

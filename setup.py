@@ -78,6 +78,7 @@ setup(
         'probe': ['scikit-learn', 'h5py', 'trimesh'],
         'vis': ['matplotlib'],
         'sim': ['trimesh', 'embreex'],
+        'formats': ['pypcd4', 'laspy', 'lazrs', 'rosbags', 'pyarrow<22', 'kiss-icp'],
         'dev': ['pytest', 'hypothesis', 'ruff', 'mypy', 'interrogate'],
     },
     cmdclass={'build_py': BuildWithMim, 'develop': DevelopWithMim},

@@ -11,6 +11,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     'probe': ('sklearn', 'h5py', 'trimesh'),
     'vis': ('matplotlib',),
     'sim': ('trimesh', 'embreex'),
+    'formats': ('pypcd4', 'laspy', 'lazrs', 'rosbags', 'pyarrow', 'kiss_icp'),
 }
 """Extra -> the top-level modules that it brings; ``extras_require`` in setup.py has the packages."""
 

@@ -33,6 +33,7 @@ LANDS = {
     'second_kitti_pretrain_dense': (156, 'second_kitti_from_strl'),
     'pointpillars_kitti_pretrain': (120, 'pointpillars_kitti_from_strl'),
     'pointpillars_kitti_pretrain_scans': (120, 'pointpillars_kitti_from_strl'),
+    'pointpillars_mixed_pretrain': (120, 'pointpillars_kitti_from_strl'),
     'pointpillars_kitti_pretrain_dense': (120, 'pointpillars_kitti_from_strl'),
     'pointpillars_kitti_pretrain_occupancy': (120, 'pointpillars_kitti_from_strl'),
     'pointpillars_kitti_small_pretrain': (120, 'pointpillars_kitti_small'),
@@ -64,6 +65,19 @@ def street(root):
     write_sequence_index(root / 'sequences.json', dict(load_dim=4), [drive])
 
 
+def two_streets(root):
+    """The same frames as of KITTI, and as of nuScenes: intensities from 0 to 255, and a ring."""
+    (root / 'kitti').mkdir()
+    street(root / 'kitti')
+    (root / 'nuscenes' / 's').mkdir(parents=True)
+    frames = ['s/0.bin', 's/1.bin']
+    for frame in frames:
+        points = np.fromfile(root / 'kitti' / frame, np.float32).reshape(-1, 4)
+        rings = np.arange(len(points), dtype=np.float32)[:, None] % 32
+        np.hstack([points[:, :3], points[:, 3:] * 255, rings]).tofile(root / 'nuscenes' / frame)
+    write_sequence_index(root / 'nuscenes' / 'sequences.json', dict(load_dim=5), [FrameSequence('s', frames)])
+
+
 def walk(root):
     """Two depth frames in ScanNet's layout, and their index, as of a camera that stands."""
     poses = write_scene(root / 'scene0000_00', range(2)) / 'pose'
@@ -78,7 +92,7 @@ def shapes(root):
 
 
 # What a pre-training learns from here, by the data set in its config's name.
-DATA = {'kitti': street, 'scannet': walk, 'shapenet': shapes}
+DATA = {'kitti': street, 'mixed': two_streets, 'scannet': walk, 'shapenet': shapes}
 
 
 def test_the_tables_here_name_all_configs():
@@ -104,14 +118,16 @@ def cut_to_the_nearest(config):
 def test_pretraining_learns_from_a_batch_and_its_export_lands(path, tmp_path):
     next((write for name, write in DATA.items() if name in path.stem.split('_')), street)(tmp_path)
     config = Config.fromfile(path)
-    config.train_dataloader.dataset.update(data_root=str(tmp_path), ann_file='sequences.json', window=2)
+    parts = config.train_dataloader.dataset.get('datasets', [config.train_dataloader.dataset])
+    for part, folder in zip(parts, ['.'] if len(parts) == 1 else ['kitti', 'nuscenes'], strict=True):
+        part.update(data_root=str(tmp_path / folder), ann_file='sequences.json', window=2)
     if 'dgcnn' in path.stem:
         # Its graphs of all points take half a minute on a CPU.
         config.train_dataloader.dataset.pipeline.pack[0].num_points = 512
     slow = path.stem.endswith(('kitti_pretrain_dense', 'kitti_pretrain_occupancy'))
     changed = cut_to_the_nearest(config) if slow else []
     dataset = DATASETS.build(config.train_dataloader.dataset)
-    pairs = [dataset[0], dataset[1]]
+    pairs = [dataset[0], dataset[len(dataset) - 1]]
     batch = collate_pairs(pairs)
     model = MODELS.build(config.model)
     model.init_weights()

@@ -55,7 +55,7 @@ def test_an_unknown_extra_is_refused():
 
 
 def test_the_extras_are_those_of_the_package():
-    packages = {'scikit-learn': 'sklearn'}
+    packages = {'scikit-learn': 'sklearn', 'kiss-icp': 'kiss_icp', 'pyarrow<22': 'pyarrow'}
     setup = (ROOT / 'setup.py').read_text(encoding='utf-8')
     for name, modules in EXTRAS.items():
         (listed,) = re.findall(rf"'{name}': \[(.*?)\]", setup)

@@ -4,8 +4,12 @@ Lidar points are drawn from above, other clouds in an oblique projection. A dept
 views are drawn from above and from the side. The colour is the height, in a depth image the depth. The pairs are the
 first ones of the first epoch: a training run with the config's seed starts with them on one GPU.
 
+With --html, they are one page, OUT/pairs.html, in which the clouds are turned by mouse. It shows which points of a
+frame become part of its view, what takes the others away, and what each transform did.
+
 Examples:
     python tools/browse_pairs.py configs/strl/pvrcnn_kitti_pretrain.py --out work_dirs/pairs
+    python tools/browse_pairs.py CONFIG --out DIR --html
     python tools/browse_pairs.py CONFIG --out DIR --num 3 --cfg-options train_dataloader.dataset.mode=temporal
 """
 
@@ -22,8 +26,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='the pre-training config; its train_dataloader is drawn')
-    parser.add_argument('--out', type=Path, required=True, help='the folder for the pictures, one PNG per pair')
-    parser.add_argument('--num', type=int, default=8, help='how many pairs to draw (default: 8)')
+    parser.add_argument('--out', type=Path, required=True, help='the folder for the pictures or the page')
+    parser.add_argument('--num', type=int, help='how many pairs to draw (default: 8, of a page 3)')
+    parser.add_argument('--html', action='store_true', help='make one page to be turned by mouse instead of pictures')
     add_cfg_options(parser, 'train_dataloader.dataset.window=3')
     return parser.parse_args(argv)
 
@@ -40,13 +45,23 @@ def draw(args: argparse.Namespace) -> None:
     with extra('vis'):
         from strl_mmdet3d.evaluation.figure_text import save_picture
         from strl_mmdet3d.evaluation.pair_figure import build_recorded_dataset, draw_pair
+        from strl_mmdet3d.evaluation.pair_page import build_traced_dataset, pairs_page
 
     load_safely()
     config = load_config(args.config, args.cfg_options)
     init_default_scope(config.get('default_scope', 'mmdet3d'))
+    if args.html:
+        with refused_settings():
+            dataset, sampler, tracer = build_traced_dataset(config)
+        keys = list(itertools.islice(sampler, args.num or 3))
+        page = pairs_page(dataset, track(keys, 'tracing'), tracer, f'Pairs of {Path(args.config).name}')
+        with written_whole(args.out / 'pairs.html') as part:
+            part.write_text(page, encoding='utf-8')
+        print(f'{len(keys)} pairs in {args.out / "pairs.html"}')
+        return
     with refused_settings():
         dataset, sampler, recorder = build_recorded_dataset(config)
-    keys = list(itertools.islice(sampler, args.num))
+    keys = list(itertools.islice(sampler, args.num or 8))
     for i, key in enumerate(track(keys, 'drawing')):
         figure = draw_pair(dataset, key, recorder)
         with written_whole(args.out / f'pair_{i:03d}_item_{key.index:06d}.png') as part:

@@ -13,18 +13,20 @@ Examples:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from command_line import foreseen_errors
+from lidar_sources import LIDAR_SOURCES, add_lidar_sources, add_pose_options, lidar_sequences, pose_files
 
 if TYPE_CHECKING:
     from strl_mmdet3d.datasets import FrameSequence
-    from strl_mmdet3d.datasets.sources import DepthFrameLister, ScanLister, ShapeLister
+    from strl_mmdet3d.datasets.sources import DepthFrameLister, RecordingSplitter, ScanLister, ShapeLister
 
     Lister = ScanLister | DepthFrameLister | ShapeLister  # lists the key frames of a source
 
+DEPTH_SOURCES = ('scannet', '7-scenes', 'tum', 'arkitscenes', 'redwood')
 KITTI_LOAD_DIM = 4  # x, y, z, reflectance
 MAX_NAMED = 20  # files left out for one reason that are named
 
@@ -41,6 +43,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     recordings.add_argument(
         '--key-frame-every', type=int, default=1, metavar='N', help='take every N-th frame of a sequence (default: 1)'
     )
+    recordings.add_argument(
+        '--gap',
+        type=float,
+        metavar='X',
+        help='a gap of more than X seconds between time stamps, or of X between numbers without them, begins another '
+        'recording (default: 5 usual steps, of time stamps at least 1 second)',
+    )
+    recordings.add_argument(
+        '--no-split', action='store_true', help='never split what lies together into several recordings'
+    )
     scans = argparse.ArgumentParser(add_help=False)
     scans.add_argument(
         '--skip-truncated', action='store_true', help='leave truncated and empty files out instead of stopping at them'
@@ -52,28 +64,58 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'kitti-raw', parents=[recordings, scans, poses], help='ROOT/DATE/DATE_drive_NNNN_sync/velodyne_points/data'
     )
     sources.add_parser(
-        'kitti-odometry', parents=[recordings, scans, poses], help='ROOT/sequences/NN/velodyne, ROOT/poses/NN.txt'
+        'kitti-odometry',
+        parents=[recordings, scans, poses],
+        help='ROOT/sequences/NN/velodyne, with poses in ROOT/poses/NN.txt or, as in SemanticKITTI, in '
+        'ROOT/sequences/NN/poses.txt',
+    )
+    add_lidar_sources(sources, [recordings, scans, poses])
+    depth = argparse.ArgumentParser(add_help=False, parents=[recordings])
+    depth.add_argument(
+        '--depth-scale', type=float, metavar='N', help='depth values per metre (default: as the layout says)'
+    )
+    depth.add_argument(
+        '--intrinsics', metavar='FX,FY,CX,CY', help='of the depth camera, in pixels (default: as the data says)'
+    )
+    depth.add_argument(
+        '--up',
+        metavar='AXIS',
+        help='what points up in the world of the poses: x, -x, y, -y, z, -z or three numbers x,y,z; write --up=-y '
+        '(default: found from the floor)',
     )
     sources.add_parser(
         'scannet',
-        parents=[recordings],
-        help='ROOT/SCENE/{depth,pose} and intrinsics_depth.txt or intrinsic/intrinsic_depth.txt; the paper takes every '
-        '100th frame, and scannet_frames_25k holds every 100th frame',
+        parents=[depth],
+        help='ROOT/SCENE/{depth,pose} and intrinsics_depth.txt or intrinsic/intrinsic_depth.txt, SCENE/*.sens, or '
+        'SCENE/frame-*.depth.pgm, frame-*.pose.txt and _info.txt; the paper takes every 100th frame, and '
+        'scannet_frames_25k holds every 100th frame',
+    )
+    sources.add_parser('7-scenes', parents=[depth], help='ROOT/**/frame-*.depth.png and frame-*.pose.txt; 3DMatch too')
+    sources.add_parser('tum', parents=[depth], help='ROOT/RECORDING/{depth,groundtruth}.txt, as TUM RGB-D')
+    sources.add_parser(
+        'arkitscenes', parents=[depth], help='ROOT/**/VIDEO/{lowres_depth,lowres_wide.traj,lowres_wide_intrinsics}'
+    )
+    sources.add_parser(
+        'redwood', parents=[depth], help='ROOT/SCENE/{depth,trajectory.log,intrinsic.json}, as Open3D and Redwood'
     )
     shapes = sources.add_parser(
         'shapes',
         parents=[common],
         help='modelnet40_normal_resampled, modelnet40_ply_hdf5_2048, or ROOT/**: .npz files, each with one array '
         '(N, P, 3), as shapenet57448xyzonly.npz, or with an array points (and label, classes and split, if any), and '
-        'OFF, OBJ and PLY meshes (labelled if all are CLASS/{train,test}/NAME, as in ModelNet)',
+        'OFF, OBJ and PLY meshes (labelled if all are CLASS/NAME, CLASS/{train,test}/NAME or CLASS/MODEL/**/NAME)',
     )
     shapes.add_argument('--split', help='keep only the shapes of this split, such as train')
     shapes.add_argument('--no-labels', action='store_true', help='leave the labels out, even if the data has them')
     folder = sources.add_parser(
-        'folder', parents=[recordings, scans], help='ROOT/**: each folder with scans is a sequence'
+        'folder', parents=[recordings, scans], help='ROOT/**: folders of scans, split into recordings by names and gaps'
     )
-    folder.add_argument('--ext', default='.bin', help='the end of the names of the scans (default: .bin)')
-    folder.add_argument('--load-dim', type=int, default=4, help='float32 values per point in a file (default: 4)')
+    folder.add_argument(
+        '--unrelated', action='store_true', help="make each scan a sequence of its own, for mode='spatial'"
+    )
+    folder.add_argument('--ext', help='the end of the names of the scans (default: found; .bin comes first)')
+    folder.add_argument('--load-dim', type=int, help='values per point of .bin files (default: found from the values)')
+    add_pose_options(folder)
     return parser.parse_args(argv)
 
 
@@ -81,8 +123,8 @@ def make_lister(args: argparse.Namespace) -> Lister:
     """Make the lister of the key frames of the chosen source."""
     from strl_mmdet3d.datasets.sources import DepthFrameLister, ScanLister, ShapeLister
 
-    if args.source == 'scannet':
-        return DepthFrameLister(args.key_frame_every)
+    if args.source in DEPTH_SOURCES:
+        return DepthFrameLister.from_words(args.key_frame_every, args.depth_scale, args.intrinsics, args.up)
     if args.source == 'shapes':
         return ShapeLister(args.split, with_labels=not args.no_labels)
     return ScanLister(
@@ -93,22 +135,41 @@ def make_lister(args: argparse.Namespace) -> Lister:
     )
 
 
-def find_sequences(args: argparse.Namespace, lister: Lister) -> Iterator[FrameSequence]:
+def make_splitter(args: argparse.Namespace) -> RecordingSplitter:
+    """Make what splits a folder or a sequence into recordings; shapes have none."""
+    from strl_mmdet3d.datasets.sources import RecordingSplitter
+
+    split = not getattr(args, 'no_split', True)
+    return RecordingSplitter(split, getattr(args, 'gap', None), getattr(args, 'unrelated', False))
+
+
+def find_sequences(args: argparse.Namespace, lister: Lister, splitter: RecordingSplitter) -> Iterable[FrameSequence]:
     """Go through the sequences of the chosen source."""
+    if args.source == 'folder':
+        from strl_mmdet3d.datasets.sources import folder_sequences, with_trajectories
+
+        sequences = folder_sequences(args.root, lister, splitter)
+        files = pose_files(args)
+        return with_trajectories(args.root, sequences, files, lister) if files else sequences
+    return splitter.at_gaps(sequences_of_source(args, lister))
+
+
+def sequences_of_source(args: argparse.Namespace, lister: Lister) -> Iterator[FrameSequence]:
+    """Go through the sequences of a source that tells recordings apart by its layout."""
     from strl_mmdet3d.datasets import sources
 
-    if args.source == 'scannet':
-        return sources.scannet_sequences(args.root, lister)
+    if args.source in DEPTH_SOURCES:
+        return sources.DEPTH_SOURCES[args.source].sequences(args.root, lister)
     if args.source == 'shapes':
         return sources.shape_sequences(args.root, lister)
+    if args.source in LIDAR_SOURCES:
+        return lidar_sequences(args, lister)
     if args.source == 'kitti-raw':
         return sources.kitti_raw_sequences(args.root, lister, with_poses=not args.no_poses)
-    if args.source == 'kitti-odometry':
-        return sources.kitti_odometry_sequences(args.root, lister, with_poses=not args.no_poses)
-    return sources.folder_sequences(args.root, lister)
+    return sources.kitti_odometry_sequences(args.root, lister, with_poses=not args.no_poses)
 
 
-def with_progress(sequences: Iterator[FrameSequence]) -> list[FrameSequence]:
+def with_progress(sequences: Iterable[FrameSequence]) -> list[FrameSequence]:
     """Collect the sequences, and show the progress."""
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -125,11 +186,11 @@ def with_progress(sequences: Iterator[FrameSequence]) -> list[FrameSequence]:
 
 def left_out_files(source: str, lister: Lister) -> dict[str, list[Path]]:
     """Return the files for which key frames were left out, by the reason."""
-    if source == 'scannet':
+    if source in DEPTH_SOURCES:
         return lister.left_out
     if source == 'shapes':
         return {}
-    return {'truncated': lister.truncated} if lister.truncated else {}
+    return {**({'truncated': lister.truncated} if lister.truncated else {}), **lister.left_out}
 
 
 def describe_left_out(left_out: dict[str, list[Path]]) -> list[str]:
@@ -146,15 +207,15 @@ def describe_left_out(left_out: dict[str, list[Path]]) -> list[str]:
 
 def listing_metainfo(source: str, lister: Lister) -> dict[str, Any]:
     """Return what the index records: how its frames were chosen, and how many were left out."""
-    if source == 'scannet':
-        num_left_out = {reason: len(paths) for reason, paths in lister.left_out.items()}
-        return {'key_frame_every': lister.key_frame_every, 'num_left_out': num_left_out}
+    if source in DEPTH_SOURCES:
+        return lister.facts()
     if source == 'shapes':
         return {'split': lister.split, **({'classes': lister.classes} if lister.classes else {})}
     return {
-        'load_dim': lister.load_dim,
+        **lister.facts(),
         'key_frame_every': lister.key_frame_every,
         'num_truncated_left_out': len(lister.truncated),
+        **({'num_left_out': {why: len(found) for why, found in lister.left_out.items()}} if lister.left_out else {}),
     }
 
 
@@ -173,18 +234,21 @@ def create_index(args: argparse.Namespace) -> None:
 
     load_safely()
     lister = make_lister(args)
-    sequences = with_progress(find_sequences(args, lister))
+    splitter = make_splitter(args)
+    sequences = with_progress(find_sequences(args, lister, splitter))
     left_out = left_out_files(args.source, lister)
     if not sequences:
         message = (
             f'no {"usable " if left_out else ""}scans below {args.root}. `create_sequence_index.py --help` shows the '
             f'layout expected for {args.source}'
         )
-        raise SequenceIndexError('\n'.join([message, *describe_left_out(left_out)]))
+        foreign = getattr(lister, 'describe_foreign', list)()
+        raise SequenceIndexError('\n'.join([message, *foreign, *describe_left_out(left_out)]))
     metainfo = {
         'created_by': f'strl_mmdet3d {__version__}',
         'source': args.source,
         **listing_metainfo(args.source, lister),
+        **({'split_reasons': dict(splitter.reasons)} if splitter.reasons else {}),
     }
     outside = find_outside_frames(args.root, (frame for sequence in sequences for frame in sequence.frames))
     with locked(args.out, 'writing an index'):  # two files that belong together
@@ -193,6 +257,8 @@ def create_index(args: argparse.Namespace) -> None:
 
     for line in describe_left_out(left_out):
         print(line)
+    for note in [*splitter.lines, *getattr(lister, 'notes', ()), *getattr(lister, 'describe_points', list)()]:
+        print(note if note.isprintable() else repr(note))
     if outside:
         print(
             f'{outside.number} key frames lie outside of {args.root}, behind links that training will follow. The '

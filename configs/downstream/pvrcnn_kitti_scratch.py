@@ -14,8 +14,10 @@ train_pipeline = _base_.train_pipeline
 for step in train_pipeline:
     if step.type == 'ObjectSample':
         step.update(use_ground_plane=False)
-        step.db_sampler.update(data_root=data_root, info_path=data_root + 'kitti_dbinfos_train.pkl')
-del step
+        # The stock sampler stops where the labelled frames lack a class.
+        info_path = data_root + 'kitti_dbinfos_train.pkl'
+        step.db_sampler.update(type='FewLabelsSampler', data_root=data_root, info_path=info_path)
+del step, info_path
 
 # The stock config writes its metainfo under CLASSES, which nothing reads, and puts its validation pipeline under
 # eval_dataloader, which nothing reads either.

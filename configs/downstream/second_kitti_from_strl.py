@@ -9,8 +9,10 @@ data_root = '{{$KITTI_ROOT:data/kitti_sim/object}}/'
 train_pipeline = _base_.train_pipeline
 for step in train_pipeline:
     if step.type == 'ObjectSample':
-        step.db_sampler.update(data_root=data_root, info_path=data_root + 'kitti_dbinfos_train.pkl')
-del step
+        # The stock sampler stops where the labelled frames lack a class.
+        info_path = data_root + 'kitti_dbinfos_train.pkl'
+        step.db_sampler.update(type='FewLabelsSampler', data_root=data_root, info_path=info_path)
+del step, info_path
 
 train_dataloader = dict(dataset=dict(dataset=dict(data_root=data_root, pipeline=train_pipeline)))
 val_dataloader = dict(dataset=dict(data_root=data_root))

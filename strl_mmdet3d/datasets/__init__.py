@@ -2,6 +2,7 @@
 
 from . import transforms
 from .collate import collate_pairs
+from .few_labels_sampler import FewLabelsSampler
 from .pair_key import PairKey
 from .pair_selection import draw_neighbour_pair, draw_window_pair, window_around
 from .readers.frame_file import CorruptFrameError, UnusablePairError

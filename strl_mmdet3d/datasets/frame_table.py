@@ -32,7 +32,8 @@ from .sequence_index import (
 
 MIN_FRAMES_FOR_FILE = 200_000  # the JSON of fewer frames is parsed in a quarter of a second
 SUFFIX = '.npz'
-TYPES = dict(starts='i', sequence_ids='S', prefixes='S', middles='S', suffixes='S', poses='f', intrinsics='f')
+TYPES = dict(starts='i', sequence_ids='S', prefixes='S', middles='S', suffixes='S')
+TYPES |= dict(poses='f', timestamps='f', intrinsics='f')
 LOCAL_HEADER = 30  # bytes of a zip member's header before its name
 
 
@@ -45,6 +46,8 @@ class FrameTable:
     Attributes:
         starts: Int64 (S + 1,). Sequence s holds the frames from ``starts[s]`` up to, not including, ``starts[s + 1]``.
         poses: Float64 (N, 4, 4), NaN in sequences without poses; None if no sequence has poses.
+        timestamps: Float64 (N,) seconds from each sequence's own zero, NaN in sequences without time stamps; None if no
+            sequence has time stamps, or the file beside the index was written before it kept them.
         intrinsics: Float64 (S, 3, 3), NaN for sequences without intrinsics; None if no sequence has intrinsics.
     """
 
@@ -52,6 +55,7 @@ class FrameTable:
         self._arrays = arrays
         self.starts = arrays['starts']
         self.poses: np.ndarray | None = arrays.get('poses')
+        self.timestamps: np.ndarray | None = arrays.get('timestamps')
         self.intrinsics: np.ndarray | None = arrays.get('intrinsics')
 
     def __len__(self) -> int:
@@ -81,8 +85,8 @@ def as_arrays(sequences: list[FrameSequence]) -> dict[str, np.ndarray]:
 
     Returns:
         ``starts`` (S + 1,); ``sequence_ids`` (S,); ``prefixes`` and ``suffixes`` (S,), the common beginning and end of
-        a sequence's paths; ``middles`` (N,), the rest of each path; ``poses`` and ``intrinsics`` as :class:`FrameTable`
-        describes them, if any sequence has them. Texts are UTF-8 bytes.
+        a sequence's paths; ``middles`` (N,), the rest of each path; ``poses``, ``timestamps`` and ``intrinsics`` as
+        :class:`FrameTable` describes them, if any sequence has them. Texts are UTF-8 bytes.
     """
     prefixes, middles, suffixes = [], [], []
     for sequence in sequences:
@@ -108,6 +112,13 @@ def as_arrays(sequences: list[FrameSequence]) -> dict[str, np.ndarray]:
             for sequence, length in zip(sequences, lengths, strict=True)
         ]
         arrays['poses'] = np.concatenate(poses)
+    if any(sequence.timestamps is not None for sequence in sequences):
+        arrays['timestamps'] = np.concatenate(
+            [
+                np.full(length, np.nan) if sequence.timestamps is None else sequence.timestamps
+                for sequence, length in zip(sequences, lengths, strict=True)
+            ]
+        )
     if any(sequence.intrinsics is not None for sequence in sequences):
         none = np.full((3, 3), np.nan)
         arrays['intrinsics'] = np.stack(
@@ -211,7 +222,8 @@ def _check(arrays: dict[str, np.ndarray]) -> None:
     shapes: dict[str, tuple[int, ...]] = dict(
         starts=(num_sequences + 1,), sequence_ids=(num_sequences,), prefixes=(num_sequences,), suffixes=(num_sequences,)
     )
-    shapes |= dict(middles=(num_frames,), poses=(num_frames, 4, 4), intrinsics=(num_sequences, 3, 3))
+    shapes |= dict(middles=(num_frames,), poses=(num_frames, 4, 4), timestamps=(num_frames,))
+    shapes |= dict(intrinsics=(num_sequences, 3, 3))
     for name, shape in shapes.items():
         if name in arrays and arrays[name].shape != shape:
             raise ValueError(f'{name} has the shape {arrays[name].shape}, expected {shape}')

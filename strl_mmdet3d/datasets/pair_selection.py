@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 
@@ -25,27 +27,61 @@ def window_around(index: int, num_frames: int, window: int) -> range:
     return range(start, start + length)
 
 
-def draw_window_pair(index: int, num_frames: int, window: int, rng: np.random.Generator) -> tuple[int, int]:
+def window_starts(starts: np.ndarray, window: int) -> np.ndarray:
+    """Return the first frames of the windows around all key frames, see :func:`window_around`.
+
+    Args:
+        starts: Int64 (S + 1,). Sequence s holds the frames from ``starts[s]`` up to, not including, ``starts[s + 1]``.
+        window: Length of the window, in key frames.
+
+    Returns:
+        Int64 (N,), numbers of frames over all sequences.
+    """
+    lengths = np.diff(starts)
+    begins, sizes = np.repeat(starts[:-1], lengths), np.repeat(np.minimum(window, lengths), lengths)
+    wanted = np.arange(starts[-1]) - (sizes - 1) // 2
+    return np.minimum(np.maximum(wanted, begins), np.repeat(starts[1:], lengths) - sizes)
+
+
+Allowed = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Tells which pairs, given by their first and second frames (P,) in the sequence, are within bounds (P,)."""
+
+
+def draw_window_pair(
+    index: int, num_frames: int, window: int, rng: np.random.Generator, allowed: Allowed | None = None
+) -> tuple[int, int]:
     """Draw two different frames of the sliding window, as the STRL paper does.
 
-    Every ordered pair of the window is equally likely. The window is the one around key frame ``index``, see
-    :func:`window_around`; it and the sequence have at least 2 key frames.
+    Every ordered pair of the window that is allowed is equally likely. The window is the one around key frame
+    ``index``, see :func:`window_around`; it and the sequence have at least 2 key frames, and a pair that is allowed.
 
     Returns:
         The frames of view 1 and view 2.
     """
     frames = window_around(index, num_frames, window)
+    if allowed is not None:
+        pairs = np.stack(np.triu_indices(len(frames), 1)) + frames.start
+        within = allowed(*pairs)
+        if not within.all():
+            pairs = pairs[:, within]
+            pairs = np.concatenate([pairs, pairs[::-1]], axis=1)
+            first, second = pairs[:, int(rng.integers(pairs.shape[1]))]
+            return int(first), int(second)
     first, second = rng.choice(len(frames), size=2, replace=False)
     return frames[int(first)], frames[int(second)]
 
 
-def draw_neighbour_pair(index: int, num_frames: int, rng: np.random.Generator) -> tuple[int, int]:
+def draw_neighbour_pair(
+    index: int, num_frames: int, rng: np.random.Generator, allowed: Allowed | None = None
+) -> tuple[int, int]:
     """Pair a frame with the one before it, the one after it, or itself, as the released STRL code does.
 
-    The choices that lie within the sequence are equally likely.
+    The choices that lie within the sequence and are allowed are equally likely; the frame itself always is.
 
     Returns:
         The frames of view 1, which is ``index`` in [0, num_frames), and of view 2.
     """
-    choices = range(max(index - 1, 0), min(index + 2, num_frames))
-    return index, choices[int(rng.integers(len(choices)))]
+    choices = np.arange(max(index - 1, 0), min(index + 2, num_frames))
+    if allowed is not None:
+        choices = choices[(choices == index) | allowed(np.full_like(choices, index), choices)]
+    return index, int(choices[int(rng.integers(len(choices)))])

@@ -11,11 +11,23 @@ The file is JSON, one sequence per line::
 ``poses``, ``timestamps`` and ``intrinsics`` are optional for each sequence. The frames of a sequence with
 ``intrinsics``, a 3x3 matrix, are depth images. ``label`` is the number of a class in the metainfo's ``classes``. Either
 all sequences have a label or none; only shapes are labelled. Nothing in the file names the machine that wrote it.
+
+The metainfo may state these facts about the frames, which an index of an earlier version lacks:
+
+=================  ====================================================================================================
+``load_dim``       values per point of a scan, at least 3
+``columns``        what these values are, such as ``["x", "y", "z", "intensity", "ring"]``
+``intensity_max``  the largest intensity that the sensor writes, such as 1 or 255
+``depth_scale``    units of a depth image per metre, such as 1000 for millimetres
+``up``             the unit vector [x, y, z] that points up in the world of the poses, such as ``[0, -1, 0]``
+``split_reasons``  why recordings were told apart: a dict from the reason to how many times
+=================  ====================================================================================================
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -32,12 +44,17 @@ from .readers.whole_file import read_whole
 FORMAT_VERSION = 1
 RIGID_TOLERANCE = 1e-3  # for the entries of R R^T; published poses have about six digits
 
-# A path leaves the root, on any system, if it starts with '/x', '\x', 'C:x' or 's3:x', or has a '..' part. '://' in any
-# place would make mmengine choose another file backend. No file name has a NUL or half a surrogate pair in it.
-# Control characters, and those that reorder a line, would forge lines of logs and terminals. Half a surrogate pair
-# cannot be written. No data set has them in its names.
+# A path leaves the root, on any system, if it starts with '/x', '\x', 'C:x' or 's3:x', or has a '..' part; '10:11:12/x'
+# does not, since no drive or protocol begins with a digit. '://' in any place would make mmengine choose another file
+# backend. No file name has a NUL in it. Control characters, and those that reorder a line, would forge lines of logs
+# and terminals. Half a surrogate pair, which is how Python reads a byte of a name that is not UTF-8, cannot be written.
 _CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
-_LEAVES_ROOT = re.compile(r'^[/\\]|^\w+:|(?:^|[/\\])\.\.(?:[/\\]|$)|://|[\x00\ud800-\udfff]')
+_LEAVES_ROOT = re.compile(r'^[/\\]|^[^\W\d]\w*:|(?:^|[/\\])\.\.(?:[/\\]|$)|://|[\x00\ud800-\udfff]')
+_LIKE_A_DRIVE = re.compile(r'[^\W\d]\w*:')
+_NOT_TEXT = (
+    'bytes that are not UTF-8 text (Python reads them as half a surrogate pair). Rename the files and folders, for '
+    'example with `convmv -r -f latin1 -t utf8 --notest FOLDER`'
+)
 MAX_INDEX_BYTES = 2**32  # ten million frames with poses are 3.4 GB
 MAX_PATH_LENGTH = 4096  # Linux cannot open longer paths, and one would widen every row of the dataset's arrays of paths
 MAX_PIXELS = 1e5  # limit of a focal length and of an image's centre; no depth camera has that many pixels in a row
@@ -78,8 +95,12 @@ class FrameSequence:
         name = f'sequence {self.sequence_id!r}'
         if not isinstance(self.sequence_id, str) or not self.sequence_id or len(self.sequence_id) > MAX_PATH_LENGTH:
             raise SequenceIndexError(f'{name[:60]} needs a string of 1 to {MAX_PATH_LENGTH} characters as sequence_id')
+        if not _is_text(self.sequence_id):
+            raise SequenceIndexError(f'{name} has a name with {_NOT_TEXT}')
         if has_control(self.sequence_id):
-            raise SequenceIndexError(f'{name} has a control character or half a surrogate pair in its sequence_id')
+            raise SequenceIndexError(
+                f'{name} has a control character, such as a line break, in its sequence_id. Rename the folder'
+            )
         if not isinstance(self.frames, list) or not self.frames:
             raise SequenceIndexError(f'{name} has no frames')
         for frame in self.frames:
@@ -87,10 +108,18 @@ class FrameSequence:
                 raise SequenceIndexError(f'{name} has {frame!r:.200} where a path is expected')
             if len(frame) > MAX_PATH_LENGTH:
                 raise SequenceIndexError(f'{name} has a frame of {len(frame)} characters, {frame[:60]!r} and so on')
+        if not _is_text(''.join(self.frames)):
+            foreign = next(frame for frame in self.frames if not _is_text(frame))
+            raise SequenceIndexError(f'{name} has the frame {foreign!r} with {_NOT_TEXT}')
         # The regular expression takes seconds for a million frames, and hardly any path has one of its characters.
         lines = '\n' + '\n'.join(self.frames)
         if any(sign in lines for sign in ('\n/', '\\', ':', '..', '\0')) or not lines.isascii():
             leaving = next(filter(leaves_root, self.frames), None)
+            if leaving is not None and _LIKE_A_DRIVE.match(leaving):
+                raise SequenceIndexError(
+                    f'{name} has the frame {leaving!r}, which begins with a word and a colon, as a drive or an address '
+                    'does, and so leaves the root of the data on some systems. Rename it, or make it the --root'
+                )
             if leaving is not None:
                 raise SequenceIndexError(
                     f'{name} has the frame {leaving!r}, which leaves the root of the data. '
@@ -195,6 +224,17 @@ def leaves_root(path: str) -> bool:
     return _LEAVES_ROOT.search(path) is not None
 
 
+def _is_text(text: str) -> bool:
+    """Return whether a text can be written; half a surrogate pair stands for a byte that is not UTF-8."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def has_control(text: str) -> bool:
     """Return whether a text has characters that would end or reorder the line of a log, or cannot be written to one."""
     return _CONTROL.search(text) is not None
@@ -204,8 +244,8 @@ def check_metainfo(path: str | Path, metainfo: Any) -> None:
     """Check the parsed metainfo of an index.
 
     Raises:
-        SequenceIndexError: If the metainfo is not a dict, has a later format, or has a ``load_dim`` that is not an
-            integer of at least 3. The message names the ``path``.
+        SequenceIndexError: If the metainfo is not a dict, has a later format, has a ``load_dim`` that is not an
+            integer of at least 3, or states one of the module's facts wrongly. The message names the ``path``.
     """
     if not isinstance(metainfo, dict):
         raise SequenceIndexError(f'{path} has no metainfo. {_REBUILD}')
@@ -219,6 +259,45 @@ def check_metainfo(path: str | Path, metainfo: Any) -> None:
         raise SequenceIndexError(
             f'{path} has the load_dim {load_dim!r:.200}, expected an integer of at least 3 (x, y, z)'
         )
+    _check_facts(path, metainfo)
+
+
+def _check_facts(path: str | Path, metainfo: dict[str, Any]) -> None:
+    """Check what the metainfo says about the frames, where it says it.
+
+    Raises:
+        SequenceIndexError: If one of the facts that the module describes has another type or an impossible value.
+    """
+    columns = metainfo.get('columns')
+    if columns is not None:
+        words = isinstance(columns, list) and all(isinstance(word, str) and word for word in columns)
+        if not words or len(set(columns)) < len(columns) or len(columns) != metainfo.get('load_dim', len(columns)):
+            raise SequenceIndexError(
+                f'{path} has the columns {columns!r:.200}, expected load_dim={metainfo.get("load_dim")} different '
+                f'names. {_REBUILD}'
+            )
+    for fact in ('intensity_max', 'depth_scale'):
+        if metainfo.get(fact) is not None and not (_is_number(metainfo[fact]) and metainfo[fact] > 0):
+            raise SequenceIndexError(
+                f'{path} has the {fact} {metainfo[fact]!r:.200}, expected a number above 0. {_REBUILD}'
+            )
+    up = metainfo.get('up')
+    if up is not None:
+        numbers = isinstance(up, list) and len(up) == 3 and all(map(_is_number, up))
+        if not numbers or abs(math.hypot(*up) - 1) > RIGID_TOLERANCE:
+            raise SequenceIndexError(f'{path} has the up {up!r:.200}, expected a unit vector [x, y, z]. {_REBUILD}')
+    reasons = metainfo.get('split_reasons')
+    if reasons is not None and not (
+        isinstance(reasons, dict) and all(type(number) is int and number > 0 for number in reasons.values())
+    ):
+        raise SequenceIndexError(
+            f'{path} has the split_reasons {reasons!r:.200}, expected how many times for each reason. {_REBUILD}'
+        )
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether a value of JSON is a finite number; true and false are not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def check_labels(classes: Any, sequences: list[FrameSequence]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -18,15 +19,19 @@ from torch.utils.data import Dataset
 from ..errors import ConfigError
 from ..generators import seeded
 from .frame_table import FrameTable, read_frame_table
+from .pair_bounds import NUM_DESCRIBED_ITEMS, PairBounds
 from .pair_key import PairKey, wrapped_datasets
-from .pair_selection import draw_neighbour_pair, draw_window_pair
+from .pair_selection import Allowed, draw_neighbour_pair, draw_window_pair
 from .range_of_filters import with_range
+from .readers.file_of_frame import file_of_frame
 from .readers.frame_file import CorruptFrameError, UnusablePairError
-from .readers.shape_archive import read_archives, split_shape_path
+from .readers.shape_archive import read_archives
 from .sequence_index import SequenceIndexError, are_rigid
 from .transforms.views import VIEWS
 
 NUM_PROBED_FRAMES = 3
+
+DEPTH_FACTS = ('depth_scale', 'largest_depth')  # of the metainfo, which LoadDepthFrame needs
 
 # From the axes of a camera (x right, y down, z forward) to mmdet3d's DEPTH axes (x right, y forward, z up).
 CAMERA_TO_DEPTH = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
@@ -71,14 +76,18 @@ class TemporalPairDataset(BaseDataset):
             and ``view_2`` with ``sample_idx``, ``sequence_id``, ``frame_path`` (relative to the root), ``frame_index``
             (in its sequence), ``num_redraws`` and ``skipped``. A view of lidar scans or shapes has ``lidar_points``
             (dict with ``lidar_path``), ``lidar_path`` and, with ``align_poses``, ``lidar2view_1``; a view of depth
-            images (the index has intrinsics) has ``depth_frame`` (dict with ``depth_path``, ``intrinsics`` and
-            ``camera2view``).
+            images (the index has intrinsics) has ``depth_frame`` (dict with ``depth_path``, ``intrinsics``,
+            ``camera2view`` and, where the index states them, ``depth_scale`` and ``largest_depth``).
         mode (str): 'both', 'temporal' or 'spatial'. Defaults to 'both'.
         selection (str): How two frames are chosen. 'window': two different ones of the sliding window, as in the paper.
             'neighbour': key frame i, and the one before it, the one after it, or itself, as in the released code.
             Defaults to 'window'.
         window (int): Length of the sliding window in key frames, at least 2. A shorter sequence is one window, but one
             sequence at least must be as long. Defaults to 5, since the paper gives no number.
+        max_gap (float, optional): The most seconds between the two frames of a pair, where the index has time stamps.
+            A key frame whose window holds no such pair is left out. Defaults to None.
+        max_distance (float, optional): The most metres between the sensor's places in the two frames, where the index
+            has poses; as `max_gap`. Defaults to None.
         align_poses (bool): Whether to put both frames into the same axes, by the poses of the index: lidar scans into
             the lidar axes of view 1's frame; depth frames, as in the paper, into the world's axes with the camera's
             centre of view 1's frame as the origin. Without it each frame has its own axes: its lidar's, or x to the
@@ -95,7 +104,8 @@ class TemporalPairDataset(BaseDataset):
 
     Raises:
         SequenceIndexError: If the index cannot be used, its frames are not below ``data_root``, a pose is missing, some
-            sequences have intrinsics and others have none, or no sequence is long enough.
+            sequences have intrinsics and others have none, no sequence is long enough, or no pair is within
+            `max_gap` and `max_distance`.
         CorruptFrameError: If the index is one of shapes, and an archive cannot be read.
         ConfigError: If an argument is out of its range, or a range filter has no range or another one than
             ``point_cloud_range``.
@@ -111,6 +121,8 @@ class TemporalPairDataset(BaseDataset):
         mode: Literal['both', 'temporal', 'spatial'] = 'both',
         selection: Literal['window', 'neighbour'] = 'window',
         window: int = 5,
+        max_gap: float | None = None,
+        max_distance: float | None = None,
         align_poses: bool = False,
         max_refetch: int = 10,
         point_cloud_range: Sequence[float] | None = None,
@@ -126,6 +138,9 @@ class TemporalPairDataset(BaseDataset):
             raise ConfigError(
                 f"window must be at least 2 key frames, got {window}. Use mode='spatial' for single frames"
             )
+        for name, bound, unit in (('max_gap', max_gap, 'seconds'), ('max_distance', max_distance, 'metres')):
+            if bound is not None and not 0 < bound < float('inf'):
+                raise ConfigError(f'{name} must be a number of {unit} above 0 or None, got {bound!r}')
         if max_refetch < 0:
             raise ConfigError(f'max_refetch must not be negative, got {max_refetch}')
         super().__init__(
@@ -134,6 +149,8 @@ class TemporalPairDataset(BaseDataset):
         self.mode = mode
         self.selection = selection
         self.window = window
+        self.max_gap = max_gap
+        self.max_distance = max_distance
         self.align_poses = align_poses
         self.point_cloud_range = point_cloud_range
         transforms = [pipeline] if isinstance(pipeline, dict) else pipeline
@@ -151,6 +168,7 @@ class TemporalPairDataset(BaseDataset):
             return
         self.index_metainfo, self._table = read_frame_table(self.ann_file)
         self._choose_sequences()
+        self._bound_pairs()
         self._check_columns()
         self._check_root()
         read_archives((self._table.frame(sequence, 0) for sequence in self._sequences.tolist()), self.data_root)
@@ -200,6 +218,62 @@ class TemporalPairDataset(BaseDataset):
                     f'{self.window} key frames; each is one window'
                 )
 
+    @property
+    def _bounds(self) -> PairBounds:
+        """How far apart the frames of a pair may be."""
+        poses = self.table.poses
+        places = None if poses is None else poses[:, :3, 3]
+        return PairBounds(self.table.starts, self.table.timestamps, places, self.max_gap, self.max_distance)
+
+    def _bound_pairs(self) -> None:
+        """Leave out the key frames whose window has no pair within the bounds, and say how far apart pairs are."""
+        if self.mode == 'spatial' or self.selection != 'window':
+            return
+        bounds = self._bounds
+        for name, bound, known, column in (
+            ('max_gap', self.max_gap, bounds.times, 'time stamps'),
+            ('max_distance', self.max_distance, bounds.places, 'poses'),
+        ):
+            firsts = self.table.starts[self._sequences]
+            number = len(firsts) if known is None else int(np.isnan(known[firsts].reshape(len(firsts), -1)[:, 0]).sum())
+            if bound is not None and number:
+                _warn(
+                    f'{self.ann_file}: {name}={bound} does not bound the pairs of {number} of {len(firsts)} sequences, '
+                    f'which have no {column}; the window of {self.window} key frames does'
+                )
+        if bounds:
+            frames = np.concatenate([np.arange(*self.table.starts[[s, s + 1]]) for s in self._sequences])
+            kept = bounds.have_pairs(self.window)[frames]
+            if not kept.all():
+                self._leave_out_items(kept)
+        if bounds.times is not None or bounds.places is not None:
+            places = np.linspace(0, len(self) - 1, min(len(self), NUM_DESCRIBED_ITEMS)).astype(int)
+            items = np.array([self.table.starts[s] + frame for s, frame in map(self._locate, places.tolist())])
+            if said := bounds.describe(items, self.window):
+                print_log(f'{self.ann_file}: the frames of pairs are {said}{self._thinned()}', logger='current')
+
+    def _leave_out_items(self, kept: np.ndarray) -> None:
+        """Keep some of the items (N,), and say why, or raise a SequenceIndexError if none is left."""
+        limits = {'max_gap': (self.max_gap, 's'), 'max_distance': (self.max_distance, 'm')}
+        within = ' and '.join(f'{name}={bound} {unit}' for name, (bound, unit) in limits.items() if bound is not None)
+        if not kept.any():
+            unbounded = replace(self._bounds, max_gap=None, max_distance=None)
+            apart = unbounded.describe(self.table.starts[self._sequences][:NUM_DESCRIBED_ITEMS], window=2)
+            raise SequenceIndexError(
+                f'{self.ann_file}: no pair is within {within}; neighbouring key frames are {apart}{self._thinned()}. '
+                f'Make the index with a smaller --key-frame-every, or set a larger {within.split("=")[0]}'
+            )
+        _warn(
+            f'{self.ann_file}: {int((~kept).sum())} of {len(kept)} key frames are left out, since no pair of their '
+            f'windows is within {within}{self._thinned()}'
+        )
+        self._subset = np.flatnonzero(kept)
+
+    def _thinned(self) -> str:
+        """Return a remark about an index of every n-th frame, which widens the window of key frames."""
+        every = self.index_metainfo.get('key_frame_every', 1)
+        return f' (the index has one frame of {every}, by --key-frame-every)' if every != 1 else ''
+
     def _check_columns(self) -> None:
         """Check that the sequences have what pairs are made of."""
         firsts = self.table.starts[self._sequences]
@@ -229,7 +303,7 @@ class TemporalPairDataset(BaseDataset):
             )
         probed = np.linspace(0, len(self) - 1, NUM_PROBED_FRAMES).astype(int)
         paths = [self._path(*self._locate(int(item))) for item in probed]
-        files = [shape[0] if (shape := split_shape_path(path)) else path for path in paths]
+        files = [file_of_frame(path) for path in paths]
         missing = [file for file in files if not exists(file)]
         if len(missing) == len(probed):
             raise SequenceIndexError(
@@ -336,9 +410,9 @@ class TemporalPairDataset(BaseDataset):
         if self.mode == 'spatial':
             frames = (key_frame, key_frame)
         elif self.selection == 'window':
-            frames = draw_window_pair(key_frame, length, self.window, rng)
+            frames = draw_window_pair(key_frame, length, self.window, rng, self._allowed(sequence))
         else:
-            frames = draw_neighbour_pair(key_frame, length, rng)
+            frames = draw_neighbour_pair(key_frame, length, rng, self._allowed(sequence))
 
         aligned = self.align_poses or frames[0] == frames[1]
         pair: dict[str, Any] = {'augment': self.mode != 'temporal', 'aligned': aligned}
@@ -352,8 +426,14 @@ class TemporalPairDataset(BaseDataset):
                     'depth_path': self._path(sequence, frame),
                     'intrinsics': self.table.intrinsics[sequence],
                     'camera2view': self._camera_to_view(sequence, frame, frames[0]),
+                    **{fact: self.index_metainfo[fact] for fact in DEPTH_FACTS if fact in self.index_metainfo},
                 }
         return pair
+
+    def _allowed(self, sequence: int) -> Allowed | None:
+        """Return what tells which pairs of a sequence's frames are within the bounds; None without bounds."""
+        bounds, start = self._bounds, int(self.table.starts[sequence])
+        return (lambda first, second: bounds.allow(first + start, second + start)) if bounds else None
 
     def _provenance(self, index: int, sequence: int, frame: int) -> dict[str, Any]:
         """Describe where a frame comes from."""
@@ -387,6 +467,8 @@ class TemporalPairDataset(BaseDataset):
         keys: dict[str, Any] = {'lidar_points': {'lidar_path': path}, 'lidar_path': path}
         if 'load_dim' in self.index_metainfo:
             keys['lidar_points']['num_pts_feats'] = self.index_metainfo['load_dim']
+        if 'columns' in self.index_metainfo:
+            keys['lidar_points']['columns'] = self.index_metainfo['columns']
         if self.align_poses:
             keys['lidar2view_1'] = np.linalg.solve(self._pose(sequence, view_1_frame), self._pose(sequence, frame))
         return keys
@@ -404,7 +486,8 @@ class TemporalPairDataset(BaseDataset):
         return (
             f'{type(self).__name__}({PurePosixPath(self.ann_file).name}: {len(self)} key frames of '
             f'{len(self._sequences)} sequences, mode={self.mode!r}, selection={self.selection!r}, '
-            f'window={self.window}, align_poses={self.align_poses}, point_cloud_range={self.point_cloud_range}, '
+            f'window={self.window}, max_gap={self.max_gap}, max_distance={self.max_distance}, '
+            f'align_poses={self.align_poses}, point_cloud_range={self.point_cloud_range}, '
             f'pipeline={self.pipeline})'
         )
 

@@ -44,9 +44,10 @@ class PretrainLoop(EpochBasedTrainLoop):
         self.done = 0  # iterations of the current epoch that an earlier session has made
         if not len(self.dataloader):
             size, pairs = self.dataloader.batch_size, len(self.dataloader.sampler)
+            remedy = f'set train_dataloader.batch_size={pairs} or less, or add data' if pairs > 1 else 'add data'
             raise ConfigError(
-                f'the training set has {pairs} pairs for this rank, fewer than one batch of {size}, so an epoch has no '
-                f'step: set train_dataloader.batch_size={max(pairs, 2)} or less, or add data'
+                f'the training set has {pairs} {"pair" if pairs == 1 else "pairs"} for this rank, fewer than one batch '
+                f'of {size}, so an epoch has no step: {remedy}'
             )
         check_ranges(runner.cfg, unwrapped_model(runner), self.dataloader.dataset)
 

@@ -60,10 +60,22 @@ class FrameRecorder:
 
 
 def build_recorded_dataset(config: Config) -> tuple[Dataset, PairSampler, FrameRecorder]:
-    """Build the training set and the sampler of a config as the Runner does, and record the set's raw frames.
+    """Build the training set and the sampler of a config as `build_pairs` does, and record the set's raw frames."""
+    dataset, sampler, stages = build_pairs(config)
+    recorder = FrameRecorder()
+    for stage in stages:
+        stage.load.transforms.append(recorder)
+    return dataset, sampler, recorder
+
+
+def build_pairs(config: Config) -> tuple[Dataset, PairSampler, list[MultiView]]:
+    """Build the training set and the sampler of a config as the Runner does.
 
     Args:
         config: The pre-training config, read in mmdet3d's scope.
+
+    Returns:
+        The training set, the sampler, and the first `MultiView` of each of the set's pair data sets.
 
     Raises:
         ConfigError: If the config does not train on pairs of views.
@@ -74,13 +86,13 @@ def build_recorded_dataset(config: Config) -> tuple[Dataset, PairSampler, FrameR
     parts = list(pair_datasets(dataset))  # several, in a ConcatDataset
     if not parts or not isinstance(sampler, PairSampler):
         raise ConfigError('train_dataloader needs a TemporalPairDataset and a PairSampler')
-    recorder = FrameRecorder()
+    stages = []
     for part in parts:
-        stages = [stage for stage in part.pipeline.transforms if isinstance(stage, MultiView)]
-        if not stages:
+        views = [stage for stage in part.pipeline.transforms if isinstance(stage, MultiView)]
+        if not views:
             raise ConfigError('the pipeline of train_dataloader.dataset needs a MultiView')
-        stages[0].load.transforms.append(recorder)
-    return dataset, sampler, recorder
+        stages.append(views[0])
+    return dataset, sampler, stages
 
 
 @plain_text

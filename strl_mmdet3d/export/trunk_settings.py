@@ -30,6 +30,9 @@ PLAIN = (bool, int, float, str, type(None))
 
 AXES = ['x', 'y', 'z']
 
+# The columns that `LoadFrame` may be given by name, at their places in the layouts of KITTI and nuScenes.
+NUMBERS = dict(x=0, y=1, z=2, intensity=3)
+
 LOADERS = ('LoadFrame', 'LoadPointsFromFile', 'LoadDepthFrame', 'LoadShape')
 """The transforms whose points are known."""
 
@@ -119,7 +122,8 @@ def _points_of_step(step: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     columns = settings.get('use_dim')
     columns = list(range(columns)) if isinstance(columns, int) else list(columns or ())
-    channels = [AXES[column] if column < len(AXES) else f'column {column}' for column in columns]
+    columns = [NUMBERS.get(column, column) for column in columns]
+    channels = [AXES[column] if column in range(len(AXES)) else f'column {column}' for column in columns]
     for place, setting in ((3, 'norm_intensity'), (4, 'norm_elongation')):
         if settings.get(setting) and place < len(channels):
             channels[place] += f' by {setting}'

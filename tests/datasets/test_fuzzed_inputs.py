@@ -54,7 +54,7 @@ class Kind(NamedTuple):
         damaged: The file there that is damaged.
         use: Uses the inputs; it calls its second argument between opening and reading them, and gives the skipped ones.
         damages: The damages that only this kind has.
-        harmless: The general damages that lose nothing, or that nobody can tell from a whole file.
+        harmless: The damages that lose nothing, or that nobody can tell from a whole file.
     """
 
     write: Callable[[Path], None]
@@ -164,6 +164,7 @@ def scan_with(value, column=None):
     return damage
 
 
+DROPPED = ('NaN', 'Inf', 'minus Inf')  # such returns of a scan are dropped and counted
 SCAN_DAMAGES: dict[str, Damage] = {
     **{name: scan_with(value) for name, value in VALUES.items()},
     'float64': lambda path, rng: rng.normal(0, 9, (41, 4)).tofile(path),
@@ -455,9 +456,13 @@ def mesh_kind(suffix, damages=None, harmless=(), **options):
 
 
 KINDS = {
-    'scan': Kind(write_scans, f'{DAMAGED}.bin', lambda *a: use_pairs(*a, 'LoadFrame'), SCAN_DAMAGES),
+    'scan': Kind(write_scans, f'{DAMAGED}.bin', lambda *a: use_pairs(*a, 'LoadFrame'), SCAN_DAMAGES, DROPPED),
     'posed scan': Kind(
-        write_posed_scans, f'{DAMAGED}.bin', lambda *a: use_pairs(*a, 'LoadFrame', align_poses=True), SCAN_DAMAGES
+        write_posed_scans,
+        f'{DAMAGED}.bin',
+        lambda *a: use_pairs(*a, 'LoadFrame', align_poses=True),
+        SCAN_DAMAGES,
+        DROPPED,
     ),
     'depth image': Kind(
         write_depth, f'{DAMAGED}.png', lambda *a: use_pairs(*a, 'LoadDepthFrame', align_poses=True), DEPTH_DAMAGES

@@ -82,7 +82,7 @@ def write_raw(path, **columns):
 @pytest.mark.parametrize(
     'frame',
     [
-        *('/etc/passwd', '//host/x.bin', '../x.bin', 'a/../../x.bin', 'a/..', '..', 'ü/../x', 'a\0b', '\ud800.bin'),
+        *('/etc/passwd', '//host/x.bin', '../x.bin', 'a/../../x.bin', 'a/..', '..', 'ü/../x', 'a\0b'),
         *('..\\x.bin', 'a\\..\\..\\x', '\\x.bin', 'C:\\x.bin', 'C:x.bin'),
         *('s3://x', 'http://host/x', 'a/x:http://host/x', 'a+b://x', 'file:x'),
     ],
@@ -98,7 +98,7 @@ def test_a_path_must_not_leave_the_root(tmp_path, frame):
     'frame',
     [
         *('a/..b/c.bin', 'a..b', '...', 'a/b..bin', '.hidden/x.bin', 'drive (1)/0.bin'),
-        *('a/10:30.bin', 'a/b\\c', 'tür/x'),
+        *('a/10:30.bin', 'a/b\\c', 'tür/x', '10:11:12/0.bin', '$x/${y}/{{$z}}.bin', ' a b /0.bin'),
     ],
 )
 def test_what_only_looks_like_it_is_fine(tmp_path, frame):
@@ -251,4 +251,46 @@ def test_labels_that_do_not_fit_are_named_in_reading_and_in_writing(tmp_path, cl
     path = tmp_path / 'in.json'
     path.write_text(json.dumps({'metainfo': metainfo, 'data_list': data_list}))
     with pytest.raises(SequenceIndexError, match=rf'in\.json: .*{message}'):
+        read_sequence_index(path)
+
+
+@pytest.mark.parametrize(
+    ('frame', 'remedy'),
+    [
+        ('\udce9t\udce9/0.bin', 'bytes that are not UTF-8 text .*convmv'),
+        ('\ud800.bin', 'bytes that are not UTF-8 text'),
+        ('log:1/0.bin', 'begins with a word and a colon.*Rename it'),
+        ('a\nb.bin', 'control character. Rename the file'),
+    ],
+)
+def test_a_name_that_cannot_be_used_is_refused_for_what_it_is(frame, remedy):
+    with pytest.raises(SequenceIndexError, match=remedy):
+        FrameSequence('s', [frame]).check()
+
+
+FACTS = dict(load_dim=5, columns=['x', 'y', 'z', 'intensity', 'ring'], intensity_max=255, depth_scale=1000.0)
+
+
+def test_what_the_metainfo_states_is_kept(tmp_path):
+    facts = FACTS | dict(up=[0, -1, 0], split_reasons={'log names': 2})
+    write_sequence_index(tmp_path / 'index.json', facts, [FrameSequence('s', ['0.bin'])])
+    metainfo, _ = read_sequence_index(tmp_path / 'index.json')
+    assert {name: metainfo[name] for name in facts} == facts
+
+
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        *(dict(columns=columns) for columns in (['x', 'y'], ['x', 'x', 'y', 'z', 'i'], 'xyzir', [1, 2, 3, 4, 5])),
+        *(dict(intensity_max=value) for value in (0, -1, True, '255', float('nan'))),
+        *(dict(depth_scale=value) for value in (0, [1000])),
+        *(dict(up=value) for value in ([0, 0, 2], [0, 1], 'z', [0, 0, True])),
+        *(dict(split_reasons=value) for value in (['gap'], {'gap': 0}, {'gap': '2'})),
+    ],
+    ids=str,
+)
+def test_what_the_metainfo_states_wrongly_is_named(tmp_path, wrong):
+    path = write_raw(tmp_path / 'index.json', frames=['0.bin'])
+    path.write_text(json.dumps(json.loads(path.read_text()) | dict(metainfo=FACTS | wrong)))
+    with pytest.raises(SequenceIndexError, match=f'the {next(iter(wrong))} .*expected'):
         read_sequence_index(path)

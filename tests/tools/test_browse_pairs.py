@@ -128,3 +128,11 @@ def test_a_wrong_config_is_explained(tool, tmp_path, option, message):
 def test_a_missing_config_is_named(tool, tmp_path):
     with pytest.raises(SystemExit, match=r'no config at .*nowhere\.py'):
         tool.main([str(tmp_path / 'nowhere.py'), '--out', str(tmp_path)])
+
+
+def test_a_page_of_pairs_instead_of_pictures(tool, tmp_path, capsys):
+    tool.main([str(make_config(tmp_path)), '--out', str(tmp_path / 'out'), '--num', '2', '--html'])
+    (page,) = (tmp_path / 'out').iterdir()
+    assert page.name == 'pairs.html'
+    assert page.read_text().count('<canvas') == 2 * 4
+    assert f'2 pairs in {page}' in capsys.readouterr().out

@@ -12,6 +12,7 @@ import browse_pairs
 import convert_authors_checkpoint
 import create_sequence_index
 import export_encoder
+import inspect_sequences
 import joblib
 import linear_probe
 import numpy as np
@@ -120,7 +121,10 @@ def test_the_bombs_in_archives_are_live(tmp_path, kind):
 
 # What is wrong with a file, and the remedy, as the tools say it.
 INDEX = r'is not a readable sequence index \(.*\)\. Rebuild the sequence index with tools/create_sequence_index\.py'
-SCAN = r'(is truncated: .* whole points of 4 float32 values|holds (NaN or Inf|values beyond any sensor).*)\. Restore'
+SCAN = (
+    r'(is truncated: .* whole points of 4 float32 values|is truncated or damaged: .*|'
+    r'holds (NaN or Inf|values beyond any sensor).*)\. Restore'
+)
 NPZ = (
     r'cannot be read as an \.npz archive .*\. Restore the file|holds no arrays that could be the shapes\. Expected one '
 )
@@ -312,6 +316,11 @@ class TestDataTools:
     def test_select_labels(self, tmp_path, plant, kind):
         path = plant(tmp_path / 'index.json', kind)
         refused_by(select_labels, INDEX, path, path, tmp_path / 'few.json', '--fraction', '0.5')
+
+    @every_kind
+    def test_inspect_sequences(self, tmp_path, plant, kind):
+        path = plant(tmp_path / 'index.json', kind)
+        refused_by(inspect_sequences, INDEX, path, path)
 
     @every_kind
     @pytest.mark.parametrize('name', ['index.json', '0.bin'])

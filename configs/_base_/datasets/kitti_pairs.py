@@ -12,6 +12,8 @@ train_dataloader = dict(
         data_root='{{$KITTI_RAW_ROOT:data/kitti_sim/raw}}',
         # Our choice: 10 key frames are one second of a drive, in which a street is still the same street.
         window=10,
+        # The same second for an index of every n-th frame, by its time stamps.
+        max_gap=1.0,
         # Metres, in LiDAR axes; PV-RCNN's and SECOND's. It is stated here only: frames and filters are cut to it.
         point_cloud_range=[0, -40, -3, 70.4, 40, 1],
         pipeline=dict(

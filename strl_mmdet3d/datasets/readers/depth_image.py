@@ -1,11 +1,14 @@
-"""Reading a 16-bit depth image, and checking that it fits its camera."""
+"""Reading a 16-bit depth image, clearing the values that mark 'nothing seen', and checking that it fits its camera."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from .depth_pgm import SIGNATURE as PGM_SIGNATURE
+from .depth_pgm import decode_depth_pgm
 from .depth_png import decode_depth_png
 from .frame_file import CorruptFrameError, memory_for
+from .sens_file import read_sens_depth, split_sens_path
 from .whole_file import read_whole
 
 # In parts of the image's size. In an image of twice the right size the optical axis is off by 0.25, in one of half the
@@ -17,18 +20,22 @@ def read_depth(path: str, backend_args: dict | None = None) -> np.ndarray:
     """Read a depth image.
 
     Args:
-        path: A 16-bit greyscale PNG.
+        path: A 16-bit greyscale PNG or PGM, which its first bytes tell; or a frame of a ``.sens`` recording, as
+            :func:`sens_path` writes it.
         backend_args: Arguments of mmengine's file backend.
 
     Returns:
         The values (H, W), uint16.
 
     Raises:
-        CorruptFrameError: If the file cannot be read, or :func:`decode_depth_png` refuses it.
+        CorruptFrameError: If the file cannot be read, or its decoder refuses it.
     """
     try:
         with memory_for(path):
-            return decode_depth_png(read_whole(path, backend_args=backend_args))
+            if place := split_sens_path(path):
+                return read_sens_depth(*place)
+            content = read_whole(path, backend_args=backend_args)
+            return decode_depth_pgm(content) if content.startswith(PGM_SIGNATURE) else decode_depth_png(content)
     except OSError as error:
         raise CorruptFrameError(
             f'{path} cannot be read ({error.strerror or error}). Restore it, or rebuild the sequence index without it'
@@ -37,9 +44,23 @@ def read_depth(path: str, backend_args: dict | None = None) -> np.ndarray:
         raise
     except ValueError as error:
         raise CorruptFrameError(
-            f'{path} is not a depth image, a whole 16-bit greyscale PNG ({error}). Extract it again, or rebuild the '
-            'sequence index without it'
+            f'{path} is not a depth image, a whole 16-bit greyscale PNG or PGM ({error}). Extract it again, or rebuild '
+            'the sequence index without it'
         ) from error
+
+
+def clear_beyond(depth: np.ndarray, largest: int) -> np.ndarray:
+    """Set the values above the largest valid one to 0, in place: many sensors mark 'nothing seen' by their maximum.
+
+    Args:
+        depth: The image (H, W), uint16.
+        largest: The largest value that is a depth.
+
+    Returns:
+        The same array.
+    """
+    depth[depth > largest] = 0
+    return depth
 
 
 def check_size(shape: tuple[int, ...], intrinsics: np.ndarray, path: str) -> None:

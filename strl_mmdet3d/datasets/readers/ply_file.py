@@ -56,7 +56,7 @@ def parse_ply(content: bytes) -> tuple[np.ndarray, list[list[int]]]:
     header, end, body = content.partition(b'end_header')
     if not end:
         raise ValueError("it has no 'end_header'")
-    byte_order, elements = _parse_header(filled_lines(header))
+    byte_order, elements = parse_header(filled_lines(header))
     properties = {(element.name, one.name): one for element in elements for one in element.properties}
     if any(('vertex', axis) not in properties or properties['vertex', axis].length_kind for axis in 'xyz'):
         raise ValueError('its vertices have no x, y, z')
@@ -68,7 +68,7 @@ def parse_ply(content: bytes) -> tuple[np.ndarray, list[list[int]]]:
     return vertices, table['face'][corners] if corners else []
 
 
-def _parse_header(lines: list[str]) -> tuple[str, list[Element]]:
+def parse_header(lines: list[str]) -> tuple[str, list[Element]]:
     """Return the byte order, '' for text, and the elements."""
     byte_order, elements = None, list[Element]()
     try:

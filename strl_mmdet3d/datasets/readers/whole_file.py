@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 
 from mmengine.fileio import get
@@ -43,13 +44,16 @@ def read_whole(path: str | Path, max_bytes: int = MAX_BYTES, backend_args: dict 
 
 
 def read_text(path: str | Path) -> str:
-    """Read a local text file (UTF-8) whole, of at most :data:`MAX_BYTES`.
+    """Read a local text file whole, of at most :data:`MAX_BYTES`.
+
+    It is UTF-8, or UTF-16 with a byte order mark, which Windows' PowerShell writes. The mark is dropped.
 
     Raises:
         OSError: As :func:`read_whole`.
         UnicodeDecodeError: If the file is not text.
     """
-    return read_whole(path).decode('utf-8')
+    content = read_whole(path)
+    return content.decode('utf-16' if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else 'utf-8-sig')
 
 
 def require_regular(path: str | Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ from scipy.spatial.transform import Rotation
 from ..readers.kitti_calibration import read_calibration, relative_to_first, rigid_motion
 from ..readers.whole_file import read_text
 from ..sequence_index import FrameSequence, SequenceIndexError, are_rigid
-from .scans import ScanLister, frame_number
+from .frame_rows import first_fault, rows_by_number, usable_frames
+from .scans import ScanLister
 
 EARTH_RADIUS = 6378137.0  # metres; the equatorial radius that KITTI's own development kit uses
 
@@ -26,11 +29,12 @@ def kitti_raw_sequences(root: Path, lister: ScanLister, with_poses: bool = True)
         ROOT/DATE/DATE_drive_NNNN_sync/velodyne_points/timestamps.txt    (optional)
         ROOT/DATE/DATE_drive_NNNN_sync/oxts/data/%010d.txt               (for the poses; optional)
 
-    A scan's time stamp and pose are found by the number in its file name, since some drives lack a few scans.
+    A scan's time stamp and pose are found by the number in its file name, since some drives lack a few scans. A scan
+    whose time stamp or reading is broken is left out.
 
     Args:
         root: The data's root.
-        lister: How the key frames of a drive are listed.
+        lister: How the key frames of a drive are listed. It records the scans left out.
         with_poses: Whether to read the poses of the drives that have an ``oxts`` folder.
 
     Yields:
@@ -43,33 +47,58 @@ def kitti_raw_sequences(root: Path, lister: ScanLister, with_poses: bool = True)
     """
     for folder, names in lister.folders(root, '*/*_sync/velodyne_points/data'):
         drive = folder.parent.parent
+        times, time_faults = read_timestamps(folder.parent / 'timestamps.txt', names, lister)
+        packets, packet_faults = _read_packets(drive, names) if with_poses and (drive / 'oxts').is_dir() else (None, [])
+        keep = usable_frames(map(first_fault, time_faults, packet_faults or [None] * len(names)), names, lister)
         yield FrameSequence(
             sequence_id=drive.name,
-            frames=[(folder.relative_to(root) / name).as_posix() for name in names],
-            poses=_read_poses(drive, names) if with_poses and (drive / 'oxts').is_dir() else None,
-            timestamps=_read_timestamps(folder.parent / 'timestamps.txt', names),
+            frames=[(folder.relative_to(root) / names[i]).as_posix() for i in keep],
+            poses=None if packets is None else _lidar_poses(drive, packets[keep]),
+            timestamps=None if times is None else (times[keep] - times[keep[0]]) / np.timedelta64(1, 's'),
         )
 
 
-def _read_timestamps(path: Path, names: list[str]) -> np.ndarray | None:
-    """Read the times (N,) of scans, in seconds since the first one; None if there is no file."""
+def read_timestamps(path: Path, names: list[str], lister: ScanLister) -> tuple[np.ndarray | None, list[str | None]]:
+    """Read the times (N,) of scans, datetime64[ns], and what is wrong with each; None if there is no file."""
     if not path.is_file():
-        return None
+        return None, [None] * len(names)
     try:
-        lines = read_text(path).split('\n')
-        times = np.array([lines[frame_number(name)].strip() for name in names], dtype='datetime64[ns]')
-        if np.isnat(times).any():
-            raise ValueError('an empty line')
-    except (OSError, IndexError, ValueError) as error:
+        lines = re.split('\r*\n|\r', read_text(path).rstrip())
+    except (OSError, ValueError) as error:
         raise SequenceIndexError(
-            f'{path} has no time stamp for some of the scans {names[0]} to {names[-1]} ({error}). Restore the file, or '
-            'move it away to build the index without time stamps'
+            f'{path} cannot be read ({error}). Restore the file, or move it away to build the index without time stamps'
         ) from error
-    return (times - times[0]) / np.timedelta64(1, 's')
+    times = np.full(len(names), 'NaT', dtype='datetime64[ns]')
+    faults: list[str | None] = [None] * len(names)
+    for i, row in enumerate(rows_by_number(path, len(lines), names, lister)):
+        with suppress(ValueError):
+            times[i] = np.datetime64(lines[row].strip(), 'ns')
+        if np.isnat(times[i]):
+            faults[i] = f'{path}, line {row + 1}: no time stamp'
+    return times, faults
 
 
-def _read_poses(drive: Path, names: list[str]) -> np.ndarray:
-    """Read the poses (N, 4, 4) of the lidar, relative to the first scan."""
+def _read_packets(drive: Path, names: list[str]) -> tuple[np.ndarray, list[str | None]]:
+    """Read latitude, longitude (degrees), altitude (m), roll, pitch and yaw (rad) of scans (N, 6), and the faults."""
+    packets = np.zeros((len(names), 6))
+    faults: list[str | None] = []
+    for i, name in enumerate(names):
+        path = drive / 'oxts' / 'data' / f'{Path(name).stem}.txt'
+        try:
+            packet = [float(value) for value in read_text(path).split()[:6]]
+        except (OSError, ValueError) as error:
+            faults.append(f'{path} cannot be read ({error}), but the drive has poses, which --no-poses leaves out')
+            continue
+        if len(packet) != 6 or not np.isfinite(packet).all() or not abs(packet[0]) < 90:
+            faults.append(f'{path} does not hold 6 finite values, with a latitude within 90 degrees')
+            continue
+        packets[i] = packet
+        faults.append(None)
+    return packets, faults
+
+
+def _lidar_poses(drive: Path, packets: np.ndarray) -> np.ndarray:
+    """Return the poses (N, 4, 4) of the lidar, relative to the first scan."""
     calibration_path = drive.parent / 'calib_imu_to_velo.txt'
     calibration = read_calibration(calibration_path)
     if [calibration.get(key, np.empty(0)).size for key in ('R', 'T')] != [9, 3]:
@@ -79,24 +108,7 @@ def _read_poses(drive: Path, names: list[str]) -> np.ndarray:
         raise SequenceIndexError(
             f'{calibration_path}: R and T are not a rotation and a translation. Restore it, or use --no-poses'
         )
-    packets = [_read_packet(drive / 'oxts' / 'data' / f'{Path(name).stem}.txt') for name in names]
-    imu_poses = imu_to_world(np.array(packets))
-    return relative_to_first(imu_poses @ np.linalg.inv(imu_to_lidar))
-
-
-def _read_packet(path: Path) -> list[float]:
-    """Read latitude, longitude (degrees), altitude (m), roll, pitch and yaw (rad) from an oxts file."""
-    try:
-        packet = [float(value) for value in read_text(path).split()[:6]]
-    except (OSError, ValueError) as error:
-        raise SequenceIndexError(
-            f'{path} cannot be read ({error}), but the drive has poses. Restore it, or build the index with --no-poses'
-        ) from error
-    if len(packet) != 6 or not np.isfinite(packet).all() or not abs(packet[0]) < 90:
-        raise SequenceIndexError(
-            f'{path} does not hold 6 finite values, with a latitude within 90 degrees. Restore it, or use --no-poses'
-        )
-    return packet
+    return relative_to_first(imu_to_world(packets) @ np.linalg.inv(imu_to_lidar))
 
 
 def imu_to_world(packets: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from ..readers.shape_archive import split_shape_path
+from ..readers.file_of_frame import file_of_frame
 
 
 class OutsideFrames(NamedTuple):
@@ -41,8 +41,7 @@ def find_outside_frames(root: Path, frames: Iterable[str]) -> OutsideFrames | No
     folders: dict[str, tuple[str, set[str]]] = {}
     number, first = 0, None
     for frame in frames:
-        shape = split_shape_path(frame)
-        folder, _, name = (shape[0] if shape else frame).rpartition('/')
+        folder, _, name = file_of_frame(frame).rpartition('/')
         if folder not in folders:
             path = os.path.realpath(os.path.join(inside, folder))  # noqa: PTH118 - as the rest of this loop, for speed
             with os.scandir(path) as entries:

@@ -21,6 +21,7 @@ class ShapeTable:
         labels: Integer array (N,) with the class of each shape, counted from 0, or None if the data has no classes.
         classes: The names of the classes; None if the classes have no names, or there are no labels.
         splits: Array (N,) with the word for each shape's split, or None if the data has no split.
+        why_unlabelled: Why the shapes have no labels though their layout might have given some; None if that is clear.
     """
 
     source: str
@@ -28,6 +29,7 @@ class ShapeTable:
     labels: np.ndarray | None = None
     classes: list[str] | None = None
     splits: np.ndarray | None = None
+    why_unlabelled: str | None = None
 
     def check(self) -> None:
         """Raise a SequenceIndexError that names the source if an attribute is not as described."""

@@ -26,11 +26,13 @@ class ShapeLister:
         split: Keep only the shapes of the split with this name; None keeps all.
         with_labels: Whether to take the labels, if the data has them.
         classes: The names of the classes, known once the shapes were listed; None without labels.
+        notes: Why shapes have no labels, once the shapes were listed: lines for the tool to print.
     """
 
     split: str | None = None
     with_labels: bool = True
     classes: list[str] | None = field(default=None, init=False)
+    notes: list[str] = field(default_factory=list, init=False)
 
     def list_shapes(self, tables: Iterable[ShapeTable]) -> Iterator[FrameSequence]:
         """Make sequences of one frame from the shapes of the split, named after their frame.
@@ -47,6 +49,8 @@ class ShapeLister:
         for table in tables:
             if not self.with_labels:
                 table.labels = table.classes = None
+            elif table.why_unlabelled:
+                self.notes.append(f'no labels: {table.why_unlabelled}')
             table.check()
         self.classes = _common_classes(tables)
         rows = [table.rows_of(self.split) for table in tables]

@@ -12,12 +12,14 @@ from numba import njit
 
 from ...errors import ConfigError
 from ..readers.depth_cache import DepthCache
-from ..readers.depth_image import check_size, read_depth
+from ..readers.depth_image import check_size, clear_beyond, read_depth
 from ..readers.frame_file import MAX_DISTANCE, CorruptFrameError, check_distances, memory_for
 from .base import DescribedTransform, draw_subset, with_rows
 
 FLOOR_PERCENTILE = 0.99  # in per cent, not a share, as in mmdet3d's LoadPointsFromFile(shift_height=True)
-MAX_DEPTH = np.iinfo(np.uint16).max
+DEPTH_SCALE = 1000.0  # millimetres, as ScanNet, 7-Scenes and most sensors give them
+# 7-Scenes and several sensors write 65535, the largest value of 16 bits, where they saw nothing.
+LARGEST_DEPTH = np.iinfo(np.uint16).max - 1
 
 
 @TRANSFORMS.register_module()
@@ -26,8 +28,9 @@ class LoadDepthFrame(DescribedTransform):
 
     This is Eq. 1 of the STRL paper. A pixel of column u, row v (counted from 0, integers at the pixels' centres) and
     depth d becomes the point ``camera2view @ (d K^-1 (u, v, 1), 1)``. K is the matrix of the intrinsics, and the
-    camera's axes are x right, y down, z forward. The depth is measured along z, not along the ray. Pixels of depth 0,
-    where the sensor saw nothing, are dropped. The points are in the order of the pixels, row by row.
+    camera's axes are x right, y down, z forward. The depth is measured along z, not along the ray. Pixels of depth 0 or
+    65535, and those beyond the largest value that the index states, are dropped: there the sensor saw nothing.
+    The points are in the order of the pixels, row by row.
 
     ``num_points`` saves the back-projection of points that a later down-sampling drops. A random subset of a random
     subset is a random subset. So before a down-sampling to at most ``num_points``, the option does not change the
@@ -40,16 +43,19 @@ class LoadDepthFrame(DescribedTransform):
 
     - depth_frame (dict)
 
-        - depth_path (str): A 16-bit greyscale PNG (H, W)
+        - depth_path (str): A 16-bit greyscale PNG or PGM (H, W), or a frame of a ``.sens`` recording
         - intrinsics (np.ndarray): 3x3, in pixels
         - camera2view (np.ndarray): 4x4, from the camera's axes to the points' axes, metres
+        - depth_scale (float, optional): Depth values per metre, as the index states them
+        - largest_depth (int, optional): The largest value that is a depth, as the index states it
 
     Added Keys:
 
     - points (:obj:`DepthPoints`): float32 (N, 3), or (N, 4) with ``height``, where N > 0; metres
 
     Args:
-        depth_scale (float): Depth values per metre. Defaults to 1000, millimetres.
+        depth_scale (float, optional): Depth values per metre. Defaults to None: as the index states, or 1000
+            (millimetres) if it says nothing. A value that contradicts the index is refused.
         num_points (int, optional): Back-project a random subset of this many pixels, drawn without replacement, or all
             pixels if there are fewer. Defaults to None, all pixels.
         height (bool): Whether to append the height above the floor as a fourth channel, as ``LoadPointsFromFile`` does
@@ -63,18 +69,18 @@ class LoadDepthFrame(DescribedTransform):
         CorruptFrameError: When loading, if the file cannot be read, is not a whole 16-bit image, holds no depth, has
             another size than the camera's images, or gives points that are NaN or farther than 100 km.
         ConfigError: If ``depth_scale`` or ``num_points`` is not positive; when loading, if the frame is not a depth
-            frame.
+            frame, or the index states another ``depth_scale``.
     """
 
     def __init__(
         self,
-        depth_scale: float = 1000,
+        depth_scale: float | None = None,
         num_points: int | None = None,
         height: bool = False,
         backend_args: dict | None = None,
         cache_dir: str | None = None,
     ) -> None:
-        if not 0 < depth_scale < np.inf:
+        if depth_scale is not None and not 0 < depth_scale < np.inf:
             raise ConfigError(f'LoadDepthFrame: depth_scale must be positive, got {depth_scale}')
         if num_points is not None and num_points < 1:
             raise ConfigError(f'LoadDepthFrame: num_points must be at least 1, or None for all, got {num_points}')
@@ -102,24 +108,37 @@ class LoadDepthFrame(DescribedTransform):
 
     def load(self, frame: dict) -> np.ndarray:
         """Return the points (N, 3) or (N, 4) of a ``depth_frame``."""
-        depth = self.read(frame['depth_path'])
+        scale = self.scale_of(frame)
+        depth = clear_beyond(self.read(frame['depth_path']), frame.get('largest_depth', LARGEST_DEPTH))
         check_size(depth.shape, frame['intrinsics'], frame['depth_path'])
         if self.num_points is not None and np.count_nonzero(depth) > self.num_points:
             depth = keep_some(depth, self.num_points)
         rays, centre = pixel_rays(frame['intrinsics'], frame['camera2view']), frame['camera2view'][:3, 3]
-        points = back_project(depth, rays, centre, self.depth_scale)
+        points = back_project(depth, rays, centre, scale)
         if len(points) == 0:
             raise CorruptFrameError(
-                f'{frame["depth_path"]} holds no depth: all of its pixels are 0. '
+                f'{frame["depth_path"]} holds no depth: all of its pixels say that nothing was seen. '
                 'Restore it, or rebuild the sequence index without it'
             )
-        if not reach(depth.shape, rays, centre, self.depth_scale) <= MAX_DISTANCE:  # NaN fails this, too
+        if not reach(depth.shape, rays, centre, scale) <= MAX_DISTANCE:  # NaN fails this, too
             remedy = 'Check its pose and intrinsics, and rebuild the sequence index'
             check_distances(points, frame['depth_path'], remedy)
         if self.height:
             height = points[:, 2] - np.percentile(points[:, 2], FLOOR_PERCENTILE)
             points = np.column_stack([points, height.astype(np.float32)])
         return points
+
+    def scale_of(self, frame: dict) -> float:
+        """Return the depth values per metre of a ``depth_frame``."""
+        stated = frame.get('depth_scale')
+        if stated is None:
+            return DEPTH_SCALE if self.depth_scale is None else self.depth_scale
+        if self.depth_scale not in (None, stated):
+            raise ConfigError(
+                f'LoadDepthFrame: depth_scale={self.depth_scale:g}, but the sequence index of {frame["depth_path"]} '
+                f'states {stated:g}. Leave depth_scale out, or make the index with --depth-scale {self.depth_scale:g}'
+            )
+        return float(stated)
 
     def read(self, path: str) -> np.ndarray:
         """Return the depth image of a file, from the cache if it is there."""
@@ -157,7 +176,7 @@ def pixel_rays(intrinsics: np.ndarray, camera2view: np.ndarray) -> np.ndarray:
 
 def reach(shape: tuple[int, ...], rays: np.ndarray, centre: np.ndarray, depth_scale: float) -> float:
     """Return an upper bound, in metres, of the coordinates that any depth image of this shape (H, W) can give."""
-    farthest = MAX_DEPTH / depth_scale * (np.abs(rays) @ (shape[1], shape[0], 1)) + np.abs(centre)
+    farthest = LARGEST_DEPTH / depth_scale * (np.abs(rays) @ (shape[1], shape[0], 1)) + np.abs(centre)
     return float(farthest.max())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from strl_mmdet3d.datasets.sequence_index import SequenceIndexError
 from strl_mmdet3d.datasets.sources import ScanLister, kitti_odometry_sequences, kitti_raw_sequences
+from strl_mmdet3d.datasets.sources.frame_rows import BROKEN_ROW
 from strl_mmdet3d.datasets.sources.kitti_raw import imu_to_world
 
 DRIVE = '2011_09_26/2011_09_26_drive_0001_sync'
@@ -109,10 +111,6 @@ def test_raw_poses_can_be_left_out(raw_root):
 @pytest.mark.parametrize(
     ('file', 'content', 'message'),
     [
-        (f'{DRIVE}/oxts/data/0000000003.txt', None, r'0000000003\.txt.*--no-poses'),
-        (f'{DRIVE}/oxts/data/0000000003.txt', '1 2 3', r'0000000003\.txt.*6 finite'),
-        (f'{DRIVE}/oxts/data/0000000003.txt', '1 2 3 4 5 nan', r'0000000003\.txt.*6 finite'),
-        (f'{DRIVE}/oxts/data/0000000003.txt', '91 2 3 4 5 6', r'0000000003\.txt.*latitude'),
         ('2011_09_26/calib_imu_to_velo.txt', f'R:{" 0" * 9}\nT: 1 2 3\n', r'velo\.txt.*not a rotation and a trans'),
         ('2011_09_26/calib_imu_to_velo.txt', f'R:{" nan" * 9}\nT: 1 2 3\n', r'velo\.txt.*not a rotation and a trans'),
         ('2011_09_26/calib_imu_to_velo.txt', None, r'calib_imu_to_velo\.txt.*--no-poses'),
@@ -126,6 +124,48 @@ def test_a_raw_drive_with_half_of_its_files_is_named(raw_root, file, content, me
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(SequenceIndexError, match=message):
         list(kitti_raw_sequences(raw_root[0], ScanLister()))
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (None, r'0000000003\.txt.*--no-poses'),
+        ('1 2 3', r'0000000003\.txt.*6 finite'),
+        ('1 2 3 4 5 nan', r'0000000003\.txt.*6 finite'),
+        ('91 2 3 4 5 6', r'0000000003\.txt.*latitude'),
+    ],
+)
+def test_a_broken_reading_leaves_out_its_scan_and_a_broken_folder_the_drive(raw_root, content, message):
+    root, _ = raw_root
+    whole, _ = kitti_raw_sequences(root, ScanLister())
+    for numbers in (3,), (3, 4, 1):
+        for number in numbers:
+            path = root / f'{DRIVE}/oxts/data/{number:010d}.txt'
+            path.unlink(missing_ok=True) if content is None else path.write_text(content)
+        lister = ScanLister()
+        if len(numbers) == 1:
+            first, _ = kitti_raw_sequences(root, lister)
+            assert first.frames == [frame for i, frame in enumerate(whole.frames) if i != 2]
+            np.testing.assert_allclose(first.poses, whole.poses[[0, 1, 3]], atol=1e-9)
+            np.testing.assert_allclose(first.timestamps, whole.timestamps[[0, 1, 3]])
+            assert re.search(message, lister.left_out[BROKEN_ROW][0])
+        else:
+            with pytest.raises(SequenceIndexError, match=r'So are 3 of the 4 rows'):
+                list(kitti_raw_sequences(root, lister))
+
+
+def test_a_broken_time_stamp_leaves_out_its_scan(raw_root):
+    root, _ = raw_root
+    path = root / DRIVE / 'velodyne_points/timestamps.txt'
+    lines = path.read_text().splitlines()
+    lines[0] = ''
+    path.write_bytes('\r\n'.join(lines).encode('utf-8-sig'))
+    lister = ScanLister()
+    first, _ = kitti_raw_sequences(root, lister)
+    assert [frame[-5:] for frame in first.frames] == ['1.bin', '3.bin', '4.bin']
+    np.testing.assert_allclose(first.timestamps, [0, 0.2, 0.3], atol=1e-9)
+    np.testing.assert_allclose(first.poses[0], np.eye(4), atol=1e-9)
+    assert lister.left_out == {BROKEN_ROW: [f'{path}, line 1: no time stamp']}
 
 
 @pytest.fixture
@@ -169,12 +209,8 @@ def test_odometry_key_frames_keep_their_own_poses(odometry_root):
     [
         ('poses/00.txt', '1 0 0 0 0 1 0 0 0 0 1 0\n', r'00\.txt'),
         ('poses/00.txt', '1 0 0\n' * 4, r'00\.txt'),
-        ('poses/00.txt', f'{"0 " * 12}\n' * 4, r'00\.txt .*calib\.txt holds what is not a rotation and a translation'),
-        (
-            'poses/00.txt',
-            f'{"nan " * 12}\n' * 4,
-            r'00\.txt .*calib\.txt holds what is not a rotation and a translation',
-        ),
+        ('poses/00.txt', f'{"0 " * 12}\n' * 4, r'00\.txt, line 1: not a rotation and a translation'),
+        ('poses/00.txt', f'{"nan " * 12}\n' * 4, r'00\.txt, line 1: NaN or Inf'),
         ('sequences/00/calib.txt', f'Tr:{" 0" * 12}\n', r'calib\.txt holds what is not a rotation and a translation'),
         (
             'sequences/00/velodyne/-1.bin',
@@ -189,3 +225,117 @@ def test_an_odometry_sequence_with_half_of_its_files_is_named(odometry_root, fil
     (odometry_root[0] / file).write_text(content)
     with pytest.raises(SequenceIndexError, match=message):
         list(kitti_odometry_sequences(odometry_root[0], ScanLister()))
+
+
+def as_semantic_kitti(root):
+    """Move the poses into the sequence's folder, as SemanticKITTI has them."""
+    (root / 'poses/00.txt').rename(root / 'sequences/00/poses.txt')
+    return root / 'sequences/00/poses.txt'
+
+
+@pytest.mark.parametrize('place', ['.', 'sequences', '..'])
+def test_semantic_kitti_has_its_poses_beside_the_scans(odometry_root, place, monkeypatch):
+    root, _, _ = odometry_root
+    published, _ = kitti_odometry_sequences(root, ScanLister())
+    as_semantic_kitti(root)
+    if place == '..':
+        root = root.rename(root.parent / 'dataset') / '..'
+    lister = ScanLister()
+    first, _ = kitti_odometry_sequences(root / place if place == 'sequences' else root, lister)
+    np.testing.assert_array_equal(first.poses, published.poses)
+    assert next(note for note in lister.notes if note.startswith('without poses')).endswith(': 11')
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
+@pytest.mark.parametrize('end', ['\n', '\r\n', '\r', '\r\r\n', ' \n', '\n\n'])
+def test_the_encoding_and_the_line_ends_of_the_files_do_not_matter(odometry_root, encoding, end):
+    root = odometry_root[0]
+    plain, _ = kitti_odometry_sequences(root, ScanLister())
+    for name in 'poses/00.txt', 'sequences/00/calib.txt', 'sequences/00/times.txt':
+        lines = (root / name).read_text().splitlines()
+        (root / name).write_bytes(end.join([*lines, '']).encode(encoding))
+    first, _ = kitti_odometry_sequences(root, ScanLister())
+    np.testing.assert_array_equal(first.poses, plain.poses)
+    np.testing.assert_array_equal(first.timestamps, plain.timestamps)
+
+
+@pytest.mark.parametrize('name', ['Tr', 'Tr_velo_to_cam', 'Tr_velo_cam'])
+@pytest.mark.parametrize('numbers', [12, 16])
+@pytest.mark.parametrize('colon', [':', ' ', ' :', ':  '])
+def test_calibrations_name_the_lidar_in_several_ways(odometry_root, name, numbers, colon):
+    root, lidar_to_camera, _ = odometry_root
+    plain, _ = kitti_odometry_sequences(root, ScanLister())
+    text_of_it = text(lidar_to_camera.ravel()[:numbers])
+    (root / 'sequences/00/calib.txt').write_text(f'P0: {text(np.eye(3, 4))}\n{name}{colon}{text_of_it}\n')
+    first, _ = kitti_odometry_sequences(root, ScanLister())
+    np.testing.assert_array_equal(first.poses, plain.poses)
+
+
+def test_a_rectification_belongs_to_the_motion_of_the_object_release(odometry_root):
+    root, lidar_to_camera, camera_poses = odometry_root
+    rectify = motion([0.01, -0.02, 0.03], [0, 0, 0])
+    (root / 'sequences/00/calib.txt').write_text(
+        f'R0_rect: {text(rectify[:3, :3])}\nTr_velo_to_cam: {text(lidar_to_camera[:3])}\n'
+    )
+    first, _ = kitti_odometry_sequences(root, ScanLister())
+    both = rectify @ lidar_to_camera
+    np.testing.assert_allclose(first.poses, [np.linalg.inv(both) @ pose @ both for pose in camera_poses], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ('row', 'said'),
+    [
+        ('1 0 0', '3 values where 12 are expected'),
+        ('', '0 values where 12 are expected'),
+        ('nan ' * 12, 'NaN or Inf'),
+        ('lost ' * 12, 'a word where a number is expected'),
+        ('0 ' * 12, 'not a rotation and a translation'),
+        ('2 0 0 0 0 2 0 0 0 0 2 0', 'not a rotation and a translation'),
+    ],
+)
+@pytest.mark.parametrize('broken', [0, 2])
+def test_a_broken_pose_leaves_out_its_scan_and_not_the_index(odometry_root, row, said, broken):
+    root, lidar_to_camera, camera_poses = odometry_root
+    path = as_semantic_kitti(root)
+    lines = path.read_text().splitlines()
+    lines[broken] = row
+    path.write_text('\n'.join(lines))
+    lister = ScanLister()
+    first, _ = kitti_odometry_sequences(root, lister)
+    left = [i for i in range(4) if i != broken]
+    assert first.frames == [f'sequences/00/velodyne/{i:06d}.bin' for i in left]
+    world = [np.linalg.inv(camera_poses[left[0]] @ lidar_to_camera) @ camera_poses[i] @ lidar_to_camera for i in left]
+    np.testing.assert_allclose(first.poses, world, atol=1e-12)
+    np.testing.assert_allclose(first.timestamps, [0.1 * i for i in left])
+    (fault,) = lister.left_out[BROKEN_ROW]
+    assert fault.startswith(f'{path}, line {broken + 1}: {said}')
+
+
+def test_missing_lines_are_named(odometry_root):
+    root = odometry_root[0]
+    path = as_semantic_kitti(root)
+    path.write_text('\n'.join(path.read_text().splitlines()[:2]))
+    with pytest.raises(SequenceIndexError, match=r'poses\.txt ends at line 2, but the scan 000003\.bin needs line 4'):
+        list(kitti_odometry_sequences(root, ScanLister()))
+
+
+def test_lines_without_a_scan_are_noted(odometry_root):
+    root = odometry_root[0]
+    path = root / 'poses/00.txt'
+    path.write_text(path.read_text() + path.read_text().splitlines()[0] + '\n')
+    lister = ScanLister()
+    list(kitti_odometry_sequences(root, lister))
+    assert any(f'{path} has 5 lines, but the last scan is 000003.bin' in note for note in lister.notes)
+
+
+@pytest.mark.parametrize('every', [1, 2, 3])
+def test_a_part_of_a_recording_has_its_own_lines(odometry_root, every):
+    root = odometry_root[0]
+    plain, _ = kitti_odometry_sequences(root, ScanLister(key_frame_every=every))
+    for i in reversed(range(4)):
+        (root / f'sequences/00/velodyne/{i:06d}.bin').rename(root / f'sequences/00/velodyne/{i + 100:06d}.bin')
+    lister = ScanLister(key_frame_every=every)
+    first, _ = kitti_odometry_sequences(root, lister)
+    assert first.frames[0] == 'sequences/00/velodyne/000100.bin'
+    np.testing.assert_array_equal(first.poses, plain.poses)
+    assert sum('its first row is taken for 000100.bin' in note for note in lister.notes) == 2  # poses and times

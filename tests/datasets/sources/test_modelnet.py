@@ -160,6 +160,41 @@ class TestMeshes:
         with pytest.raises(SequenceIndexError, match='has no split'):
             listed(root, 'train')
 
+    @pytest.mark.parametrize(
+        'paths',
+        [
+            ['bed/a.obj', 'chair/b.off', 'chair/c.ply'],
+            ['train/bed/a.obj', 'test/chair/b.off', 'val/chair/c.ply'],
+            ['02818832/m1/models/a.obj', '03001627/m2/models/b.obj', '03001627/m3/b.obj'],
+        ],
+    )
+    def test_other_folders_give_labels_too(self, tmp_path, paths):
+        for path in paths:
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text('x')
+        shapes, classes = listed(tmp_path)
+        assert dict(shapes) == dict(zip(paths, (0, 1, 1), strict=True))
+        assert classes in (['bed', 'chair'], ['02818832', '03001627'])
+
+    @pytest.mark.parametrize(
+        ('paths', 'why'),
+        [
+            (['a.obj', 'chair/b.obj'], '1 meshes lie in the root itself, such as a.obj'),
+            (['chair/a.obj', 'chair/b.obj'], 'all meshes lie in one folder, chair'),
+            (['set/bed/a.obj', 'set/bed/b.obj', 'own/bed/a.obj'], 'hold several meshes, such as set/bed'),
+            (['train/a.obj', 'chair/b.obj'], 'the folders train are splits'),
+        ],
+    )
+    def test_what_gives_no_labels_is_said(self, tmp_path, paths, why):
+        for path in paths:
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text('x')
+        lister = ShapeLister()
+        assert {sequence.label for sequence in shape_sequences(tmp_path, lister)} == {None}
+        (note,) = lister.notes
+        assert note.startswith('no labels: ')
+        assert why in note
+
     def test_meshes_and_unlabelled_archives_go_together(self, root):
         np.savez(root / 'a.npz', np.zeros((1, 2, 3)))
         assert len(listed(root, with_labels=False)[0]) == 4

@@ -108,8 +108,9 @@ def test_a_scene_without_a_usable_frame_is_left_out(tmp_path):
         '0 0 320 0\n0 500 240 0\n0 0 1 0\n0 0 0 1',  # singular
         '-500 0 320 0\n0 500 240 0\n0 0 1 0\n0 0 0 1',
         'nan 0 320 0\n0 500 240 0\n0 0 1 0\n0 0 0 1',
-        '500 0 320\n0 500 240\n0 0 1',
-        '500 500 320 240',
+        '500 0 0\n0 500 0\n320 240 1',  # transposed
+        '500 0 320\n0 500 240',
+        '500 500 320 240 0.1',
         'fx = 500',
         '',
     ],
@@ -132,6 +133,14 @@ def test_a_missing_root_and_a_wrong_setting_are_named(tmp_path):
         list(scannet_sequences(tmp_path / 'nowhere', DepthFrameLister()))
     with pytest.raises(SequenceIndexError, match='key_frame_every'):
         DepthFrameLister(key_frame_every=0)
+
+
+@pytest.mark.parametrize('text', ['500 0 320\n0 510 240\n0 0 1', '500 510 320 240'])
+def test_three_rows_or_four_numbers_are_intrinsics_too(tmp_path, text):
+    scene = write_scene(tmp_path / 's', range(2))
+    (scene / 'intrinsics_depth.txt').write_text(text)
+    (sequence,) = scannet_sequences(tmp_path, DepthFrameLister())
+    assert sequence.intrinsics.tolist() == [[500, 0, 320], [0, 510, 240], [0, 0, 1]]
 
 
 @pytest.mark.parametrize('kind', ['depth/1.png', 'pose/0001.txt'])

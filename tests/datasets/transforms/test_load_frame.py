@@ -10,6 +10,7 @@ from mmdet3d.structures import DepthPoints, LiDARPoints
 
 from strl_mmdet3d.datasets.readers.frame_file import CorruptFrameError
 from strl_mmdet3d.datasets.transforms.load_frame import LoadFrame
+from strl_mmdet3d.errors import ConfigError
 
 
 def write(path, values):
@@ -77,11 +78,104 @@ def test_a_file_without_returns_is_named(tmp_path, values):
 
 @pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize('column', range(4))
-def test_points_that_are_not_finite_are_counted(tmp_path, bad, column):
+def test_returns_that_are_not_finite_are_dropped_and_counted(tmp_path, bad, column):
     values = random_points(10)
     values[[2, 7], column] = bad
-    with pytest.raises(CorruptFrameError, match=r'0\.bin holds NaN or Inf in 2 of 10 points'):
+    values[4] = 0
+    results = LoadFrame()(write(tmp_path / '0.bin', values))
+    np.testing.assert_array_equal(results['points'].tensor, values[[0, 1, 3, 5, 6, 8, 9]])
+    assert results['lidar_points']['num_broken'] == 2
+
+
+def test_a_scan_that_is_mostly_broken_is_refused(tmp_path):
+    values = random_points(10)
+    values[:5, 1] = np.nan
+    assert len(LoadFrame()(write(tmp_path / '0.bin', values))['points']) == 5
+    values[5, 0] = np.inf
+    with pytest.raises(CorruptFrameError, match=r'0\.bin holds NaN or Inf in 6 of 10 points'):
         LoadFrame()(write(tmp_path / '0.bin', values))
+
+
+@pytest.mark.parametrize(('kind', 'name'), [('<f8', 'float64'), ('>f4', 'big-endian float32')])
+def test_another_type_of_numbers_is_named(tmp_path, kind, name):
+    (20 * random_points(500)).astype(kind).tofile(tmp_path / '0.bin')
+    with pytest.raises(CorruptFrameError, match=rf'0\.bin holds .*It was written as {name}: write it as float32'):
+        LoadFrame()({'lidar_points': {'lidar_path': str(tmp_path / '0.bin')}})
+
+
+def sweep(number=400):
+    """A scan of x, y, z, intensity 0..255 and ring."""
+    rng = np.random.default_rng(0)
+    xyz = rng.uniform((-50, -30, -2), (50, 30, 1), (number, 3))
+    return np.column_stack([xyz, rng.integers(0, 256, number), np.arange(number) % 32]).astype(np.float32)
+
+
+@pytest.mark.parametrize('load_dim', [3, 4, 6, 8, 10])
+def test_a_width_that_does_not_fit_is_refused_and_the_right_one_named(tmp_path, load_dim):
+    """400 points of 5 values are whole points of 4, 8 and 10 values, too."""
+    load = LoadFrame(load_dim=load_dim, use_dim=3)
+    for _ in range(2):  # the folder stays in doubt
+        with pytest.raises(CorruptFrameError, match=rf'0\.bin has 5 values per point, not load_dim={load_dim}.*=5'):
+            load(write(tmp_path / '0.bin', sweep()))
+    assert len(LoadFrame(load_dim=5)(write(tmp_path / '0.bin', sweep()))['points']) == 400
+
+
+def test_columns_by_name(tmp_path):
+    values = sweep()
+    results = write(tmp_path / '0.bin', values)
+    results['lidar_points']['columns'] = ['x', 'y', 'z', 'intensity', 'ring']
+    load = LoadFrame(load_dim=5, use_dim=['x', 'y', 'z', 'ring'])
+    np.testing.assert_array_equal(load(results)['points'].tensor, values[:, [0, 1, 2, 4]])
+    rows = np.array([*map(tuple, values)], [(name, 'f4') for name in ('ring', 'y', 'z', 'x', 'reflectance')])
+    np.save(tmp_path / '0.npy', rows)
+    results['lidar_points']['lidar_path'] = str(tmp_path / '0.npy')
+    load = LoadFrame(load_dim=5, use_dim=['x', 'y', 'z', 'intensity', 'ring'], shift_height=True)
+    points = load(results)['points'].tensor
+    np.testing.assert_array_equal(points[:, [0, 1, 2, 4, 5]], values[:, [3, 1, 2, 4, 0]])
+
+
+def test_a_name_that_the_scan_does_not_have_is_an_error_of_the_config(tmp_path):
+    load = LoadFrame(load_dim=5, use_dim=['x', 'y', 'z', 'ring'])
+    results = write(tmp_path / '0.bin', sweep())
+    with pytest.raises(ConfigError, match=r"no column 'ring', neither the file nor the index names its columns"):
+        load(results)
+    results['lidar_points']['columns'] = ['x', 'y', 'z', 'intensity', 'column 4']
+    with pytest.raises(ConfigError, match=r"no column 'ring', it has x, y, z, intensity, column 4"):
+        load(results)
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (dict(use_dim=['x', 'y', 'intensity']), "must begin with 'x', 'y', 'z'"),
+        (dict(use_dim=['x', 'y', 'z', 'ring', 'Ring']), 'name each column once'),
+        (dict(use_dim=['x', 'y', 'z', 3]), 'all names or all numbers'),
+        (dict(intensity_scale=0), 'intensity_scale=0 must be a number above 0'),
+        (dict(intensity_scale=float('nan')), 'intensity_scale=nan must be a number above 0'),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(options, said):
+    with pytest.raises(ConfigError, match=said):
+        LoadFrame(**options)
+
+
+def test_intensities_are_scaled_and_nothing_else(tmp_path):
+    values = sweep()
+    load = LoadFrame(load_dim=5, use_dim=5, intensity_scale=1 / 255)
+    points = load(write(tmp_path / '0.bin', values))['points'].tensor.numpy()
+    np.testing.assert_array_equal(points[:, [0, 1, 2, 4]], values[:, [0, 1, 2, 4]])
+    np.testing.assert_allclose(points[:, 3], values[:, 3] / 255, rtol=1e-6)
+    assert points[:, 3].max() <= 1
+    with pytest.raises(ConfigError, match=r'intensity_scale=0\.1\): .*0\.bin has no column of intensities'):
+        LoadFrame(load_dim=3, use_dim=3, intensity_scale=0.1)(write(tmp_path / '0.bin', values[:, :3]))
+
+
+def test_the_coordinates_of_a_map_are_not_aligned_by_poses(tmp_path):
+    np.save(tmp_path / '0.npy', sweep().astype(np.float64) + np.array([4e5, 5e6, 0, 0, 0]))
+    results = {'lidar_points': {'lidar_path': str(tmp_path / '0.npy')}}
+    assert LoadFrame(load_dim=5)(dict(results))['points'].tensor[:, :2].abs().max() < 110
+    with pytest.raises(ConfigError, match=r'0\.npy has coordinates of a map.*Set align_poses=False'):
+        LoadFrame(load_dim=5)(results | {'lidar2view_1': np.eye(4)})
 
 
 @pytest.mark.parametrize(('column', 'bad'), [(0, 1e30), (1, -1e30), (2, 1.01e5), (3, 1e30), (3, -3e38)])

@@ -1,0 +1,214 @@
+"""A viewer of point clouds for a web page, which needs no network and no graphics card: 2.5 kB of JavaScript.
+
+The points of each canvas are drawn with a depth buffer into its pixels. All canvases of a group turn together: the left
+button turns, with shift it shifts, the wheel zooms, and a double click goes back.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+import numpy as np
+from matplotlib import colormaps
+
+BY_HEIGHT = 255
+"""The class of points that are coloured by their height."""
+
+WIDTH, HEIGHT = 570, 400  # pixels
+STEPS = 65535  # coordinates are stored as 16 bits
+PALETTE = [[round(255 * part) for part in colormaps['viridis'](n / 63)[:3]] for n in range(64)]
+
+STYLE = """<style>
+.clouds { display: grid; grid-template-columns: repeat(2, 570px); gap: 10px; margin-bottom: 1em; }
+.clouds figure { margin: 0; } .clouds figcaption { font-size: 0.85em; overflow-wrap: anywhere; }
+.clouds canvas { border: 1px solid #ccc; cursor: move; touch-action: none; }
+.legend label { margin-right: 1em; white-space: nowrap; }
+.legend i { display: inline-block; width: 0.8em; height: 0.8em; margin: 0 0.3em; }
+</style>
+"""
+
+SCRIPT = """<script>
+'use strict';
+const START = {yaw: 0.5, pitch: 0.9, zoom: 1, x: 0, y: 0};
+const views = {}, hidden = {}, clouds = [];
+const decode = (text, Type) => new Type(Uint8Array.from(atob(text), sign => sign.charCodeAt(0)).buffer);
+
+class Cloud {
+  constructor(canvas) {
+    Object.assign(this, JSON.parse(canvas.dataset.cloud));
+    this.canvas = canvas;
+    this.context = canvas.getContext('2d');
+    this.image = this.context.createImageData(canvas.width, canvas.height);
+    this.pixels = new Uint32Array(this.image.data.buffer);
+    this.depth = new Float32Array(this.pixels.length);
+    this.coords = decode(this.points, Uint16Array);
+    this.kinds = decode(this.classes, Uint8Array);
+    this.shades = this.palette.map(([r, g, b]) => (255 << 24 | b << 16 | g << 8 | r) >>> 0);
+    this.paints = this.colours.map(([r, g, b]) => (255 << 24 | b << 16 | g << 8 | r) >>> 0);
+  }
+  // Where a place is on the canvas: right, down, and towards the eye. Pitch 0 looks along the ground, 90 degrees down.
+  project(x, y, z) {
+    const {yaw, pitch, zoom} = views[this.group], {width, height} = this.canvas;
+    const scale = zoom * Math.min(width, height) / (2 * this.radius);
+    x -= this.centre[0]; y -= this.centre[1]; z -= this.centre[2];
+    const across = Math.cos(yaw) * x - Math.sin(yaw) * y, along = Math.sin(yaw) * x + Math.cos(yaw) * y;
+    return [width / 2 + views[this.group].x + scale * across,
+      height / 2 + views[this.group].y - scale * (along * Math.sin(pitch) + z * Math.cos(pitch)),
+      z * Math.sin(pitch) - along * Math.cos(pitch)];
+  }
+  draw() {
+    const {width, height} = this.canvas, size = this.kinds.length < 5000 ? 3 : 2;
+    this.pixels.fill(0xffffffff);
+    this.depth.fill(-Infinity);
+    const unit = [0, 1, 2].map(axis => (this.high[axis] - this.low[axis]) / 65535);
+    const origin = this.project(...this.low);
+    const steps = unit.map((length, axis) => {
+      const place = [...this.low];
+      place[axis] += length;
+      return this.project(...place).map((value, n) => value - origin[n]);
+    });
+    for (let n = 0, at = 0; n < this.kinds.length; n++, at += 3) {
+      const kind = this.kinds[n];
+      if (hidden[this.group].has(kind)) continue;
+      const [a, b, c] = [this.coords[at], this.coords[at + 1], this.coords[at + 2]];
+      const [column, row, near] = [0, 1, 2].map(k => origin[k] + a * steps[0][k] + b * steps[1][k] + c * steps[2][k]);
+      const colour = kind < this.paints.length ? this.paints[kind] : this.shades[this.shade(this.low[2] + c * unit[2])];
+      for (let j = row | 0; j < (row | 0) + size; j++) for (let i = column | 0; i < (column | 0) + size; i++) {
+        if (i < 0 || j < 0 || i >= width || j >= height || this.depth[j * width + i] > near) continue;
+        this.depth[j * width + i] = near;
+        this.pixels[j * width + i] = colour;
+      }
+    }
+    this.context.putImageData(this.image, 0, 0);
+    this.lines();
+    const {yaw, pitch, zoom} = views[this.group];
+    this.canvas.dataset.view = [yaw, pitch, zoom].map(value => value.toFixed(3)).join(' ');
+  }
+  shade(z) {
+    const share = (z - this.heights[0]) / (this.heights[1] - this.heights[0] || 1);
+    return Math.max(0, Math.min(this.shades.length - 1, Math.floor(share * this.shades.length)));
+  }
+  // The range, the sensor and the regions lie on top.
+  lines() {
+    const context = this.context;
+    if (this.box) {
+      context.strokeStyle = '#c00';
+      const corner = n => this.project(this.box[n & 1 ? 3 : 0], this.box[n & 2 ? 4 : 1], this.box[n & 4 ? 5 : 2]);
+      for (let n = 0; n < 8; n++) for (const other of [1, 2, 4]) if (!(n & other)) {
+        context.beginPath(); context.moveTo(...corner(n).slice(0, 2));
+        context.lineTo(...corner(n | other).slice(0, 2)); context.stroke();
+      }
+    }
+    const [x, y] = this.project(...this.sensor);
+    context.strokeStyle = '#f0f'; context.lineWidth = 2;
+    context.beginPath(); context.moveTo(x - 8, y); context.lineTo(x + 8, y);
+    context.moveTo(x, y - 8); context.lineTo(x, y + 8); context.stroke();
+    context.strokeStyle = '#000'; context.fillStyle = '#fd0'; context.lineWidth = 1;
+    for (const place of this.regions) {
+      const [column, row] = this.project(...place);
+      context.beginPath(); context.arc(column, row, 4, 0, 7); context.fill(); context.stroke();
+    }
+  }
+}
+
+const redraw = group => clouds.filter(cloud => cloud.group === group).forEach(cloud => cloud.draw());
+for (const canvas of document.querySelectorAll('canvas[data-cloud]')) {
+  const cloud = new Cloud(canvas), group = cloud.group;
+  views[group] ??= {...START};
+  hidden[group] ??= new Set();
+  clouds.push(cloud);
+  let held = null;
+  canvas.addEventListener('pointerdown', event => { held = [event.clientX, event.clientY]; });
+  addEventListener('pointerup', () => { held = null; });
+  addEventListener('pointermove', event => {
+    if (!held) return;
+    const view = views[group], right = event.clientX - held[0], down = event.clientY - held[1];
+    held = [event.clientX, event.clientY];
+    if (event.shiftKey) { view.x += right; view.y += down; } else {
+      view.yaw += right * 0.01;
+      view.pitch = Math.max(-Math.PI / 2, Math.min(Math.PI / 2, view.pitch + down * 0.01));
+    }
+    redraw(group);
+  });
+  canvas.addEventListener('wheel', event => {
+    event.preventDefault();
+    views[group].zoom *= Math.exp(-event.deltaY * 0.001);
+    redraw(group);
+  }, {passive: false});
+  canvas.addEventListener('dblclick', () => { views[group] = {...START}; redraw(group); });
+}
+for (const box of document.querySelectorAll('input[data-class]')) box.addEventListener('change', () => {
+  const group = +box.dataset.group, kind = +box.dataset.class;
+  box.checked ? hidden[group].delete(kind) : hidden[group].add(kind);
+  redraw(group);
+});
+clouds.forEach(cloud => cloud.draw());
+</script>
+"""
+
+
+@dataclass
+class Cloud:
+    """A cloud to be shown.
+
+    Attributes:
+        caption: Text below it.
+        coords: The points (N, 3).
+        classes: Their classes (N,), uint8: an index of the colours, or :data:`BY_HEIGHT`.
+        sensor: Where the sensor is (3,), a cross.
+        regions: Places (M, 3), shown as discs.
+        box: (x_min, y_min, z_min, x_max, y_max, z_max) of a box, or None.
+    """
+
+    caption: str
+    coords: np.ndarray
+    classes: np.ndarray
+    sensor: np.ndarray
+    regions: np.ndarray = field(default_factory=lambda: np.empty((0, 3)))
+    box: Sequence[float] | None = None
+
+
+def clouds_html(clouds: Sequence[Cloud], group: int, colours: Sequence[Sequence[int]]) -> str:
+    """Return canvases that turn together, as HTML; the page needs :data:`STYLE` before and :data:`SCRIPT` behind them.
+
+    Args:
+        clouds: The clouds.
+        group: A number of their own.
+        colours: The colour of each class, red, green and blue of 0 to 255.
+    """
+    every = np.concatenate([cloud.coords for cloud in clouds])
+    low, high = np.percentile(every, [0.5, 99.5], axis=0)
+    shared = dict(
+        group=group,
+        centre=((low + high) / 2).tolist(),
+        radius=max(float((high - low).max()) / 2, 1e-3),
+        heights=np.percentile(every[:, 2], [2, 98]).tolist(),
+        palette=PALETTE,
+        colours=[list(colour) for colour in colours],
+    )
+    figures = ''.join(_figure(cloud, shared) for cloud in clouds)
+    return f'<div class="clouds">\n{figures}</div>\n'
+
+
+def _figure(cloud: Cloud, shared: dict) -> str:
+    """Return a canvas with its points."""
+    low, high = cloud.coords.min(axis=0).astype(np.float64), cloud.coords.max(axis=0).astype(np.float64)
+    stored = np.rint((cloud.coords - low) / np.maximum(high - low, 1e-9) * STEPS).astype('<u2')
+    content = dict(
+        shared,
+        low=low.tolist(),
+        high=high.tolist(),
+        points=base64.b64encode(stored.tobytes()).decode(),
+        classes=base64.b64encode(cloud.classes.astype(np.uint8).tobytes()).decode(),
+        sensor=np.asarray(cloud.sensor, np.float64).tolist(),
+        regions=np.asarray(cloud.regions, np.float64).tolist(),
+        box=None if cloud.box is None else [float(side) for side in cloud.box],
+    )
+    return (
+        f'<figure><canvas width="{WIDTH}" height="{HEIGHT}" data-cloud="{escape(json.dumps(content))}"></canvas>'
+        f'<figcaption>{escape(cloud.caption)}</figcaption></figure>\n'
+    )
