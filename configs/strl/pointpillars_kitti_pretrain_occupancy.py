@@ -29,7 +29,7 @@ views = dict(
     pack=[
         dict(type='PointsRangeFilter'),
         dict(type='PointShuffle'),
-        dict(type='Pack3DDetInputs', keys=['points', 'pts_semantic_mask']),
+        dict(type='Pack3DDetInputs', keys=['points', 'pts_semantic_mask', 'pts_instance_mask']),
     ],
 )
 train_dataloader = dict(

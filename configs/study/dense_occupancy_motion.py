@@ -12,7 +12,10 @@ views = dict(
     pair=[dict(type='DrawRegions', count=48, cell=(0.5, 0.5)), dict(type='MarkMoved')],
     pack=[
         *_base_.views['pack'][:-1],
-        dict(type='Pack3DDetInputs', keys=['points', 'gt_bboxes_3d', 'gt_labels_3d', 'pts_semantic_mask']),
+        dict(
+            type='Pack3DDetInputs',
+            keys=['points', 'gt_bboxes_3d', 'gt_labels_3d', 'pts_semantic_mask', 'pts_instance_mask'],
+        ),
     ],
 )
 train_dataloader = dict(dataset=dict(pipeline=[*_base_.scan_pair, views]))

@@ -11,7 +11,10 @@ views = dict(
     _base_.views,
     pair=[dict(type='MarkMoved')],
     augment=[],
-    pack=[*_base_.views['pack'][:-1], dict(type='Pack3DDetInputs', keys=['points', 'pts_semantic_mask'])],
+    pack=[
+        *_base_.views['pack'][:-1],
+        dict(type='Pack3DDetInputs', keys=['points', 'pts_semantic_mask', 'pts_instance_mask']),
+    ],
 )
 train_dataloader = dict(dataset=dict(pipeline=[*_base_.scan_pair, views]))
 default_hooks = dict(target=None, collapse=None)

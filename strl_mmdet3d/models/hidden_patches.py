@@ -53,7 +53,8 @@ class HidingPreprocessor(PairDataPreprocessor):
         Returns:
             What `PairDataPreprocessor` returns, of the visible points; of a view that the detector does not see,
             nothing. Added to each view: ``whole``, all its points, B x (N_i, 3+); ``hidden``, bool (B, rows, columns),
-            its hidden patches; and ``marks``, B x (N_i,), what `MarkMoved` says of these points, if it was run.
+            its hidden patches; and ``marks`` and ``things``, each B x (N_i,), what `MarkMoved` says of these points, if
+            it was run.
         """
         prepared: dict[str, dict[str, Any]] = {}
         require_pair(data)
@@ -61,8 +62,9 @@ class HidingPreprocessor(PairDataPreprocessor):
             clouds = [points.to(self.device) for points in view['inputs']['points']]
             prepared[name] = dict(whole=clouds)
             samples = view['data_samples']
-            if samples and all('pts_semantic_mask' in getattr(sample, 'gt_pts_seg', ()) for sample in samples):
-                prepared[name]['marks'] = [sample.gt_pts_seg.pts_semantic_mask.to(self.device) for sample in samples]
+            for key, mask in (('marks', 'pts_semantic_mask'), ('things', 'pts_instance_mask')):
+                if samples and all(mask in getattr(sample, 'gt_pts_seg', ()) for sample in samples):
+                    prepared[name][key] = [sample.gt_pts_seg[mask].to(self.device) for sample in samples]
             if name in self.seen:
                 visible, hidden = self.hide(clouds)
                 inputs = self.prepare(dict(view, inputs=dict(view['inputs'], points=visible)), training)

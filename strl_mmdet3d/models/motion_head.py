@@ -1,8 +1,9 @@
-"""Predicting from a BEV plane, so from one scan, which things will be elsewhere in the other frame. Ours.
+"""Predicting from a BEV plane, so from one scan, what will be elsewhere in the other frame, and its boxes. Ours.
 
 One scan shows no motion. What can be learned is what moving things look like: cars, people and cyclists, and neither
 walls nor poles. That is what a detector has to tell apart, and time teaches it without a label. A parked car looks like
-one that drives, so it is found with them.
+one that drives, so it is found with them. Detectors without labels begin with boxes around what moves, too (MODEST, You
+et al., CVPR 2022); here they only teach the trunk.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
@@ -17,6 +19,13 @@ from ..datasets.transforms.mark_moved import MOVED, STAYS
 from ..errors import ConfigError
 from .balanced_loss import balanced_loss
 from .hidden_patches import at_cells, cells_of, is_within
+from .rectangles import upright_box
+
+BOX_CODE = 8
+"""Numbers that a box is predicted as, see `MotionHead.encode`."""
+
+BETA = 0.1
+"""Where the smooth L1 loss of a number turns from square to linear: a tenth of a metre, or of a logarithm."""
 
 LEAST_POINTS = 2
 """Cells with fewer marked points do not count: a single mark may be wrong."""
@@ -26,24 +35,27 @@ LEAST_POINTS = 2
 class MotionHead(nn.Module):
     """Predict the cells whose points have moved, by the marks of `MarkMoved`.
 
-    A cell of the plane counts if it is visible and has marked points; it has moved if most of them have.
+    A cell of the plane counts if it is visible and has marked points; it has moved if most of them have. In a moved
+    cell, the head also predicts the box around the visible points of its thing (`upright_box`).
 
     Args:
         in_channels: C of the plane.
         area: (x_min, y_min, z_min, x_max, y_max, z_max) that it covers, metres.
+        boxes: Whether boxes are predicted.
         loss_weight: Factor of the loss, above 0.
 
     Raises:
         ConfigError: If `loss_weight` is not above 0; when computing the loss, if the points are not marked.
     """
 
-    def __init__(self, in_channels: int, area: Sequence[float], loss_weight: float = 1.0) -> None:
+    def __init__(self, in_channels: int, area: Sequence[float], boxes: bool = True, loss_weight: float = 1.0) -> None:
         super().__init__()
         if not loss_weight > 0:
             raise ConfigError(f'MotionHead: loss_weight is above 0, not {loss_weight}')
         self.area = tuple(area)
         self.loss_weight = loss_weight
-        self.predict = nn.Conv2d(in_channels, 1, kernel_size=1)
+        self.boxes = boxes
+        self.predict = nn.Conv2d(in_channels, 1 + (BOX_CODE if boxes else 0), kernel_size=1)
 
     def loss(self, plane: Tensor, view: dict, other: dict) -> Tensor:
         """Compare the prediction with the marks.
@@ -56,17 +68,59 @@ class MotionHead(nn.Module):
         Returns:
             A scalar.
         """
-        if 'marks' not in view:
+        if 'marks' not in view or (self.boxes and 'things' not in view):
             raise ConfigError(
                 "MotionHead needs marked points: give MultiView pair=[dict(type='MarkMoved')] and "
-                "Pack3DDetInputs(keys=['points', 'pts_semantic_mask'])"
+                "Pack3DDetInputs(keys=['points', 'pts_semantic_mask', 'pts_instance_mask'])"
             )
-        logits = self.predict(plane).float()[:, 0]  # (B, H, W)
-        moved, stay = (
-            count(view['whole'], view['marks'], kind, self.area, logits.shape[1:]) for kind in (MOVED, STAYS)
-        )
-        visible = ~at_cells(view['hidden'], logits.shape[1:])
-        return self.loss_weight * balanced_loss(logits, moved > stay, visible & (moved + stay >= LEAST_POINTS))
+        predicted = self.predict(plane).float()  # (B, 1 + BOX_CODE, H, W)
+        grid = predicted.shape[2:]
+        moved, stay = (count(view['whole'], view['marks'], kind, self.area, grid) for kind in (MOVED, STAYS))
+        counted = ~at_cells(view['hidden'], grid) & (moved + stay >= LEAST_POINTS)
+        loss = balanced_loss(predicted[:, 0], moved > stay, counted)
+        if self.boxes:
+            codes, known = self.encode(view['whole'], view['things'], grid)
+            known &= counted
+            if known.any():
+                found = predicted[:, 1:].permute(0, 2, 3, 1)[known]
+                loss = loss + F.smooth_l1_loss(found, codes[known], beta=BETA)
+        return self.loss_weight * loss
+
+    def encode(self, clouds: Sequence[Tensor], things: Sequence[Tensor], grid: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return each cell's code of the box of its thing.
+
+        Args:
+            clouds: B x (N_i, 3 or more), metres.
+            things: B x (N_i,), the number of each point's thing, or -1.
+            grid: (H, W).
+
+        Returns:
+            The codes (B, H, W, BOX_CODE): x and y of the box from the middle of the cell, z, all in metres; the
+            logarithms of length, width and height in metres; sine and cosine of twice the yaw, since front and rear
+            are not told apart. And bool (B, H, W), the cells that hold a point of a thing.
+        """
+        codes = clouds[0].new_zeros(len(clouds), grid[0] * grid[1], BOX_CODE, dtype=torch.float32)
+        known = torch.zeros(codes.shape[:2], dtype=torch.bool, device=codes.device)
+        for points, numbers, code, has_thing in zip(clouds, things, codes, known, strict=True):
+            inside = is_within(points, self.area)
+            for number in numbers.unique().tolist():
+                of_thing = numbers == number
+                if number < 0 or not (of_thing & inside).any():
+                    continue
+                x, y, z, length, width, height, yaw = upright_box(points[of_thing].float())
+                cells = cells_of(points[of_thing & inside], self.area, grid).unique()
+                middles = self.middles(cells, grid)
+                size = torch.stack([length, width, height]).log()
+                rest = torch.stack([z, *size, torch.sin(2 * yaw), torch.cos(2 * yaw)])
+                code[cells] = torch.cat([torch.stack([x, y]) - middles, rest.expand(len(cells), -1)], dim=1)
+                has_thing[cells] = True
+        return codes.unflatten(1, tuple(grid)), known.unflatten(1, tuple(grid))
+
+    def middles(self, cells: Tensor, grid: Sequence[int]) -> Tensor:
+        """Return x and y (N, 2) in metres of the middles of cells (N,), numbered row by row in a grid (H, W)."""
+        low, high = torch.tensor(self.area, device=cells.device).view(2, 3)[:, :2]
+        places = torch.stack([cells % grid[1], cells // grid[1]], dim=1) + 0.5
+        return low + (high - low) * places / places.new_tensor([grid[1], grid[0]])
 
 
 def count(

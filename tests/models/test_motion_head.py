@@ -11,7 +11,7 @@ from tiny import RANGE, random_cloud
 
 from strl_mmdet3d.datasets.transforms.mark_moved import MOVED, STAYS
 from strl_mmdet3d.errors import ConfigError
-from strl_mmdet3d.models.motion_head import LEAST_POINTS, MotionHead, count
+from strl_mmdet3d.models.motion_head import BETA, LEAST_POINTS, MotionHead, count
 
 
 def test_points_of_a_mark_are_counted_in_their_cells():
@@ -28,7 +28,7 @@ def test_visible_cells_with_enough_marked_points_count():
     clouds = [random_cloud(rng, 400) for _ in range(2)]
     marks = [torch.from_numpy(rng.integers(0, 3, len(points))) for points in clouds]
     hidden = torch.from_numpy(rng.uniform(size=(2, 4, 4)) < 0.4)
-    head = MotionHead(1, RANGE, loss_weight=2.0)
+    head = MotionHead(1, RANGE, boxes=False, loss_weight=2.0)
     with torch.no_grad():
         head.predict.weight.fill_(1.0)
         head.predict.bias.zero_()
@@ -50,9 +50,50 @@ def test_visible_cells_with_enough_marked_points_count():
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_each_cell_of_a_thing_learns_the_box_around_it():
+    """A car of 4 x 2 m, its box read back from the code of each cell."""
+    x, y = torch.meshgrid(torch.linspace(3, 7, 17), torch.linspace(-1, 1, 9), indexing='ij')
+    car = torch.stack([x.flatten(), y.flatten(), torch.zeros(153), torch.zeros(153)], dim=1)
+    car[0, 2] = 1.0
+    other = torch.tensor([[12.0, 5, 0, 0]])
+    codes, known = MotionHead(1, RANGE).encode([torch.cat([car, other])], [torch.tensor([4] * 153 + [-1])], (16, 16))
+    expected = torch.zeros(16, 16, dtype=torch.bool)
+    expected[7:10, 3:8] = True
+    assert torch.equal(known[0], expected)
+    for row, column in expected.nonzero().tolist():
+        code = codes[0, row, column]
+        assert code[:2].tolist() == pytest.approx([5 - (column + 0.5), 0 - (row + 0.5 - 8)])
+        assert code[2].item() == pytest.approx(0.5)
+        assert code[3:6].exp().tolist() == pytest.approx([4, 2, 1], rel=1e-4)
+        assert code[6:].tolist() == pytest.approx([0, 1], abs=1e-4)
+    assert codes[0][~expected].abs().sum() == 0
+
+
+def test_the_loss_adds_the_boxes_of_visible_moved_cells():
+    points = torch.tensor([[3.2, 0.2, 0, 0], [3.8, 0.8, 0, 0], [9.2, 3.2, 0, 0], [9.8, 3.8, 0, 0]])
+    view = dict(
+        whole=[points],
+        marks=[torch.tensor([MOVED] * 4)],
+        things=[torch.tensor([0, 0, 1, 1])],
+        hidden=torch.zeros(1, 16, 16, dtype=torch.bool),
+    )
+    view['hidden'][0, 11, 9] = True  # the second thing
+    head = MotionHead(1, RANGE)
+    with torch.no_grad():
+        head.predict.weight.zero_()
+        head.predict.bias.zero_()
+    codes, _ = head.encode(view['whole'], view['things'], (16, 16))
+    off = codes[0, 8, 3].abs()
+    expected = torch.where(off < BETA, off**2 / (2 * BETA), off - BETA / 2).mean() + math.log(2)
+    torch.testing.assert_close(head.loss(torch.zeros(1, 1, 16, 16), view, {}), expected)
+
+
 def test_points_without_marks_are_refused():
+    whole = [torch.ones(3, 4)]
     with pytest.raises(ConfigError, match='MotionHead needs marked points'):
-        MotionHead(1, RANGE).loss(torch.zeros(1, 1, 8, 8), dict(whole=[torch.ones(3, 4)]), {})
+        MotionHead(1, RANGE).loss(torch.zeros(1, 1, 8, 8), dict(whole=whole), {})
+    with pytest.raises(ConfigError, match="'pts_instance_mask'"):
+        MotionHead(1, RANGE).loss(torch.zeros(1, 1, 8, 8), dict(whole=whole, marks=[torch.zeros(3)]), {})
 
 
 def test_a_weight_of_0_is_refused():

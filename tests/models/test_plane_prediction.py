@@ -20,13 +20,16 @@ def tiny_prediction(**changes):
     return dict(type='PlanePrediction', encoder=encoder, in_channels=16, heads=HEADS, patch=2.0) | changes
 
 
+def marks_of(points):
+    """Mark what is right of the sensor as one thing that has moved."""
+    moved = points[:, 1] < 0
+    return PointData(pts_semantic_mask=torch.where(moved, MOVED, STAYS), pts_instance_mask=torch.where(moved, 0, -1))
+
+
 def marked(batch):
-    """Mark what is right of the sensor as moved."""
+    """Mark a batch, see `marks_of`."""
     for view in batch.values():
-        view['data_samples'] = [
-            Det3DDataSample(gt_pts_seg=PointData(pts_semantic_mask=torch.where(points[:, 1] < 0, MOVED, STAYS)))
-            for points in view['inputs']['points']
-        ]
+        view['data_samples'] = [Det3DDataSample(gt_pts_seg=marks_of(points)) for points in view['inputs']['points']]
     return batch
 
 
@@ -56,8 +59,7 @@ class MarkedPairs(RandomPairs):
         pair = super().__getitem__(index)
         for view in pair.values():
             view['inputs']['points'][:, 2] = -1.8
-            marks = torch.where(view['inputs']['points'][:, 1] < 0, MOVED, STAYS)
-            view['data_samples'] = Det3DDataSample(gt_pts_seg=PointData(pts_semantic_mask=marks))
+            view['data_samples'] = Det3DDataSample(gt_pts_seg=marks_of(view['inputs']['points']))
         return pair
 
 

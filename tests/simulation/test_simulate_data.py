@@ -89,7 +89,7 @@ def start(out: Path, seed: int = 0) -> subprocess.Popen:
 
 def wait_for_part(out: Path) -> None:
     """Wait until a scan is written."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600  # other work may hold the cores
     while not list(out.parent.glob(f'.{out.name}.*.part/**/*.bin')):
         assert time.monotonic() < deadline
         time.sleep(0.005)

@@ -7,7 +7,8 @@ small_range = [0, -16.64, -3, 33.28, 16.64, 1]  # 104 x 104 pillars, which three
 _voxel_size = [0.32, 0.32, 4]
 
 small_pointpillars = dict(
-    data_preprocessor=dict(voxel_layer=dict(point_cloud_range=small_range, voxel_size=_voxel_size)),
+    # With 12 points a pillar instead of 32, a training step takes about half as long: most of it was empty places.
+    data_preprocessor=dict(voxel_layer=dict(point_cloud_range=small_range, voxel_size=_voxel_size, max_num_points=12)),
     voxel_encoder=dict(feat_channels=[32], point_cloud_range=small_range, voxel_size=_voxel_size),
     middle_encoder=dict(in_channels=32, output_shape=[104, 104]),
     backbone=dict(in_channels=32, out_channels=[32, 48, 64]),

@@ -17,8 +17,8 @@ from ...errors import ConfigError
 from .point_kernels import choose, find, keep_rows
 from .regions import Regions, regions_of
 
-MARKS_KEY = 'pts_semantic_mask'
-"""The key of a view's marks (N,), see `MarkMoved`. It is that of labelled points, which mmdet3d's transforms carry."""
+MARKS_KEY, THINGS_KEY = 'pts_semantic_mask', 'pts_instance_mask'
+"""The keys of a view's marks and things, both (N,), see `MarkMoved`: mmdet3d's of labelled points, which it carries."""
 
 
 class DescribedTransform(BaseTransform):
@@ -42,7 +42,7 @@ class RandomPointsTransform(DescribedTransform):
     their point. Labelled objects are not transformed: these transforms make views of unlabelled clouds. But a view may
     have regions (``gt_bboxes_3d``, see :class:`DrawRegions`), which stay where they are in the scene: a subclass that
     moves points or cuts off a part of space does the same to the regions, in :meth:`carry`. Marks of the points
-    (``pts_semantic_mask``, see :class:`MarkMoved`) stay with their point, as a further channel.
+    (``pts_semantic_mask``, ``pts_instance_mask``, see :class:`MarkMoved`) stay with their point, as further channels.
 
     Args:
         prob (float): Probability of changing the points at all, in [0, 1].
@@ -86,19 +86,22 @@ class RandomPointsTransform(DescribedTransform):
 
 
 def with_marks(results: dict) -> BasePoints:
-    """Return the points of a view, (N, 3 + C), with the marks of `MarkMoved` as one more channel, if it has any."""
-    points, marks = results['points'], results.get(MARKS_KEY)
-    if marks is None:
+    """Return the points of a view, (N, 3 + C), with the masks of `MarkMoved`, if it was run, as further channels."""
+    points = results['points']
+    masks = [results[key] for key in (MARKS_KEY, THINGS_KEY) if key in results]
+    if not masks:
         return points
-    return with_rows(points, torch.cat([points.tensor, torch.from_numpy(marks).to(points.tensor)[:, None]], dim=1))
+    channels = torch.from_numpy(np.stack(masks, axis=1)).to(points.tensor)
+    return with_rows(points, torch.cat([points.tensor, channels], dim=1))
 
 
 def take_marks(results: dict) -> None:
     """Undo :func:`with_marks`: a channel stays with its point, whatever was changed, so marks do."""
-    if MARKS_KEY in results:
-        rows = results['points'].tensor
-        results[MARKS_KEY] = rows[:, -1].numpy().astype(np.int64)
-        results['points'] = with_rows(results['points'], rows[:, :-1].contiguous())
+    for key in (THINGS_KEY, MARKS_KEY):
+        if key in results:
+            rows = results['points'].tensor
+            results[key] = rows[:, -1].numpy().astype(np.int64)
+            results['points'] = with_rows(results['points'], rows[:, :-1].contiguous())
 
 
 def global_generator() -> np.random.Generator:

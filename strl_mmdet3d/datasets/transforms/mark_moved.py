@@ -6,13 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 from mmdet3d.registry import TRANSFORMS
+from scipy import ndimage
 
 from ...errors import ConfigError
-from .base import MARKS_KEY, DescribedTransform
-from .draw_regions import is_above_ground
+from .base import MARKS_KEY, THINGS_KEY, DescribedTransform
+from .draw_regions import SMALLEST_CELL, is_above_ground
 
 STAYS, MOVED, UNKNOWN = 0, 1, 2
 """What a point is marked as."""
+
+FEWEST_POINTS = 5
+"""A thing with fewer points that moved does not count."""
+
+DOUBTFUL_SHARE = 0.1
+"""Of a thing that stays, at most this share of the known points looks as if it had moved (measured on simulated drives:
+0.05 to 0.15 at their edges, rarely)."""
 
 _ABOVE_HORIZON = np.pi / 2
 
@@ -29,9 +37,15 @@ class MarkMoved(DescribedTransform):
     Rays are compared in cells of azimuth and elevation, each point with its own cell and the eight around it, since two
     scans never take the same rays.
 
+    Things move as a whole. Points above the ground whose cells touch, seen from above, are one thing. A thing moves if
+    more than ``share`` of its known points have, and then all of its points have, those too that a long car covers
+    before and after. Otherwise its moved points are unknown, as is a thing that moves a little, and whatever is too
+    large to be one thing. On simulated drives, 0.3 s and 0.8 s apart, 86 to 100 % of the points that have moved are on
+    things that move as a whole (8 drives).
+
     It stands in the ``pair`` of :class:`MultiView`, where the frames are in the same axes. The marks are a semantic
     mask of the points, which mmdet3d's filters and shuffling carry along. ``pack`` must hand them on:
-    ``Pack3DDetInputs(keys=['points', 'pts_semantic_mask'])``.
+    ``Pack3DDetInputs(keys=['points', 'pts_semantic_mask', 'pts_instance_mask'])``.
 
     Required Keys:
 
@@ -45,6 +59,7 @@ class MarkMoved(DescribedTransform):
     - view_1, view_2 (dict)
 
         - pts_semantic_mask (np.ndarray): (N,), int64: 0 stays, 1 moved, 2 unknown
+        - pts_instance_mask (np.ndarray): (N,), int64: the number of the thing that moves, -1 for all other points
 
     Args:
         cell (tuple[float, float]): Azimuth and elevation of a cell in degrees, above 0. Defaults to (0.4, 0.5), about
@@ -56,6 +71,9 @@ class MarkMoved(DescribedTransform):
         near (float): Within this distance, in metres, a return is from the same thing. Defaults to 0.3.
         ground_cell (float): As of `DrawRegions`. Defaults to 2.
         ground_height (float): As of `DrawRegions`. Defaults to 0.3.
+        touch (float): Side in metres of the cells by which points are one thing. Defaults to 0.3.
+        largest (float): Extent in metres above which touching points are not one thing. Defaults to 12.
+        share (float): See above, in (0, 1). Defaults to 0.3.
 
     Raises:
         ConfigError: If an argument is out of its range; when marking, if the frames come without ``lidar2view_1``.
@@ -69,17 +87,27 @@ class MarkMoved(DescribedTransform):
         near: float = 0.3,
         ground_cell: float = 2.0,
         ground_height: float = 0.3,
+        touch: float = 0.3,
+        largest: float = 12.0,
+        share: float = 0.3,
     ) -> None:
         if not all(0 < side <= 10 for side in cell):
             raise ConfigError(f'MarkMoved: cell must hold two angles in (0, 10] degrees, got {cell}')
         if not margin >= near > 0:
             raise ConfigError(f'MarkMoved: margin and near must be 0 < near <= margin, got {near} and {margin}')
+        if not touch >= SMALLEST_CELL or not 0 < share < 1:
+            raise ConfigError(
+                f'MarkMoved: touch must be at least {SMALLEST_CELL} m and share in (0, 1), got {touch} and {share}'
+            )
         self.cell = cell
         self.sensor = sensor
         self.margin = margin
         self.near = near
         self.ground_cell = ground_cell
         self.ground_height = ground_height
+        self.touch = touch
+        self.largest = largest
+        self.share = share
 
     def transform(self, frames: dict) -> dict:
         """Mark the points of both frames, each by the rays of the other."""
@@ -91,11 +119,37 @@ class MarkMoved(DescribedTransform):
             clouds.append(frame['points'].coord.numpy().astype(np.float64))
             sensors.append(to_view_1[:3, :3] @ self.sensor + to_view_1[:3, 3])
         for frame, own, other, sensor in zip(frames.values(), clouds, clouds[::-1], sensors[::-1], strict=True):
-            frame[MARKS_KEY] = self.mark(own, other, sensor)
+            above = np.flatnonzero(is_above_ground(own, self.ground_cell, self.ground_height))
+            frame[MARKS_KEY], frame[THINGS_KEY] = np.full(len(own), UNKNOWN), np.full(len(own), -1)
+            marks = self.mark(own[above], other, sensor)
+            frame[MARKS_KEY][above], frame[THINGS_KEY][above] = self.as_things(own[above], marks)
         return frames
 
+    def as_things(self, coords: np.ndarray, marks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Let things move as a whole.
+
+        Args:
+            coords: (N, 3), metres, the points above the ground.
+            marks: (N,), of each by itself.
+
+        Returns:
+            The marks (N,), and the number (N,) of the thing that moves, -1 for other points.
+        """
+        numbers = touching(coords[:, :2], self.touch)
+        moved, stay = (np.bincount(numbers, marks == kind) for kind in (MOVED, STAYS))
+        low, high = np.full((2, len(moved)), np.inf), np.full((2, len(moved)), -np.inf)
+        for axis in range(2):
+            np.minimum.at(low[axis], numbers, coords[:, axis])
+            np.maximum.at(high[axis], numbers, coords[:, axis])
+        share = moved / np.maximum(moved + stay, 1)
+        moves = (share > self.share) & (moved >= FEWEST_POINTS) & ((high - low).max(axis=0) < self.largest)
+        doubtful = (share > DOUBTFUL_SHARE) & ~moves & ((high - low).max(axis=0) < self.largest)
+        marks = np.where(doubtful[numbers] | (marks == MOVED), UNKNOWN, marks)
+        marks[moves[numbers]] = MOVED
+        return marks, np.where(moves, np.cumsum(moves) - 1, -1)[numbers]
+
     def mark(self, coords: np.ndarray, other: np.ndarray, sensor: np.ndarray) -> np.ndarray:
-        """Mark points by the rays of another scan in the same axes.
+        """Mark points, each by itself, by the rays of another scan in the same axes.
 
         Args:
             coords: (N, 3), metres.
@@ -103,7 +157,7 @@ class MarkMoved(DescribedTransform):
             sensor: (3,), where its rays began.
 
         Returns:
-            Int64 (N,), see `MarkMoved`.
+            Int64 (N,): 0 stays, 1 moved, 2 unknown.
         """
         nearest = self.nearest_returns(other - sensor)
         row, column, distance = self.locate(coords - sensor)
@@ -121,7 +175,6 @@ class MarkMoved(DescribedTransform):
         marks = np.full(len(coords), UNKNOWN)
         marks[passed & (rays >= 3)] = MOVED  # one stray return through a gap proves nothing
         marks[met] = STAYS
-        marks[~is_above_ground(coords, self.ground_cell, self.ground_height)] = UNKNOWN
         return marks
 
     def nearest_returns(self, rays: np.ndarray) -> np.ndarray:
@@ -139,3 +192,23 @@ class MarkMoved(DescribedTransform):
         up = np.arctan2(rays[:, 2], np.hypot(rays[:, 0], rays[:, 1])) + _ABOVE_HORIZON
         left = np.arctan2(rays[:, 1], rays[:, 0]) + np.pi
         return (up / elevation).astype(np.int64), (left / azimuth).astype(np.int64), distance
+
+
+def touching(places: np.ndarray, cell: float) -> np.ndarray:
+    """Number the groups of points whose cells touch, by a side or a corner.
+
+    Args:
+        places: (N, 2), metres, within a few hundred metres.
+        cell: Side of a cell, metres.
+
+    Returns:
+        Int64 (N,), from 0.
+    """
+    if not len(places):
+        return np.empty(0, np.int64)
+    cells = np.floor(places / cell).astype(np.int64)
+    cells -= cells.min(axis=0)
+    grid = np.zeros(cells.max(axis=0) + 1, np.bool_)
+    grid[tuple(cells.T)] = True
+    groups, _ = ndimage.label(grid, np.ones((3, 3)))
+    return groups[tuple(cells.T)].astype(np.int64) - 1

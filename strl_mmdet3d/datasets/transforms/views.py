@@ -12,7 +12,7 @@ from mmengine.dataset import Compose
 
 from ...errors import ConfigError
 from ..readers.frame_file import UnusablePairError, check_distances
-from .base import MARKS_KEY, DescribedTransform
+from .base import MARKS_KEY, THINGS_KEY, DescribedTransform
 from .point_kernels import move
 from .range_cut import cut_to_range
 from .regions import keep_common
@@ -205,7 +205,7 @@ def require_marks(views: Iterable[dict]) -> None:
         if marks is None:
             raise ConfigError(
                 'MultiView has MarkMoved in `pair`, but its `pack` hands on no marks: set '
-                f"Pack3DDetInputs(keys=['points', '{MARKS_KEY}'])"
+                f"Pack3DDetInputs(keys=['points', '{MARKS_KEY}', '{THINGS_KEY}'])"
             )
         if len(marks) != len(view['inputs']['points']):
             raise ConfigError(
