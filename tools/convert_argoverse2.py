@@ -39,7 +39,9 @@ def convert(args: argparse.Namespace) -> None:
 
     from strl_mmdet3d.errors import StrlError
     from strl_mmdet3d.extras import extra
+    from strl_mmdet3d.safe_loading import load_safely
 
+    load_safely()
     with extra('formats'):
         from pyarrow import ArrowException
         from pyarrow.feather import read_table

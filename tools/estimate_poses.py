@@ -95,7 +95,9 @@ def estimate_index(args: argparse.Namespace) -> None:
     from strl_mmdet3d.datasets.frame_table import write_frame_table
     from strl_mmdet3d.datasets.sequence_index import SequenceIndexError, read_sequence_index, write_sequence_index
     from strl_mmdet3d.locks import locked
+    from strl_mmdet3d.safe_loading import load_safely
 
+    load_safely()
     metainfo, sequences = read_sequence_index(args.index)
     if metainfo.get('load_dim') is None or any(sequence.intrinsics is not None for sequence in sequences):
         raise SequenceIndexError(f'{args.index} is no index of lidar scans. Poses are estimated of these only')

@@ -123,17 +123,22 @@ def test_the_bombs_in_archives_are_live(tmp_path, kind):
 INDEX = r'is not a readable sequence index \(.*\)\. Rebuild the sequence index with tools/create_sequence_index\.py'
 SCAN = (
     r'(is truncated: .* whole points of 4 float32 values|is truncated or damaged: .*|'
-    r'holds (NaN or Inf|values beyond any sensor).*)\. Restore'
+    r'holds (NaN or Inf|values beyond any sensor).*)\. Restore|'
+    r'does not tell how many values a point has\. Set --load-dim'
 )
 NPZ = (
     r'cannot be read as an \.npz archive .*\. Restore the file|holds no arrays that could be the shapes\. Expected one '
 )
 HDF5 = r'cannot be read as an HDF5 file .*\. Restore the file'
 MESH = r'cannot be read as a mesh \(.*\)\. Restore the file'
-NUMBERS = r'does not hold \d+ number\(s\) for each of the scans .*\. Restore it, or move it away'
+NUMBERS = (
+    r'cannot be read as text \(.*\)\. Restore it, or move it away|'
+    r'has no row of .* numbers .*\. Restore it, or move it away|'
+    r', line 2: a word where a number is expected\. .* Restore the file, or move it away'
+)
 CALIBRATION = (
     r'cannot be read \(.*\), but the poses need it\. Add the calibration files .* or build the index with --no-poses|'
-    r'has no \w+ of \d+ .*numbers\. Restore it, or use --no-poses'
+    r'has no \w+ of \d+ .*numbers.*\. Restore it, or use --no-poses'
 )
 MAT = r'is not a readable \.mat file \(.*\)\. Download it again'
 TEXT = r'cannot be read \(.*\)\. Restore the file|cannot be read as an HDF5 file .*\. Restore the file'
@@ -377,17 +382,23 @@ class TestCreateSequenceIndex:
         [
             (
                 'oxts/data/0000000000.txt',
-                r'cannot be read \(.*\), but the drive has poses\. Restore it, or build the index with --no-poses',
+                r'cannot be read \(.*\), but the drive has poses, which --no-poses leaves out\. .*'
+                r'Restore the file, or move it away',
             ),
             ('../calib_imu_to_velo.txt', CALIBRATION),
-            ('velodyne_points/timestamps.txt', r'has no time stamp for some of the scans .*\. Restore the file, or'),
+            (
+                'velodyne_points/timestamps.txt',
+                r'(cannot be read \(.*\)|, line 1: no time stamp)\. .*Restore the file, or move it away|'
+                r'cannot be read \(.*\)\. Restore the file, or move it away',
+            ),
         ],
     )
     def test_kitti_raw(self, tmp_path, plant, kind, name, says):
         drive = tmp_path / 'data/2011_09_26/2011_09_26_drive_0001_sync'
         (drive / 'velodyne_points/data').mkdir(parents=True)
         if name != 'velodyne_points/timestamps.txt':  # poses are read first
-            (drive / 'oxts').mkdir()
+            (drive / 'oxts/data').mkdir(parents=True)
+            (drive / 'oxts/data/0000000000.txt').write_text('49 8 115' + ' 0' * 27 + '\n')
         (drive / 'velodyne_points/data/0000000000.bin').write_bytes(bytes(32))
         (drive.parent / 'calib_imu_to_velo.txt').write_text('R: 1 0 0 0 1 0 0 0 1\nT: 0 0 0\n')
         path = plant((drive / name).resolve(), kind)
@@ -412,7 +423,7 @@ class TestCreateSequenceIndex:
         ('name', 'says'),
         [
             ('pose/000000.txt', r'no usable scans below .*--help` shows the layout .*left out, pose_unreadable: '),
-            ('intrinsics_depth.txt', r'holds no intrinsics: expected the .* 4x4 matrix .*\. Extract the file again'),
+            ('intrinsics_depth.txt', r'holds no intrinsics \(.*\): expected the .*matrix .*\. Extract the file again'),
         ],
     )
     def test_scannet(self, tmp_path, plant, kind, name, says):
