@@ -96,8 +96,8 @@ def usable_frames(faults: Iterable[str | None], names: Sequence[str], lister: Sc
     broken = [fault for fault in found if fault is not None]
     if 2 * len(broken) > len(found):
         raise SequenceIndexError(
-            f'{broken[0]}. Of the {len(found)} rows for {names[0]} to {names[-1]}, {len(broken)} are broken. Restore the '
-            'file, or move it away to build the index without it'
+            f'{broken[0]}. Of the {len(found)} rows for {names[0]} to {names[-1]}, {len(broken)} are broken. '
+            'Restore the file, or move it away to build the index without it'
         )
     for fault in broken:
         lister.leave_out(BROKEN_ROW, fault)
