@@ -11,7 +11,7 @@ from pathlib import Path
 import create_sequence_index
 import numpy as np
 import pytest
-from mmdet3d.registry import DATASETS, MODELS
+from mmdet3d.registry import DATA_SAMPLERS, DATASETS, MODELS
 from mmengine.config import Config
 
 from strl_mmdet3d.datasets import PairKey
@@ -167,7 +167,9 @@ def test_a_mixture_of_sources(folder, monkeypatch):
     config = config_of((ROOT / 'docs/data.md').read_text(), folder)
     config.train_dataloader.dataset.datasets[0].window = 5
     dataset = DATASETS.build(config.train_dataloader.dataset)
-    assert len(dataset) == 6 + 3 * 6
+    assert len(dataset) == 6 + 6
+    sampler = DATA_SAMPLERS.build(dict(config.train_dataloader.sampler, dataset=dataset))
+    assert {key.place < 6 for key in sampler} == {True, False}, 'one part is never drawn'
     check_ranges(config, MODELS.build(config.model), dataset)
 
 
