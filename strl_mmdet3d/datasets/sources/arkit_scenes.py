@@ -74,7 +74,7 @@ def arkit_sequences(root: Path, lister: DepthFrameLister) -> Iterator[FrameSeque
             else:
                 frames.append((path.relative_to(root).as_posix(), folder / TRAJECTORY, all_poses[i]))
                 stamps[frames[-1][0]] = time
-        paths, poses = lister.usable(frames)
+        paths, poses = lister.usable(frames, root)
         if not paths:
             continue
         lister.scale_is(DEPTH_SCALE, folder.name)

@@ -75,12 +75,15 @@ class DepthFrameLister:
             raise SequenceIndexError(f'--up {up} cannot be used: give x, -x, y, -y, z, -z or x,y,z') from error
         return cls(key_frame_every, depth_scale, camera, direction)
 
-    def usable(self, frames: Iterable[tuple[str, Path, np.ndarray | None]]) -> tuple[list[str], np.ndarray]:
+    def usable(
+        self, frames: Iterable[tuple[str, Path, np.ndarray | None]], root: Path | None = None
+    ) -> tuple[list[str], np.ndarray]:
         """Choose the frames whose pose can be used; the others are left out by their reason.
 
         Args:
             frames: For each frame its path in the index, the file that its pose is from, and the pose (4, 4), or None
                 if it cannot be read.
+            root: If given, the paths are files below it, and one behind a dead link is left out.
 
         Returns:
             The paths of N frames, and their poses (N, 4, 4), camera to world.
@@ -88,7 +91,9 @@ class DepthFrameLister:
         paths, poses = [], []
         for path, source, pose in frames:
             fault = find_fault(pose)
-            if fault:
+            if root is not None and not (root / path).is_file():
+                self.leave_out(NO_DEPTH, root / path)
+            elif fault:
                 self.leave_out(fault, source)
             else:
                 paths.append(path)
@@ -111,7 +116,7 @@ class DepthFrameLister:
             else:
                 image, source = images[number], pose_files[number]
                 frames.append((image.relative_to(root).as_posix(), source, read_matrix(source)))
-        return self.usable(frames)
+        return self.usable(frames, root)
 
     def leave_out(self, reason: str, path: Path) -> None:
         """Record a key frame that is left out."""

@@ -61,7 +61,7 @@ def redwood_sequences(root: Path, lister: DepthFrameLister) -> Iterator[FrameSeq
                 frames.append((path, source, poses_by_place[place]))
             else:
                 lister.leave_out(NO_POSE, images[place])
-        paths, poses = lister.usable(frames)
+        paths, poses = lister.usable(frames, root)
         if not paths:
             continue
         lister.scale_is(DEPTH_SCALE, scene.name)

@@ -11,11 +11,12 @@ from ..readers.frame_file import CorruptFrameError
 from ..readers.shape_archive import shape_path
 from ..readers.shape_npz import find_shapes, read_array
 from ..sequence_index import SequenceIndexError
+from .linked_files import files_below
 from .scans import natural_key
 from .shape_table import ShapeTable
 
 
-def archive_tables(root: Path, with_labels: bool, with_splits: bool) -> Iterator[ShapeTable]:
+def archive_tables(root: Path, with_labels: bool, with_splits: bool, missing: list[Path]) -> Iterator[ShapeTable]:
     """List the shapes of each ``.npz`` below the root, at any depth, archives in natural order.
 
     The archives are ShapeNet's ``shapenet57448xyzonly.npz``, with one array (57448, 2048, 3), or labelled ones, with
@@ -26,6 +27,7 @@ def archive_tables(root: Path, with_labels: bool, with_splits: bool) -> Iterator
         root: The data's root.
         with_labels: Whether to read the labels and classes; otherwise they are ignored.
         with_splits: Whether to read the split.
+        missing: Gets the archives behind dead links.
 
     Yields:
         A table for each archive; the paths are ``ARCHIVE.npz/ROW``.
@@ -33,7 +35,8 @@ def archive_tables(root: Path, with_labels: bool, with_splits: bool) -> Iterator
     Raises:
         SequenceIndexError: If an archive is not as described.
     """
-    archives = [path for path in root.rglob('*.npz') if path.is_file() and not path.name.startswith('.')]
+    archives, dead = files_below(root, lambda name: name.endswith('.npz'))
+    missing += dead
     for archive in sorted(archives, key=lambda path: natural_key(path.relative_to(root).as_posix())):
         wanted = {'label': with_labels, 'classes': with_labels, 'split': with_splits}
         try:

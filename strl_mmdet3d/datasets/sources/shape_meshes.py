@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ..readers.shape_mesh import is_mesh
+from .linked_files import files_below
 from .scans import natural_key
 from .shape_table import ShapeTable
 
@@ -16,7 +17,7 @@ SPLITS = ('train', 'test', 'val')
 MAX_NAMES = 3  # files that a reason names
 
 
-def mesh_tables(root: Path) -> Iterator[ShapeTable]:
+def mesh_tables(root: Path, missing: list[Path]) -> Iterator[ShapeTable]:
     """List the OFF, OBJ and PLY files below the root, at any depth, in natural order, without opening them.
 
     The folders give the classes, in alphabetic order, and the splits, if all files lie in one of these ways::
@@ -27,12 +28,16 @@ def mesh_tables(root: Path) -> Iterator[ShapeTable]:
 
     Otherwise the table says why its shapes have no labels.
 
+    Args:
+        root: The data's root.
+        missing: Gets the meshes behind dead links.
+
     Yields:
         One table, if there are meshes.
     """
-    # macOS leaves '._NAME' on foreign disks, and in ModelNet's own archives.
-    files = [path for path in root.rglob('*') if is_mesh(path.name) and not path.name.startswith('.')]
-    paths = sorted((file.relative_to(root).as_posix() for file in files if file.is_file()), key=natural_key)
+    files, dead = files_below(root, is_mesh)
+    missing += dead
+    paths = sorted((file.relative_to(root).as_posix() for file in files), key=natural_key)
     if not paths:
         return
     parts = [PurePosixPath(path).parts for path in paths]

@@ -27,12 +27,14 @@ class ShapeLister:
         with_labels: Whether to take the labels, if the data has them.
         classes: The names of the classes, known once the shapes were listed; None without labels.
         notes: Why shapes have no labels, once the shapes were listed: lines for the tool to print.
+        missing: The files behind dead links, once the shapes were listed.
     """
 
     split: str | None = None
     with_labels: bool = True
     classes: list[str] | None = field(default=None, init=False)
     notes: list[str] = field(default_factory=list, init=False)
+    missing: list[Path] = field(default_factory=list, init=False)
 
     def list_shapes(self, tables: Iterable[ShapeTable]) -> Iterator[FrameSequence]:
         """Make sequences of one frame from the shapes of the split, named after their frame.
@@ -105,8 +107,8 @@ def shape_tables(root: Path, lister: ShapeLister) -> Iterable[ShapeTable]:
         return modelnet_text_tables(root)
     if (root / f'{SPLITS[0]}{FILE_LIST}').is_file():
         return modelnet_hdf5_tables(root)
-    archives = archive_tables(root, lister.with_labels, with_splits=lister.split is not None)
-    return chain(archives, mesh_tables(root))
+    archives = archive_tables(root, lister.with_labels, lister.split is not None, lister.missing)
+    return chain(archives, mesh_tables(root, lister.missing))
 
 
 def shape_sequences(root: Path, lister: ShapeLister) -> Iterator[FrameSequence]:
