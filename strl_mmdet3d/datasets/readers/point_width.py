@@ -16,6 +16,7 @@ MAX_SAMPLE = 12_000  # values looked at; the shares are then known to about 0.01
 # Real scans reach a sum of shares of 1.9 (KITTI) to 5.4 (Waymo) at their width, and at most 0.45 of that at another.
 MIN_SHARES = 0.15
 SAFETY = 15  # standard deviations of a share by chance, for the sum of the seven traits, which are not independent
+DOUBTFUL_SHARES = 0.5  # of the largest sum, at a width that divides the one found
 SAME_SHARES = 0.7  # of the largest sum: the smallest width that reaches this is the width, larger ones are multiples
 
 
@@ -33,6 +34,9 @@ def find_width(values: np.ndarray) -> int | None:
     if certain[best] < MIN_SHARES:
         return None
     width = MIN_WIDTH + int(np.flatnonzero(shares >= SAME_SHARES * shares[best])[0])
+    parts = [part for part in range(MIN_WIDTH, width) if width % part == 0]
+    if any(shares[part - MIN_WIDTH] > DOUBTFUL_SHARES * shares[best] for part in parts):
+        return None  # few points, many of them broken: the width, or a part of it?
     return width if 2 * width <= MAX_WIDTH else None
 
 

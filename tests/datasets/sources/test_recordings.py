@@ -24,7 +24,7 @@ def split(names, **settings):
     splitter = RecordingSplitter(**settings)
     recordings = splitter.recordings('scans', [stem_of(name) for name in names])
     assert sorted(place for recording in recordings for place in recording.places) == list(range(len(names)))
-    assert len({recording.name for recording in recordings}) == len(recordings)
+    splitter.names = [recording.name for recording in recordings]
     return [[names[place] for place in recording.places] for recording in recordings], splitter
 
 
@@ -73,6 +73,7 @@ def test_recordings_are_told_apart_and_kept_whole(scheme, r, n):
     made = scheme(r, n)
     found, splitter = split([name for recording in made for name in recording])
     assert sorted(found) == sorted(made)
+    assert len(set(splitter.names)) == len(made)
     assert sum(splitter.reasons.values()) == len(made) - 1
     assert len(splitter.lines) == (len(made) > 1)
 
