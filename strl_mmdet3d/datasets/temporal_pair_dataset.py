@@ -92,6 +92,8 @@ class TemporalPairDataset(BaseDataset):
             the lidar axes of view 1's frame; depth frames, as in the paper, into the world's axes with the camera's
             centre of view 1's frame as the origin. Without it each frame has its own axes: its lidar's, or x to the
             right of its camera, y forward and z up. Defaults to False.
+        sweeps (int): How many frames before a frame are given with it, for `LoadSweeps`; the stock nuScenes configs
+            take 9. It needs poses and time stamps. Defaults to 0.
         max_refetch (int): How many pairs in a row may be replaced before the last one's error is raised. Defaults
             to 10.
         point_cloud_range (Sequence[float], optional): (x_min, y_min, z_min, x_max, y_max, z_max) in metres, in the axes
@@ -124,6 +126,7 @@ class TemporalPairDataset(BaseDataset):
         max_gap: float | None = None,
         max_distance: float | None = None,
         align_poses: bool = False,
+        sweeps: int = 0,
         max_refetch: int = 10,
         point_cloud_range: Sequence[float] | None = None,
         indices: int | Sequence[int] | None = None,
@@ -152,6 +155,9 @@ class TemporalPairDataset(BaseDataset):
         self.max_gap = max_gap
         self.max_distance = max_distance
         self.align_poses = align_poses
+        if sweeps < 0:
+            raise ConfigError(f'sweeps must not be negative, got {sweeps}')
+        self.sweeps = sweeps
         self.point_cloud_range = point_cloud_range
         transforms = [pipeline] if isinstance(pipeline, dict) else pipeline
         self.pipeline = Compose(with_range(transforms, point_cloud_range))
@@ -277,6 +283,8 @@ class TemporalPairDataset(BaseDataset):
     def _check_columns(self) -> None:
         """Check that the sequences have what pairs are made of."""
         firsts = self.table.starts[self._sequences]
+        if self.sweeps:
+            self._check_sweeps()
         if self.align_poses:
             poses = self.table.poses
             missing = np.full(len(firsts), True) if poses is None else np.isnan(poses[firsts, 0, 0])
@@ -292,6 +300,17 @@ class TemporalPairDataset(BaseDataset):
                 raise SequenceIndexError(
                     f'{self.ann_file}: {(~missing).sum()} of {len(missing)} sequences have intrinsics, so some are '
                     'depth images and others are not. Make an index of each kind'
+                )
+
+    def _check_sweeps(self) -> None:
+        """Check that the sweeps before a frame can be brought into its axes, and that their time lag is known."""
+        firsts = self.table.starts[self._sequences]
+        for name, column in (('poses', self.table.poses), ('time stamps', self.table.timestamps)):
+            known = None if column is None else column[firsts].reshape(len(firsts), -1)[:, 0]
+            if known is None or np.isnan(known).any():
+                raise SequenceIndexError(
+                    f'{self.ann_file} has sequences without {name}, and sweeps={self.sweeps} needs them. Rebuild the '
+                    'index from data that has them, or set sweeps=0'
                 )
 
     def _check_root(self) -> None:
@@ -469,9 +488,26 @@ class TemporalPairDataset(BaseDataset):
             keys['lidar_points']['num_pts_feats'] = self.index_metainfo['load_dim']
         if 'columns' in self.index_metainfo:
             keys['lidar_points']['columns'] = self.index_metainfo['columns']
+        if self.sweeps:
+            keys |= self._sweeps_before(sequence, frame, keys['lidar_points'])
         if self.align_poses:
             keys['lidar2view_1'] = np.linalg.solve(self._pose(sequence, view_1_frame), self._pose(sequence, frame))
         return keys
+
+    def _sweeps_before(self, sequence: int, frame: int, lidar_points: dict) -> dict[str, Any]:
+        """Describe the frames before a frame as mmdet3d's infos describe sweeps, the nearest first."""
+        assert self.table.timestamps is not None
+        times = self.table.timestamps[int(self.table.starts[sequence]) :]
+        sweeps = []
+        for earlier in range(frame - 1, max(-1, frame - 1 - self.sweeps), -1):
+            to_frame = np.linalg.solve(self._pose(sequence, frame), self._pose(sequence, earlier))
+            # mmdet3d takes p @ lidar2sensor[:3, :3] - lidar2sensor[:3, 3] into the frame's axes.
+            lidar2sensor = np.eye(4)
+            lidar2sensor[:3, :3], lidar2sensor[:3, 3] = to_frame[:3, :3].T, -to_frame[:3, 3]
+            points = dict(lidar_points, lidar_path=self._path(sequence, earlier), lidar2sensor=lidar2sensor)
+            sweeps.append(dict(lidar_points=points, timestamp=float(times[earlier])))
+        found = {'timestamp': float(times[frame])}
+        return found | {'lidar_sweeps': sweeps} if sweeps else found
 
     def _camera_to_view(self, sequence: int, frame: int, view_1_frame: int) -> np.ndarray:
         """Return the motion (4, 4) from a depth camera's axes to the axes of its view."""
@@ -487,7 +523,7 @@ class TemporalPairDataset(BaseDataset):
             f'{type(self).__name__}({PurePosixPath(self.ann_file).name}: {len(self)} key frames of '
             f'{len(self._sequences)} sequences, mode={self.mode!r}, selection={self.selection!r}, '
             f'window={self.window}, max_gap={self.max_gap}, max_distance={self.max_distance}, '
-            f'align_poses={self.align_poses}, point_cloud_range={self.point_cloud_range}, '
+            f'align_poses={self.align_poses}, sweeps={self.sweeps}, point_cloud_range={self.point_cloud_range}, '
             f'pipeline={self.pipeline})'
         )
 

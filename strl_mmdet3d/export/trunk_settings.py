@@ -30,10 +30,12 @@ PLAIN = (bool, int, float, str, type(None))
 
 AXES = ['x', 'y', 'z']
 
+TIME_LAG = 'time lag'
+
 # The columns that `LoadFrame` may be given by name, at their places in the layouts of KITTI and nuScenes.
 NUMBERS = dict(x=0, y=1, z=2, intensity=3)
 
-LOADERS = ('LoadFrame', 'LoadPointsFromFile', 'LoadDepthFrame', 'LoadShape')
+LOADERS = ('LoadFrame', 'LoadSweeps', 'LoadPointsFromFile', 'LoadDepthFrame', 'LoadShape')
 """The transforms whose points are known."""
 
 
@@ -92,12 +94,12 @@ def points_of(dataloader: Any) -> dict[str, Any]:
         load their points in different ways, or in a way that is not known here.
     """
     dataset = dataloader.get('dataset') if isinstance(dataloader, Mapping) else None
-    described = [_points_of_step(step) for step in _loading_steps(dataset)]
+    described = [_points_of_step(step, has_sweeps) for step, has_sweeps in _loading_steps(dataset)]
     return described[0] if described and all(points == described[0] for points in described) else {}
 
 
-def _loading_steps(dataset: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the transform that loads the points, for each data set in a data set's config."""
+def _loading_steps(dataset: Any) -> Iterator[tuple[Mapping[str, Any], bool]]:
+    """Yield the transform that loads the points, and whether mmdet3d's adds sweeps, for each data set in a config."""
     if isinstance(dataset, (list, tuple)):
         for one in dataset:
             yield from _loading_steps(one)
@@ -108,11 +110,17 @@ def _loading_steps(dataset: Any) -> Iterator[Mapping[str, Any]]:
         outer = [pipeline] if isinstance(pipeline, Mapping) else pipeline
         steps = [step for one in outer for step in (one, *one.get('load', ()))]  # `MultiView` has it in its `load`
         if steps:
-            yield next((step for step in steps if _name_of(step.get('type')) in LOADERS), {})
+            names = [_name_of(step.get('type')) for step in steps]
+            loaders = [step for step, name in zip(steps, names, strict=True) if name in LOADERS]
+            yield (loaders[0] if loaders else {}), 'LoadPointsFromMultiSweeps' in names
 
 
-def _points_of_step(step: Mapping[str, Any]) -> dict[str, Any]:
-    """Describe the points that a transform loads; empty if it is not known here."""
+def _points_of_step(step: Mapping[str, Any], has_sweeps: bool) -> dict[str, Any]:
+    """Describe the points that a transform loads; empty if it is not known here.
+
+    ``has_sweeps`` says whether mmdet3d's ``LoadPointsFromMultiSweeps`` follows, which writes the time lag over the
+    fifth column, nuScenes' ring.
+    """
     settings, kind = _with_defaults(step, TRANSFORMS), _name_of(step.get('type'))
     if kind == 'LoadDepthFrame':
         return dict(coord_type='DEPTH', channels=AXES + ['height'] * bool(settings.get('height')))
@@ -127,6 +135,10 @@ def _points_of_step(step: Mapping[str, Any]) -> dict[str, Any]:
     for place, setting in ((3, 'norm_intensity'), (4, 'norm_elongation')):
         if settings.get(setting) and place < len(channels):
             channels[place] += f' by {setting}'
+    if has_sweeps:
+        channels = [*channels[:4], TIME_LAG]
+    elif settings.get('time_lag') or kind == 'LoadSweeps':
+        channels.append(TIME_LAG)
     if settings.get('shift_height'):
         channels.insert(len(AXES), 'height')
     return dict(coord_type=settings.get('coord_type'), channels=channels)

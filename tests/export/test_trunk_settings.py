@@ -144,3 +144,17 @@ def test_the_pretrained_detector_has_its_overrides():
     assert pretrained_detector(Config(dict(model=model))).voxel_encoder.legacy is False
     assert pretrained_detector(Config(dict(model=dict(type='STRL', encoder=dict(type='Other'))))) is None
     assert pretrained_detector(Config()) is None
+
+
+def test_the_ring_and_the_time_lag_are_told_apart():
+    """Both may be the fifth value of a nuScenes point."""
+
+    def channels(*steps):
+        return points_of(dict(dataset=dict(pipeline=list(steps))))['channels']
+
+    stock = dict(type='LoadPointsFromFile', coord_type='LIDAR', load_dim=5, use_dim=5)
+    lagged = ['x', 'y', 'z', 'column 3', 'time lag']
+    assert channels(stock) == ['x', 'y', 'z', 'column 3', 'column 4']
+    assert channels(stock, dict(type='LoadPointsFromMultiSweeps', sweeps_num=9)) == lagged
+    assert channels(dict(type='LoadFrame', load_dim=5, use_dim=4, time_lag=True)) == lagged
+    assert channels(dict(type='MultiView', load=[dict(type='LoadSweeps')])) == lagged

@@ -13,6 +13,7 @@ from .jitter import RandomUniformJitterPoints
 from .load_depth import LoadDepthFrame
 from .load_frame import LoadFrame
 from .load_shape import LoadShape
+from .load_sweeps import LoadSweeps
 from .mark_moved import MarkMoved
 from .normalize import NormalizePointsToUnitSphere
 from .rotate import RandomRotatePoints

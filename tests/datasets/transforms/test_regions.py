@@ -49,7 +49,16 @@ THINNINGS = [
     dict(type='RandomDropBeams'),
 ]
 # No transforms of a view's points.
-OTHERS = {'LoadFrame', 'LoadDepthFrame', 'LoadShape', 'MultiView', 'DrawRegions', 'MarkMoved', 'DrawHeading'}
+OTHERS = {
+    'LoadFrame',
+    'LoadDepthFrame',
+    'LoadShape',
+    'LoadSweeps',
+    'MultiView',
+    'DrawRegions',
+    'MarkMoved',
+    'DrawHeading',
+}
 
 NUM_POINTS, NUM_REGIONS = 80, 30
 AXES = {'lidar': (LiDARPoints, LiDARInstance3DBoxes), 'depth': (DepthPoints, DepthInstance3DBoxes)}

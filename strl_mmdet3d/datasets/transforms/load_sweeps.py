@@ -1,0 +1,73 @@
+"""Loading a lidar frame together with the sweeps before it, as detectors on nuScenes and Lyft see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmdet3d.datasets.transforms import LoadPointsFromMultiSweeps
+from mmdet3d.registry import TRANSFORMS
+
+from .load_frame import LoadFrame
+
+
+@TRANSFORMS.register_module()
+class LoadSweeps(LoadPointsFromMultiSweeps):
+    """Load a frame and the sweeps before it, in the frame's axes, with the time lag as the last value of a point.
+
+    It is mmdet3d's ``LoadPointsFromMultiSweeps``, but reads each file as `LoadFrame` does, which refuses damaged ones,
+    and stands in its place. The stock nuScenes configs take nine sweeps (``sweeps=9`` of `TemporalPairDataset`). The
+    index must list every sweep: build it with ``--key-frame-every 1``.
+
+    Required Keys:
+
+    - lidar_points (dict): As of `LoadFrame`
+    - timestamp (float): Seconds
+    - lidar_sweeps (list[dict], optional): The sweeps, each with ``lidar_points`` (with ``lidar_path`` and
+      ``lidar2sensor``, as mmdet3d's infos have it) and ``timestamp``
+
+    Added Keys:
+
+    - points (:obj:`BasePoints`): (N, len(use_dim) + 1), metres, the last value in seconds before the frame: 0 for the
+      frame's own points
+
+    Args:
+        load_dim (int): As of `LoadFrame`. Defaults to 5, nuScenes' with the ring.
+        use_dim (int | list[int] | list[str]): As of `LoadFrame`, four values. Defaults to 4.
+        intensity_scale (float | None): As of `LoadFrame`.
+        pad_empty_sweeps (bool): Whether a frame without sweeps takes its own points as often, as the stock configs do.
+            Defaults to True.
+        remove_close (bool): Whether points within a metre of the sensor, the car itself, are left out of the sweeps.
+            Defaults to True, as in the stock configs.
+        sweeps_num (int): At most this many of the sweeps are taken; fewer are drawn. Defaults to 9.
+
+    Raises:
+        CorruptFrameError, ConfigError: As of `LoadFrame`.
+    """
+
+    def __init__(
+        self,
+        load_dim: int = 5,
+        use_dim: int | Sequence[int | str] = 4,
+        intensity_scale: float | None = None,
+        pad_empty_sweeps: bool = True,
+        remove_close: bool = True,
+        sweeps_num: int = 9,
+    ) -> None:
+        self.loader = LoadFrame('LIDAR', load_dim, use_dim, intensity_scale, time_lag=True)
+        width = 1 + (use_dim if isinstance(use_dim, int) else len(use_dim))
+        super().__init__(sweeps_num, width, list(range(width)), None, pad_empty_sweeps, remove_close)
+        self._facts: dict[str, Any] = {}
+
+    def transform(self, results: dict) -> dict:
+        """Load the frame, and add the points of its sweeps."""
+        results = self.loader(results)
+        # What the index says of the frame holds for its sweeps.
+        self._facts = {key: value for key, value in results['lidar_points'].items() if key != 'lidar_path'}
+        return super().transform(results)
+
+    def _load_points(self, pts_filename: str) -> np.ndarray:
+        """Read and check a sweep; the values are flat, as the base class expects them."""
+        results = self.loader(dict(lidar_points=dict(self._facts, lidar_path=pts_filename)))
+        return results['points'].tensor.numpy().reshape(-1)
