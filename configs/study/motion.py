@@ -1,21 +1,5 @@
 """What has moved in the other frame, and nothing hidden."""
 
-_base_ = ['./matched.py']
+_base_ = ['./occupancy_motion.py']
 
-model = dict(
-    type='PlanePrediction',
-    in_channels=96,
-    heads=dict(motion=dict(type='MotionHead')),
-    share=0.0,
-)
-views = dict(
-    _base_.views,
-    pair=[dict(type='MarkMoved')],
-    augment=[],
-    pack=[
-        *_base_.views['pack'][:-1],
-        dict(type='Pack3DDetInputs', keys=['points', 'pts_semantic_mask', 'pts_instance_mask']),
-    ],
-)
-train_dataloader = dict(dataset=dict(pipeline=[*_base_.scan_pair, views]))
-default_hooks = dict(target=None, collapse=None)
+model = dict(heads=dict(occupancy=None), share=0.0)

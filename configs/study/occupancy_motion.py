@@ -1,20 +1,14 @@
 """Masked occupancy of both frames, and what has moved."""
 
-_base_ = ['./matched.py']
+_base_ = ['./occupancy.py']
 
-model = dict(
-    type='PlanePrediction',
-    in_channels=96,
-    heads=dict(occupancy=dict(type='OccupancyHead', temporal=True), motion=dict(type='MotionHead')),
-)
+model = dict(heads=dict(motion=dict(type='MotionHead')))
 views = dict(
     _base_.views,
     pair=[dict(type='MarkMoved')],
-    augment=[],
     pack=[
         *_base_.views['pack'][:-1],
         dict(type='Pack3DDetInputs', keys=['points', 'pts_semantic_mask', 'pts_instance_mask']),
     ],
 )
 train_dataloader = dict(dataset=dict(pipeline=[*_base_.scan_pair, views]))
-default_hooks = dict(target=None, collapse=None)
