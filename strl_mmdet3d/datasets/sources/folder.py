@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..sequence_index import FrameSequence, SequenceIndexError
-from .frame_order import natural_key, stem_of
+from .frame_order import stem_of
+from .linked_files import folders_below
 from .recordings import RecordingSplitter
 from .scans import ScanLister, require_folder
 from .times_file import find_times_file, read_times
@@ -68,15 +68,9 @@ def folder_sequences(
 def _folders(root: Path, lister: ScanLister) -> dict[str, list[Path]]:
     """List the folders below the root by the names of their sequences; `samples` and `sweeps` share one."""
     found: dict[str, list[Path]] = {}
-    seen = {os.path.realpath(root)}
-    for folder, subfolders, files in os.walk(root, followlinks=True):
-        subfolders.sort(key=natural_key)
-        # A link back to a parent would make the walk endless.
-        subfolders[:] = [name for name in subfolders if os.path.realpath(f'{folder}/{name}') not in seen]
-        seen.update(os.path.realpath(f'{folder}/{name}') for name in subfolders)
+    for path, files in folders_below(root):
         if not files:
             continue
-        path = Path(folder)
         parts = path.relative_to(root).parts
         twin = root.joinpath(*(_other_half(part) for part in parts))
         if twin != path and twin.is_dir():
