@@ -142,9 +142,13 @@ class STRL(BaseModel):
 
     def predict(self, name: str, view: dict) -> Tensor:
         """r(z_theta) with z_theta = f_theta(e_theta(x)): (B, 256); z_theta is kept in ``projections[name]``."""
-        projection = self.online_projector(self.online_encoder(view))
+        projection = self.online_projector(self.encode(name, view))
         self.projections[name] = projection.detach()
         return self.predictor(projection)
+
+    def encode(self, name: str, view: dict) -> Tensor:
+        """e_theta(x): (B, D). A subclass that reads more of the trunk's output than its vectors does it here."""
+        return self.online_encoder(view)
 
     def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """One training step on `loss`; memory holds the activations of one view at a time."""

@@ -74,11 +74,8 @@ class STRLWithHeads(STRL):
             yield torch.stack([term, *head_losses(self.heads, plane, view, other).values()]).sum()
             del plane
 
-    def predict(self, name: str, view: dict) -> Tensor:
+    def encode(self, name: str, view: dict) -> Tensor:
         """As of `STRL`; the plane is kept for the heads."""
-        encoder = self.online_encoder
-        features = encoder.extract(view)
-        self._planes[name] = plane_of(features, encoder.features[0])
-        projection = self.online_projector(encoder.vectors(features, view))
-        self.projections[name] = projection.detach()
-        return self.predictor(projection)
+        features = self.online_encoder.extract(view)
+        self._planes[name] = plane_of(features, self.online_encoder.features[0])
+        return self.online_encoder.vectors(features, view)
