@@ -38,7 +38,7 @@ def read_intrinsics(path: Path) -> np.ndarray:
         text = read_text(path)
         if path.suffix == '.json':
             return from_numbers(_json_numbers(json.loads(text)))
-        lines = (line.partition('#')[0].replace(',', ' ') for line in text.lstrip('\ufeff').splitlines())
+        lines = (line.partition('#')[0].replace(',', ' ') for line in text.splitlines())
         numbers = [float(word) for line in lines for word in line.split()]
         return from_numbers(numbers[2:] if path.suffix == '.pincam' and len(numbers) == 6 else numbers)
     except (OSError, ValueError, RecursionError) as error:

@@ -41,7 +41,7 @@ def read_times(path: Path, stems: list[str]) -> np.ndarray:
             frames.
     """
     try:
-        lines = read_text(path).removeprefix('\ufeff').splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, ValueError) as error:
         raise SequenceIndexError(f'{path} cannot be read ({error}). {_REMEDY}') from error
     while lines and not lines[-1].strip():
