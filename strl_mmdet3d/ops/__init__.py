@@ -6,7 +6,8 @@ mmcv, mmdet3d and spconv stay in use: only functions that they call are replaced
 
 The kernels return what the CUDA kernels return, index for index: the same order of ties, the same padding and the same
 marks. Sums are rounded as the CUDA source writes them. nvcc may fuse a product and a sum into one rounding, so a GPU
-may still order two distances differently if they differ only in their last bit.
+may still order two distances differently if they differ only in their last bit. Areas that boxes share are exact, where
+the CUDA kernels allow tolerances.
 
 float64 is computed in float64, also where a CUDA kernel rounds to float32; float16 and bfloat16 are computed in
 float32.

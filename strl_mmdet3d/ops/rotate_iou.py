@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-from mmcv.ops import box_iou_rotated
 
-# Widens the circles around two boxes against float32 rounding, so that no overlapping pair is left out.
-REACH_SLACK = 1.001
+from .box_overlap import AREA, IOF, IOU, overlap_all, with_directions
 
 
 def rotate_iou_gpu_eval(
     boxes: np.ndarray, query_boxes: np.ndarray, criterion: int = -1, device_id: int = 0
 ) -> np.ndarray:
     """Compute the overlaps of boxes in the ground plane. mmdet3d's evaluation imports the function by this name.
-
-    Only pairs whose circumscribed circles meet are intersected, with mmcv's exact intersection. The metric compares
-    the boxes of many frames at once, so nearly all pairs are far apart.
 
     Args:
         boxes (np.ndarray): Boxes (center x, center z, x size, z size, yaw) in the camera frame, metres and radians,
@@ -28,23 +22,14 @@ def rotate_iou_gpu_eval(
         device_id (int): Unused; kept from the original's signature.
 
     Returns:
-        np.ndarray: The overlaps, float32 (N, K).
+        np.ndarray: The overlaps, computed in float64, as float32 (N, K).
     """
-    first = torch.from_numpy(np.asarray(boxes, dtype=np.float32))
-    second = torch.from_numpy(np.asarray(query_boxes, dtype=np.float32))
-    diagonals = first[:, None, 2:4].norm(dim=2) + second[None, :, 2:4].norm(dim=2)
-    distances = (first[:, None, :2] - second[None, :, :2]).norm(dim=2)
-    rows, columns = (2 * distances <= REACH_SLACK * diagonals).nonzero(as_tuple=True)
-
-    overlaps = torch.zeros(len(first), len(second))
-    if len(rows):
-        box, query = first[rows], second[columns]
-        if criterion == 0:
-            near = box_iou_rotated(query, box, mode='iof', aligned=True, clockwise=False)
-        else:
-            mode = 'iou' if criterion == -1 else 'iof'
-            near = box_iou_rotated(box, query, mode=mode, aligned=True, clockwise=False)
-            if criterion not in (-1, 1):
-                near *= box[:, 2] * box[:, 3]
-        overlaps[rows, columns] = near
-    return overlaps.numpy()
+    # The kernels' angles turn from the first axis to the second.
+    mirrored = [1, 1, 1, 1, -1]
+    first, second = with_directions(boxes * mirrored), with_directions(query_boxes * mirrored)
+    overlaps = np.empty((len(first), len(second)), np.float32)
+    if criterion == 0:
+        overlap_all(second, first, IOF, overlaps.T)
+    else:
+        overlap_all(first, second, {-1: IOU, 1: IOF}.get(criterion, AREA), overlaps)
+    return overlaps

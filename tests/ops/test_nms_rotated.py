@@ -1,6 +1,7 @@
 """Rotated NMS against the greedy rule on the full matrix of exact IoUs."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -48,6 +49,39 @@ def test_equal_to_the_threshold_stays_as_on_cuda():
     boxes = torch.tensor([[0.0, 0, 2, 2, 0], [0, 0, 2, 2, 0], [9, 9, 2, 2, 0]])
     assert nms_rotated(boxes, torch.tensor([0.9, 0.8, 0.7]), 1.0)[1].tolist() == [0, 1, 2]
     assert nms_rotated(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.0)[1].tolist() == [0, 2]
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+def test_the_same_box_turned_by_pi_is_dropped(dtype):
+    rng = np.random.default_rng(0)
+    grid = 8 * np.stack(np.meshgrid(range(15), range(15)), axis=-1).reshape(-1, 2)
+    boxes = np.column_stack([grid, rng.uniform(0.5, 5, (225, 2)), rng.uniform(-4, 4, 225)])
+    boxes = torch.from_numpy(np.concatenate([boxes, boxes + np.array([0, 0, 0, 0, np.pi])])).to(dtype)
+    _, keep = nms_rotated(boxes, torch.arange(450, 0, -1).to(dtype), 0.99)
+    assert keep.tolist() == list(range(225))
+
+
+def test_neighbours_with_a_common_edge_stay():
+    """The cells of a grid touch their neighbours and share nothing."""
+    cells = np.stack(np.meshgrid(range(6), range(6)), axis=-1).reshape(-1, 2)
+    boxes = torch.from_numpy(np.column_stack([cells, np.ones((36, 2)), np.zeros(36)])).float()
+    assert len(nms_rotated(boxes, torch.rand(36), 0.0)[1]) == 36
+
+
+def test_an_equal_share_stays_whatever_the_rounding():
+    # Three tenths of a length in common: 0.3 / 1.7, which no floating-point number is.
+    angle = np.linspace(0, 3, 50)
+    boxes = torch.tensor(
+        [[0.7 * np.cos(a) * second, 0.7 * np.sin(a) * second, 1, 2, a] for a in angle for second in (0, 1)]
+    )
+    for pair in boxes.double().split(2):
+        assert len(nms_rotated(pair, torch.tensor([0.9, 0.8]).double(), 0.3 / 1.7)[1]) == 2
+        assert len(nms_rotated(pair, torch.tensor([0.9, 0.8]).double(), 0.3 / 1.7 - 1e-6)[1]) == 1
+
+
+def test_boxes_with_nan_drop_nothing_and_stay():
+    boxes = torch.tensor([[np.nan, 0, 1, 1, 0], [0, 0, np.nan, 1, 0], [0, 0, 1, 1, 0], [0, 0, 1, 1, 0]])
+    assert nms_rotated(boxes, torch.tensor([0.9, 0.8, 0.7, 0.6]), 0.5)[1].tolist() == [0, 1, 2]
 
 
 def test_label_column_is_ignored():

@@ -35,6 +35,11 @@ def test_agrees_with_polygons(criterion, spread):
     second[5:10] = first[5:10] + rng.normal(0, 1e-4, (5, 5))  # nearly
     second[10:15, :2] = first[10:15, :2]  # crossing at one center
     second[15:20] = first[15:20] * [1, 1, 0.5, 0.5, 1]  # contained
+    second[20:25] = first[20:25]
+    second[20:25, 4] += np.pi  # identical, turned by half a circle
+    first[25:30, 4] = 0
+    second[25:30] = first[25:30]
+    second[25:30, 0] += first[25:30, 2]  # touching along an edge
     expected = np.zeros((40, 30))
     for n, box in enumerate(map(polygon, first)):
         for k, query in enumerate(map(polygon, second)):
@@ -51,6 +56,15 @@ def test_yaw_turns_from_z_to_x():
     bar = np.array([[0, 0, 4, 0.2, np.pi / 4]])
     spots = np.array([[1, -1, 0.1, 0.1, 0], [1, 1, 0.1, 0.1, 0]])
     np.testing.assert_allclose(bev_box_overlap(spots, bar, 1), [[1], [0]], atol=1e-5)
+
+
+def test_detections_the_wrong_way_round():
+    """A car and the same car seen from behind fill the same place."""
+    rng = np.random.default_rng(3)
+    cars = np.column_stack(
+        [rng.uniform(-40, 40, (500, 2)), rng.normal([3.9, 1.6], 0.2, (500, 2)), rng.uniform(-4, 4, 500)]
+    )
+    np.testing.assert_allclose(bev_box_overlap(cars, cars + np.array([0, 0, 0, 0, np.pi])).diagonal(), 1, atol=1e-6)
 
 
 def test_no_boxes():
