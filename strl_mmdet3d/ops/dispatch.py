@@ -5,20 +5,28 @@ among its arguments. A CPU tensor takes the kernel of this package. A tensor on 
 function, with unchanged arguments.
 
 1. :data:`COMPILED_FUNCTIONS` of ``mmcv._ext``, mmcv's compiled module: furthest point sampling, ball query, gathering
-   and grouping, three-neighbour interpolation, k nearest neighbours, dynamic scatter to voxels, and rotated non-maximum
-   suppression. mmcv has them for CUDA only, except ``nms_rotated``. mmcv's CPU version of that one is too slow to train
-   with; unlike it, the replacement keeps a box whose IoU equals the threshold, as the CUDA kernel does.
+   and grouping, three-neighbour interpolation, k nearest neighbours, dynamic scatter to voxels, RoI-aware and RoI-point
+   pooling, PAConv's ``assign_score_withk``, sigmoid and softmax focal loss, mmcv's own sparse convolutions and max
+   pooling, overlaps and non-maximum suppression of 3D boxes, the step of the differentiable rotated IoU that orders
+   corners, rotated IoU and rotated non-maximum suppression. mmcv has them for CUDA only, except the last two. Its CPU
+   version of ``box_iou_rotated`` is wrong for boxes with common corners or edges. So is that of ``nms_rotated``, which
+   is also too slow to train with and drops a box whose IoU equals the threshold; the CUDA kernel keeps it. Areas that
+   boxes share are exact but for rounding, where the CUDA kernels allow tolerances
+   (:mod:`~strl_mmdet3d.ops.box_overlap`, :mod:`~strl_mmdet3d.ops.iou3d`, :mod:`~strl_mmdet3d.ops.diff_iou`).
 2. The ``forward`` of three autograd functions of ``mmcv.ops`` (:data:`FORWARD_METHODS`): ``FurthestPointSampling``
    (``furthest_point_sample``), ``KNN`` (``knn``) and ``GroupingOperation`` (``grouping_operation``).
 3. ``points_in_boxes_all`` and ``points_in_boxes_part`` of ``mmcv.ops`` (:data:`PYTHON_FUNCTIONS`). Every loaded module
    that has imported one of them by name, such as mmdet3d's 3D boxes, gets the replacement too.
-4. ``indice_conv`` and ``indice_conv_backward`` of ``spconv.pytorch.ops``, if spconv is installed: its sparse
-   convolutions and their gradients (:mod:`~strl_mmdet3d.ops.sparse_conv`).
+4. ``indice_conv`` and ``indice_maxpool`` of ``spconv.pytorch.ops``, and their gradients ``indice_conv_backward`` and
+   ``indice_maxpool_backward``, if spconv is installed (:mod:`~strl_mmdet3d.ops.sparse_conv`).
 5. The module ``mmdet3d.evaluation.functional.kitti_utils.rotate_iou``, which computes the overlaps of the KITTI metric
    from numpy arrays, if torch finds no GPU and the module is not loaded yet. :mod:`~strl_mmdet3d.ops.rotate_iou` then
    takes its name. With a GPU mmdet3d's own module stays.
+6. ``voxelize`` of mmdet3d's ``Det3DDataPreprocessor``: MinkUNet's voxels (:mod:`~strl_mmdet3d.ops.minkunet_voxels`),
+   for which mmdet3d moves index tables to CUDA wherever the points are.
+7. The ``forward`` of mmdet's ``FocalLoss``: on a CPU it takes the op that it takes on a GPU, and so the label -1.
 
-1 to 4 keep the original as the ``__wrapped__`` of the replacement. The package also restores one name of numpy, see
+All but 5 keep the original as the ``__wrapped__`` of the replacement. The package also restores one name of numpy, see
 :mod:`strl_mmdet3d.compat`.
 """
 
@@ -36,8 +44,28 @@ import torch
 from mmcv.ops.furthest_point_sample import FurthestPointSampling
 from mmcv.ops.group_points import GroupingOperation
 from mmcv.ops.knn import KNN
+from mmdet.models.losses.focal_loss import FocalLoss
+from mmdet3d.models.data_preprocessors import Det3DDataPreprocessor
 
-from . import ball_query, grouping, interpolate, knn, nms_rotated, points_in_boxes, rotate_iou, sampling, scatter
+from . import (
+    assign_score,
+    ball_query,
+    box_overlap,
+    diff_iou,
+    focal_loss,
+    grouping,
+    interpolate,
+    iou3d,
+    knn,
+    minkunet_voxels,
+    mmcv_sparse_conv,
+    nms_rotated,
+    points_in_boxes,
+    roi_pool,
+    rotate_iou,
+    sampling,
+    scatter,
+)
 
 # mmcv's autograd functions around these stay in use.
 COMPILED_FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -55,7 +83,30 @@ COMPILED_FUNCTIONS: dict[str, Callable[..., Any]] = {
     'knn_forward': knn.knn_forward,
     'dynamic_point_to_voxel_forward': scatter.dynamic_point_to_voxel_forward,
     'dynamic_point_to_voxel_backward': scatter.dynamic_point_to_voxel_backward,
+    'roiaware_pool3d_forward': roi_pool.roiaware_pool3d_forward,
+    'roiaware_pool3d_backward': roi_pool.roiaware_pool3d_backward,
+    'roipoint_pool3d_forward': roi_pool.roipoint_pool3d_forward,
+    'assign_score_withk_forward': assign_score.assign_score_withk_forward,
+    'assign_score_withk_backward': assign_score.assign_score_withk_backward,
+    'sigmoid_focal_loss_forward': focal_loss.sigmoid_focal_loss_forward,
+    'sigmoid_focal_loss_backward': focal_loss.sigmoid_focal_loss_backward,
+    'softmax_focal_loss_forward': focal_loss.softmax_focal_loss_forward,
+    'softmax_focal_loss_backward': focal_loss.softmax_focal_loss_backward,
+    'get_indice_pairs_2d_forward': mmcv_sparse_conv.get_indice_pairs,
+    'get_indice_pairs_3d_forward': mmcv_sparse_conv.get_indice_pairs,
+    'get_indice_pairs_4d_forward': mmcv_sparse_conv.get_indice_pairs,
+    'get_indice_pairs_2d_backward': mmcv_sparse_conv.get_indice_pairs_with_grid,
+    'get_indice_pairs_3d_backward': mmcv_sparse_conv.get_indice_pairs_with_grid,
+    'indice_conv_forward': mmcv_sparse_conv.indice_conv_forward,
+    'indice_conv_backward': mmcv_sparse_conv.indice_conv_backward,
+    'indice_maxpool_forward': mmcv_sparse_conv.indice_maxpool_forward,
+    'indice_maxpool_backward': mmcv_sparse_conv.indice_maxpool_backward,
+    'box_iou_rotated': box_overlap.box_iou_rotated,
     'nms_rotated': nms_rotated.nms_rotated,
+    'iou3d_boxes_overlap_bev_forward': iou3d.boxes_overlap_bev_forward,
+    'iou3d_nms3d_forward': iou3d.nms3d_forward,
+    'iou3d_nms3d_normal_forward': iou3d.nms3d_normal_forward,
+    'diff_iou_rotated_sort_vertices_forward': diff_iou.sort_vertices_forward,
 }
 
 # Forward methods of mmcv's autograd functions. The first two ask for a CUDA device in Python; GroupingOperation fills
@@ -108,6 +159,8 @@ def register() -> None:
     for name, on_cpu in PYTHON_FUNCTIONS.items():
         original = getattr(mmcv.ops, name)
         _rebind(name, original, by_device(on_cpu, original))
+    Det3DDataPreprocessor.voxelize = minkunet_voxels.by_device(Det3DDataPreprocessor.voxelize)
+    FocalLoss.forward = by_device(focal_loss.mmdet_focal_loss, FocalLoss.forward)
     if not torch.cuda.is_available():
         sys.modules.setdefault(ROTATE_IOU_MODULE, rotate_iou)
     # mmdet3d falls back on mmcv's sparse convolutions if spconv is not installed.
@@ -116,5 +169,10 @@ def register() -> None:
 
         from . import sparse_conv
 
-        spconv_ops.indice_conv = by_device(sparse_conv.indice_conv, spconv_ops.indice_conv)
-        spconv_ops.indice_conv_backward = by_device(sparse_conv.indice_conv_backward, spconv_ops.indice_conv_backward)
+        for on_cpu in (
+            sparse_conv.indice_conv,
+            sparse_conv.indice_conv_backward,
+            sparse_conv.indice_maxpool,
+            sparse_conv.indice_maxpool_backward,
+        ):
+            setattr(spconv_ops, on_cpu.__name__, by_device(on_cpu, getattr(spconv_ops, on_cpu.__name__)))

@@ -1,9 +1,10 @@
-"""spconv's convolutions for CPU tensors: the same on any number of threads, with gradients, in float32 under autocast.
+"""spconv's convolutions and max pooling for CPU tensors, with gradients, also under autocast.
 
 spconv 2.3.8 has a CPU path, but it cannot be used for training. Its backward asks for a CUDA stream. Its
 ``scatter_add_cpu`` loses additions when OpenMP has several threads, in forward and backward: on two cores, half of the
 calls with 50,000 distinct rows got rows wrong, up to 28 of them. Under autocast its products change their type, but its
-buffers do not. spconv's modules, autograd functions and index pairs stay in use.
+buffers do not, and its max pooling does not know bfloat16. Here every number of threads gives the same, computed at
+least in float32. spconv's modules, autograd functions and index pairs stay in use.
 """
 
 from __future__ import annotations
@@ -14,23 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 from cumm import tensorview as tv
-from numba import njit
 from torch import Tensor
 
 from .arrays import read_array
-
-
-@njit(nogil=True, cache=True)
-def _add_rows(target: np.ndarray, rows: np.ndarray, source: np.ndarray) -> None:
-    """``target[rows[i]] += source[i]``, one after the other: these sums are too short for threads to pay off."""
-    for i in range(rows.shape[0]):
-        for c in range(source.shape[1]):
-            target[rows[i], c] += source[i, c]
-
-
-def _take_rows(source: np.ndarray, rows: np.ndarray) -> Tensor:
-    """``source[rows]`` as a tensor."""
-    return torch.from_numpy(source.take(rows, axis=0))
+from .sparse_products import convolve, convolve_backward, max_pool, max_pool_backward
 
 
 def _connections(
@@ -96,10 +84,8 @@ def indice_conv(
     if act_type != tv.gemm.Activation.None_:
         raise NotImplementedError('spconv layers with a fused activation run on CUDA only')
     with torch.autocast('cpu', enabled=False):
-        rows, weight = read_array(features), _weight_per_place(filters)
-        out = np.zeros((num_activate_out, weight.shape[1]), rows.dtype)
-        for place, into, out_of in _connections(indice_pairs, indice_pair_num, len(rows), inverse, subm):
-            _add_rows(out, out_of, torch.mm(_take_rows(rows, into), weight[place].T).numpy())
+        connections = _connections(indice_pairs, indice_pair_num, len(features), inverse, subm)
+        out = convolve(features, _weight_per_place(filters), connections, num_activate_out)
         if bias is not None:
             out += read_array(bias)
         return torch.from_numpy(out).to(features.dtype)
@@ -120,12 +106,34 @@ def indice_conv_backward(
     ``out_bp`` is the gradient of the output features, (M, C_out); the other arguments are the same as there.
     """
     with torch.autocast('cpu', enabled=False):
-        rows, grad_out, weight = read_array(features), read_array(out_bp), _weight_per_place(filters)
-        grad_rows = np.zeros_like(rows)
-        grad_weight = torch.zeros_like(weight)
-        for place, into, out_of in _connections(indice_pairs, indice_pair_num, len(rows), inverse, subm):
-            grad_products = _take_rows(grad_out, out_of)
-            _add_rows(grad_rows, into, torch.mm(grad_products, weight[place]).numpy())
-            torch.mm(grad_products.T, _take_rows(rows, into), out=grad_weight[place])
+        connections = _connections(indice_pairs, indice_pair_num, len(features), inverse, subm)
+        grad_features, grad_weight = convolve_backward(features, _weight_per_place(filters), out_bp, connections)
     grad_filters = grad_weight.transpose(0, 1).reshape(filters.shape)
-    return torch.from_numpy(grad_rows).to(features.dtype), grad_filters.to(filters.dtype)
+    return grad_features.to(features.dtype), grad_filters.to(filters.dtype)
+
+
+def indice_maxpool(features: Tensor, indice_pairs: Tensor, indice_pair_num: Tensor, num_activate_out: int) -> Tensor:
+    """Return the maximum of zero and the inputs of each output site.
+
+    Args:
+        features (Tensor): Features of the input sites, shape (N, C).
+        indice_pairs (Tensor): Input and output rows, int32 (2, K, P), for K places of the kernel.
+        indice_pair_num (Tensor): How many of the P pairs are in use, int32 (K,).
+        num_activate_out (int): Number of output sites M.
+
+    Returns:
+        Tensor: Features of the output sites, shape (M, C), in the input's type.
+    """
+    connections = _connections(indice_pairs, indice_pair_num, len(features), inverse=False, subm=False)
+    return max_pool(features, connections, num_activate_out)
+
+
+def indice_maxpool_backward(
+    features: Tensor, out_features: Tensor, out_bp: Tensor, indice_pairs: Tensor, indice_pair_num: Tensor
+) -> Tensor:
+    """Compute the gradient of the features of :func:`indice_maxpool`, in their shape and type.
+
+    ``out_features`` is its output and ``out_bp`` the gradient of it, both (M, C); the rest is the same as there.
+    """
+    connections = _connections(indice_pairs, indice_pair_num, len(features), inverse=False, subm=False)
+    return max_pool_backward(features, out_features, out_bp, connections)

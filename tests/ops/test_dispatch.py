@@ -8,7 +8,9 @@ import mmcv._ext
 import mmcv.ops
 import mmdet3d.structures.bbox_3d.base_box3d as base_box3d
 import pytest
+import spconv.pytorch.ops
 import torch
+from mmdet.models.losses import FocalLoss
 
 from strl_mmdet3d import ops
 from strl_mmdet3d.ops import dispatch
@@ -59,3 +61,12 @@ def test_mmdet3d_holds_the_replacement(name):
 @pytest.mark.parametrize('function', list(dispatch.FORWARD_METHODS))
 def test_forward_methods_are_replaced(function):
     assert hasattr(function.forward, '__wrapped__')
+
+
+@pytest.mark.parametrize('name', ['indice_conv', 'indice_conv_backward', 'indice_maxpool', 'indice_maxpool_backward'])
+def test_spconv_holds_the_replacement(name):
+    assert getattr(spconv.pytorch.ops, name).__wrapped__.__module__ == 'spconv.pytorch.ops'
+
+
+def test_mmdet_focal_loss_is_replaced():
+    assert FocalLoss.forward.__wrapped__.__module__ == 'mmdet.models.losses.focal_loss'
