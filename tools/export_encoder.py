@@ -27,6 +27,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='TENSOR',
         help='tensors not to export, where the downstream detector has another shape and learns them from scratch',
     )
+    parser.add_argument(
+        '--include-untrained',
+        action='store_true',
+        help='export the parts that no gradient has reached too, as the pre-training initialised them',
+    )
     parser.add_argument('--verify', metavar='CONFIG', help='a downstream config in which every tensor must land')
     parser.add_argument(
         '--allow-different',
@@ -40,6 +45,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error('give OUT to export, --verify CONFIG to verify, or both')
     if args.out is None and args.leave_out:
         parser.error('--leave-out needs OUT, the file to write without these tensors')
+    if args.out is None and args.include_untrained:
+        parser.error('--include-untrained needs OUT, the file to write with these parts')
     if args.verify is None and args.allow_different:
         parser.error('--allow-different needs --verify CONFIG, whose settings may differ')
     return args
@@ -54,11 +61,16 @@ def export(args: argparse.Namespace) -> None:
     exported_path = args.checkpoint
     if args.out is not None:
         check_out(args.out, args.checkpoint)
-        exported = export_encoder(read_checkpoint(args.checkpoint), args.checkpoint, args.leave_out)
+        checkpoint = read_checkpoint(args.checkpoint)
+        exported = export_encoder(checkpoint, args.checkpoint, args.leave_out, include_untrained=args.include_untrained)
         save_exported(exported, args.out)
+        provenance = exported['meta'][META_KEY]
         size = Path(args.out).stat().st_size / 1e6
         print(f'{len(exported["state_dict"])} tensors written to {args.out} ({size:.1f} MB)')
-        print(f'none is missing, compared with {exported["meta"][META_KEY]["compared_with"]}')
+        print(f'none is missing, compared with {provenance["compared_with"]}')
+        if provenance['untrained']:
+            how = 'included as initialised' if args.include_untrained else 'left out; --include-untrained exports them'
+            print(f'no gradient has reached {", ".join(provenance["untrained"])}: {how}')
         exported_path = args.out
     if args.verify is not None:
         report = verify_export(exported_path, load_config(args.verify), args.allow_different)

@@ -27,6 +27,9 @@ class STRLDistributedDataParallel(MMDistributedDataParallel):
     The gradient of a step is the mean over the ranks. The target follows the parameters by one rule, so it is the same
     on all ranks. A checkpoint holds BatchNorm's running statistics of rank 0.
 
+    A parameter without a gradient stops torch's wrapper in the second step, unless ``find_unused_parameters`` is set,
+    as the base config of a pre-training does. The step of `STRL` needs it only with ``detect_anomalous_params``.
+
     Args:
         module: The model.
         device_ids: The GPU of this rank; the Runner passes one whether it exists or not.

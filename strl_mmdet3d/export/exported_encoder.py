@@ -15,6 +15,7 @@ from .export_error import ExportError
 from .manifest import differences, manifest_of, shortened
 from .provenance import META_KEY, sealed
 from .trunk_record import recorded_trunk
+from .untrained_parts import is_part_of, recorded_untrained
 
 PREFIX = 'online_encoder.detector.'
 """The prefix that STRL and DetectorEncoder put before the detector's own names."""
@@ -23,14 +24,18 @@ TARGET_PREFIX = 'target_encoder.detector.'
 """The same for the target network, whose encoder has the same tensors."""
 
 
-def export_encoder(checkpoint: dict[str, Any], source: str, leave_out: Sequence[str] = ()) -> dict[str, Any]:
-    """Take the online encoder out of a pre-training checkpoint.
+def export_encoder(
+    checkpoint: dict[str, Any], source: str, leave_out: Sequence[str] = (), *, include_untrained: bool = False
+) -> dict[str, Any]:
+    """Take the online encoder out of a pre-training checkpoint, without the parts that no gradient has reached.
 
     Args:
         checkpoint: A checkpoint of `STRL`, as `read_checkpoint` returns it.
         source: The checkpoint's name, for error messages and provenance.
         leave_out: Tensors not to export, by the detector's names. The downstream detector must learn them from scratch
             because their shape differs there, such as VoteNet's first layer with an additional height channel.
+        include_untrained: Whether to export the parts that no gradient has reached too, as they were initialised. They
+            are known if the run had an `UntrainedPartsHook`; the provenance names them in either case.
 
     Returns:
         ``{'meta': {'strl': provenance}, 'state_dict': ...}``: tensors and plain values only, see `sealed`. The state
@@ -41,7 +46,7 @@ def export_encoder(checkpoint: dict[str, Any], source: str, leave_out: Sequence[
             `leave_out` names an unknown tensor.
     """
     trained, meta = checkpoint['state_dict'], checkpoint.get('meta', {})
-    encoder = _below(PREFIX, trained)
+    encoder, untrained = _below(PREFIX, trained), recorded_untrained(meta, source)
     if not encoder:
         if META_KEY in meta:
             raise ExportError(f'{source} is an exported encoder already')
@@ -60,17 +65,25 @@ def export_encoder(checkpoint: dict[str, Any], source: str, leave_out: Sequence[
         if encoder.pop(name, None) is None:
             near = ', '.join(get_close_matches(name, encoder, n=3, cutoff=0)) or 'nothing'
             raise ExportError(f'{source} has no tensor {name} to leave out; the nearest are {near}')
+    without_gradient = [name for name in encoder if is_part_of(name, untrained or []) and not include_untrained]
+    for name in without_gradient:
+        del encoder[name]
+    left_out = [*leave_out, *without_gradient]
     if not encoder:
-        raise ExportError(f'{source}: nothing is left to export, every tensor is left out')
+        raise ExportError(
+            f'{source}: nothing is left to export, every tensor is left out, {len(without_gradient)} of them because '
+            'no gradient has reached them'
+        )
     # On the CPU and without what else a storage may hold, as a file should be.
     exported = OrderedDict((name, tensor.detach().cpu().contiguous().clone()) for name, tensor in encoder.items())
     modules = OrderedDict((name, dict(entry)) for name, entry in _below(PREFIX, metadata).items())
     exported._metadata = OrderedDict([('', {}), *modules.items()])  # type: ignore[attr-defined]
     return sealed(
         exported,
-        trunk=record['trunk'] if record else _parts([*encoder, *leave_out], modules),
+        trunk=record['trunk'] if record else _parts([*encoder, *left_out], modules),
         settings=record['settings'] if record else None,
-        left_out=leave_out,
+        left_out=left_out,
+        untrained=untrained,
         source=Path(source).name,
         **{key: _whole_number(meta, key, source) for key in ('epoch', 'iter', 'seed')},
         pretrained_at=_text(meta, 'time'),

@@ -20,6 +20,7 @@ from .checkpoint_file import read_checkpoint
 from .export_error import ExportError
 from .provenance import META_KEY, check_exported
 from .trunk_settings import differing_settings, trunk_settings
+from .untrained_parts import is_part_of, parts_with_sizes
 
 
 @dataclass
@@ -28,24 +29,34 @@ class LoadReport:
 
     Attributes:
         landed: Names of the exported tensors; all are in the detector bit for bit.
-        from_scratch: Names of the detector's tensors that the encoder does not hold.
+        from_scratch: Names of the detector's tensors that the encoder does not hold, without the next ones.
+        as_initialised: Names of the detector's tensors that the encoder does not hold because no gradient has reached
+            them in the pre-training.
         left_out: Names of the tensors that the export left out by choice.
         trunk: The detector's children that were pre-trained.
+        pretrained: Share of the trunk's parameters that start pre-trained, in [0, 1].
+        untrained: The parts of the trunk that no gradient has reached, whether the encoder holds them or not, with
+            their sizes; None if the pre-training has not recorded them.
         settings: What the comparison of the settings gave, in words.
     """
 
     landed: list[str]
     from_scratch: list[str]
+    as_initialised: list[str]
     left_out: list[str]
     trunk: list[str]
+    pretrained: float
+    untrained: list[str] | None
     settings: str = ''
 
     def __str__(self) -> str:
         """Write a line for each attribute; tensors are counted by the detector's top-level parts."""
-        of_trunk = len(self.landed) + sum(name.split('.')[0] in self.trunk for name in self.from_scratch)
+        others = [*self.from_scratch, *self.as_initialised]
+        of_trunk = len(self.landed) + sum(name.split('.')[0] in self.trunk for name in others)
         lines = [
             f'{len(self.landed)} of {len(self.landed)} exported tensors landed bit for bit: {_by_part(self.landed)}',
             f'they are {len(self.landed)} of the {of_trunk} tensors of the trunk: {", ".join(self.trunk)}',
+            f"{self.pretrained:.1%} of the trunk's parameters start pre-trained{self._which_not()}",
         ]
         if self.left_out:
             lines.append(f'left out of the export by choice: {", ".join(self.left_out)}')
@@ -53,6 +64,14 @@ class LoadReport:
             lines.append(f'settings: {self.settings}')
         lines.append(f'from scratch: {_by_part(self.from_scratch) or "nothing"}')
         return '\n'.join(lines)
+
+    def _which_not(self) -> str:
+        """Name the untrained parts, as the end of a line."""
+        if self.untrained is None:
+            return ', if a gradient has reached all of them: the checkpoint does not record it'
+        if not self.untrained:
+            return ''
+        return f'; these parts start as initialised, because no gradient has reached them: {", ".join(self.untrained)}'
 
 
 def _by_part(names: list[str]) -> str:
@@ -73,6 +92,8 @@ def compare_loaded(
     exported: dict[str, Any], model: nn.Module, source: str, allow_different: Sequence[str] = ()
 ) -> LoadReport:
     """Check that a model holds every tensor of an exported encoder, bit for bit, and none of its trunk is missing.
+
+    A tensor that the export left out is not missing: by choice, or because no gradient has reached it.
 
     Args:
         exported: The result of `export_encoder` or `read_exported`.
@@ -107,11 +128,11 @@ def compare_loaded(
             'Is this the detector, with the same settings, that was pre-trained? '
             'Where a layer differs by choice, export with --leave-out and its name.'
         )
-    trunk, left_out = provenance['trunk'], provenance['left_out']
-    from_scratch = [name for name in mine if name not in state_dict]
+    trunk, left_out, untrained = (provenance.get(key) for key in ('trunk', 'left_out', 'untrained'))
+    others = [name for name in mine if name not in state_dict]
     missing = [
         name
-        for name in from_scratch
+        for name in others
         if name.split('.')[0] in trunk and name not in left_out and not is_allowed(name, allow_different)
     ]
     if missing:
@@ -120,7 +141,19 @@ def compare_loaded(
             f'{_listed(missing)}\nExport the encoder again. A layer that the pre-training did not have is allowed by '
             f'its name: {HOW_TO_ALLOW}'
         )
-    return LoadReport(list(state_dict), from_scratch, list(left_out), list(trunk))
+    parts = untrained or []
+    as_initialised = [name for name in others if name in left_out and is_part_of(name, parts)]
+    sizes = {name: p.numel() for name, p in model.named_parameters() if name.split('.')[0] in trunk}
+    trained = [size for name, size in sizes.items() if name in state_dict and not is_part_of(name, parts)]
+    return LoadReport(
+        landed=list(state_dict),
+        from_scratch=[name for name in others if name not in as_initialised],
+        as_initialised=as_initialised,
+        left_out=[name for name in left_out if not is_part_of(name, parts)],
+        trunk=list(trunk),
+        pretrained=sum(trained) / max(sum(sizes.values()), 1),
+        untrained=None if untrained is None else parts_with_sizes(parts, model),
+    )
 
 
 HOW_TO_ALLOW = '--allow-different NAME, or VerifyLoadHook(allow_different=[NAME])'

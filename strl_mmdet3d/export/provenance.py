@@ -24,6 +24,7 @@ def sealed(
     trunk: Sequence[str],
     settings: dict[str, Any] | None,
     left_out: Sequence[str],
+    untrained: Sequence[str] | None = None,
     **origin: Any,
 ) -> dict[str, Any]:
     """Put an encoder's tensors together with the provenance that proves them whole.
@@ -32,7 +33,8 @@ def sealed(
         state_dict: The tensors, by the detector's names.
         trunk: The detector's children that were pre-trained. `VerifyLoadHook` asks for every tensor of these.
         settings: Theirs, see `trunk_settings`; None if unknown.
-        left_out: Tensors of the trunk that are left out by choice.
+        left_out: Tensors of the trunk that are left out: by choice, or because they belong to an untrained part.
+        untrained: Parts of the trunk that no gradient has reached, see `untrained_parts`; None if unknown.
         origin: Where it comes from: ``source``, ``epoch``, ``iter``, ``seed``, ``pretrained_at``, ``config``, and
             ``compared_with``, by which the export knew that no tensor was missing.
 
@@ -43,6 +45,7 @@ def sealed(
         exported_by=f'strl_mmdet3d {__version__}',
         **origin,
         left_out=list(left_out),
+        untrained=None if untrained is None else list(untrained),
         trunk=list(trunk),
         tensors=manifest_of(state_dict),
         settings=settings,
@@ -120,5 +123,6 @@ def _is_provenance(provenance: Any) -> bool:
         isinstance(provenance, dict)
         and isinstance(provenance['sha256'], str)
         and are_names(provenance.get('left_out'))
+        and (provenance.get('untrained') is None or are_names(provenance['untrained']))
         and is_trunk(provenance.get('trunk'), provenance.get('tensors'), provenance.get('settings'))
     )

@@ -28,15 +28,21 @@ def trunk_record(model: nn.Module, config: Config) -> dict[str, Any] | None:
         ``trunk``, the detector's children that are pre-trained; ``tensors``, see `manifest_of`; ``settings``, see
         `trunk_settings`, or None if the config names no detector. None for a model without a detector in it.
     """
-    encoder = getattr(model, 'online_encoder', None)
-    detector = getattr(encoder, 'detector', None)
-    if not isinstance(detector, nn.Module):
+    detector = detector_in(model)
+    if detector is None:
         return None
     tensors = manifest_of(detector.state_dict())
+    encoder = getattr(model, 'online_encoder', None)
     trunk = list(getattr(encoder, 'trunk', dict.fromkeys(name.split('.')[0] for name in tensors)))
     of_detector = pretrained_detector(config)
     settings = None if of_detector is None else trunk_settings(of_detector, trunk, config.get('train_dataloader'))
     return dict(trunk=trunk, tensors=tensors, settings=settings)
+
+
+def detector_in(model: nn.Module) -> nn.Module | None:
+    """Return the detector that a model pre-trains, or None for a model without one."""
+    detector = getattr(getattr(model, 'online_encoder', None), 'detector', None)
+    return detector if isinstance(detector, nn.Module) else None
 
 
 def pretrained_detector(config: Config) -> ConfigDict | None:

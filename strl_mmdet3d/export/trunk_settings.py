@@ -94,12 +94,12 @@ def points_of(dataloader: Any) -> dict[str, Any]:
         load their points in different ways, or in a way that is not known here.
     """
     dataset = dataloader.get('dataset') if isinstance(dataloader, Mapping) else None
-    described = [_points_of_step(step, has_sweeps) for step, has_sweeps in _loading_steps(dataset)]
+    described = [_points_of_step(step, sweeps) for step, sweeps in _loading_steps(dataset)]
     return described[0] if described and all(points == described[0] for points in described) else {}
 
 
-def _loading_steps(dataset: Any) -> Iterator[tuple[Mapping[str, Any], bool]]:
-    """Yield the transform that loads the points, and whether mmdet3d's adds sweeps, for each data set in a config."""
+def _loading_steps(dataset: Any) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
+    """Yield the transform that loads the points, and mmdet3d's that adds sweeps, for each data set in a config."""
     if isinstance(dataset, (list, tuple)):
         for one in dataset:
             yield from _loading_steps(one)
@@ -112,14 +112,15 @@ def _loading_steps(dataset: Any) -> Iterator[tuple[Mapping[str, Any], bool]]:
         if steps:
             names = [_name_of(step.get('type')) for step in steps]
             loaders = [step for step, name in zip(steps, names, strict=True) if name in LOADERS]
-            yield (loaders[0] if loaders else {}), 'LoadPointsFromMultiSweeps' in names
+            sweeps = [step for step, name in zip(steps, names, strict=True) if name == 'LoadPointsFromMultiSweeps']
+            yield (loaders[0] if loaders else {}), (sweeps[0] if sweeps else None)
 
 
-def _points_of_step(step: Mapping[str, Any], has_sweeps: bool) -> dict[str, Any]:
+def _points_of_step(step: Mapping[str, Any], sweeps: Mapping[str, Any] | None) -> dict[str, Any]:
     """Describe the points that a transform loads; empty if it is not known here.
 
-    ``has_sweeps`` says whether mmdet3d's ``LoadPointsFromMultiSweeps`` follows, which writes the time lag over the
-    fifth column, nuScenes' ring.
+    ``sweeps`` is mmdet3d's ``LoadPointsFromMultiSweeps``, if it follows: it writes the time lag over the fifth column,
+    nuScenes' ring, and takes columns of its own choice, by default not the intensity.
     """
     settings, kind = _with_defaults(step, TRANSFORMS), _name_of(step.get('type'))
     if kind == 'LoadDepthFrame':
@@ -135,8 +136,10 @@ def _points_of_step(step: Mapping[str, Any], has_sweeps: bool) -> dict[str, Any]
     for place, setting in ((3, 'norm_intensity'), (4, 'norm_elongation')):
         if settings.get(setting) and place < len(channels):
             channels[place] += f' by {setting}'
-    if has_sweeps:
+    if sweeps is not None:
         channels = [*channels[:4], TIME_LAG]
+        taken = _with_defaults(sweeps, TRANSFORMS)['use_dim']
+        channels = [channels[column] for column in (range(taken) if isinstance(taken, int) else taken)]
     elif settings.get('time_lag') or kind == 'LoadSweeps':
         channels.append(TIME_LAG)
     if settings.get('shift_height'):

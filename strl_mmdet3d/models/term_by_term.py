@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
-from mmengine.dist import all_reduce_params
+from mmengine.dist import all_reduce, all_reduce_params, get_world_size
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import ConfigError
 
@@ -50,10 +50,27 @@ def train_term_by_term(model: STRL, data: dict, optim_wrapper: OptimWrapper) -> 
     # The wrapper counts backward passes, to know when a step is due. This one is of a leaf, and reaches no parameter.
     optim_wrapper.backward(total.clone().requires_grad_())
     if optim_wrapper.should_update():
-        all_reduce_params([p.grad for p in model.parameters() if p.grad is not None], op='mean')
+        average_gradients(list(model.parameters()))
         optim_wrapper.step()
         optim_wrapper.zero_grad()
     return dict(loss=total)
+
+
+def average_gradients(parameters: list[nn.Parameter]) -> None:
+    """Average the gradients over the ranks. One that some ranks lack counts as 0 there; without any, it stays None.
+
+    Args:
+        parameters: The same on each rank, in the same order.
+    """
+    if get_world_size() == 1:
+        return
+    present = torch.tensor([p.grad is not None for p in parameters], dtype=torch.uint8, device=parameters[0].device)
+    all_reduce(present, op='max')
+    trained = [p for p, anywhere in zip(parameters, present.tolist(), strict=True) if anywhere]
+    for parameter in trained:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    all_reduce_params([p.grad for p in trained], op='mean')
 
 
 def _computed_terms(model: STRL, data: dict, optim_wrapper: OptimWrapper) -> Iterator[Tensor]:

@@ -7,6 +7,7 @@ import re
 import pytest
 import torch
 from mmdet3d.registry import HOOKS, MODELS
+from mmengine.runner import ValLoop
 from sealing import forge
 from tiny import tiny_detector, tiny_runner
 
@@ -84,6 +85,20 @@ def test_what_mmengine_fetches_from_elsewhere_is_proved_too(tmp_path, encoder):
     hook = HOOKS.build(dict(type='VerifyLoadHook'))
     with pytest.raises(ExportError, match='its checksum differs'):
         hook.after_load_checkpoint(runner, content)
+
+
+def test_a_test_loads_what_it_is_given(tmp_path):
+    """``test.py`` sets load_from to a checkpoint of the whole detector, which is not an exported encoder."""
+    runner = tiny_runner(tmp_path / 'first', epochs=1, model=tiny_detector())
+    checkpoint = tmp_path / 'epoch_1.pth'
+    torch.save(dict(meta={}, state_dict=runner.model.state_dict()), checkpoint)
+    hook = HOOKS.build(dict(type='VerifyLoadHook'))
+    runner = tiny_runner(tmp_path / 'second', model=tiny_detector(), load_from=str(checkpoint))
+    with pytest.raises(ExportError, match=r'epoch_1\.pth'):
+        hook.before_run(runner)
+    runner._val_loop = ValLoop.__new__(ValLoop)  # as the Runner builds its loop before it asks the hooks
+    hook.before_run(runner)
+    hook.after_load_checkpoint(runner, torch.load(checkpoint))
 
 
 def test_a_resumed_run_is_left_to_mmengine(tmp_path):

@@ -155,6 +155,7 @@ def test_the_ring_and_the_time_lag_are_told_apart():
     stock = dict(type='LoadPointsFromFile', coord_type='LIDAR', load_dim=5, use_dim=5)
     lagged = ['x', 'y', 'z', 'column 3', 'time lag']
     assert channels(stock) == ['x', 'y', 'z', 'column 3', 'column 4']
-    assert channels(stock, dict(type='LoadPointsFromMultiSweeps', sweeps_num=9)) == lagged
+    assert channels(stock, dict(type='LoadPointsFromMultiSweeps', sweeps_num=9, use_dim=5)) == lagged
+    assert channels(stock, dict(type='LoadPointsFromMultiSweeps', sweeps_num=9)) == ['x', 'y', 'z', 'time lag']
     assert channels(dict(type='LoadFrame', load_dim=5, use_dim=4, time_lag=True)) == lagged
     assert channels(dict(type='MultiView', load=[dict(type='LoadSweeps')])) == lagged

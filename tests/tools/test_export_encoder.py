@@ -8,8 +8,9 @@ import torch
 from mmdet3d.registry import MODELS
 from mmengine.config import Config
 from tiny import tiny_detector, tiny_strl
+from tiny_pyramid import DESCRIBED, PART, TENSORS, pyramid_detector, pyramid_strl
 
-from strl_mmdet3d.export import trunk_record
+from strl_mmdet3d.export import UNTRAINED_KEY, trunk_record
 
 
 @pytest.fixture
@@ -57,6 +58,18 @@ def test_the_record_of_a_checkpoint_is_compared(checkpoint, downstream, tmp_path
     assert 'settings: different by choice: data_preprocessor.voxel_layer.voxel_size' in capsys.readouterr().out
 
 
+def test_parts_without_a_gradient_are_left_out_unless_they_are_asked_for(tmp_path, capsys):
+    path, out, config = (str(tmp_path / name) for name in ('epoch_1.pth', 'encoder.pth', 'downstream.py'))
+    torch.save(dict(meta={UNTRAINED_KEY: [PART]}, state_dict=MODELS.build(pyramid_strl()).state_dict()), path)
+    Config(dict(model=pyramid_detector())).dump(config)
+    for options, how in (([], 'left out; --include-untrained exports'), (['--include-untrained'], 'included as init')):
+        export_encoder.main([path, out, '--verify', config, *options])
+        said = capsys.readouterr().out
+        assert f'no gradient has reached {PART}: {how}' in said
+        assert f'these parts start as initialised, because no gradient has reached them: {DESCRIBED}' in said
+        assert (set(TENSORS) <= set(torch.load(out)['state_dict'])) == bool(options)
+
+
 def test_nothing_is_overwritten_that_should_stay(checkpoint, tmp_path):
     before = checkpoint.read_bytes()
     with pytest.raises(SystemExit, match='is the checkpoint itself'):
@@ -71,6 +84,7 @@ def test_nothing_is_overwritten_that_should_stay(checkpoint, tmp_path):
 def test_options_that_would_reach_nothing_are_refused(checkpoint, downstream, tmp_path, capsys):
     for options, said in (
         (['--verify', str(downstream), '--leave-out', 'a'], '--leave-out needs OUT'),
+        (['--verify', str(downstream), '--include-untrained'], '--include-untrained needs OUT'),
         ([str(tmp_path / 'out.pth'), '--allow-different', 'a'], '--allow-different needs --verify CONFIG'),
     ):
         with pytest.raises(SystemExit, match='2'):

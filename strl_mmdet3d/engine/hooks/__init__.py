@@ -12,6 +12,7 @@ from .safe_loading_hook import SafeLoadingHook
 from .same_run_hook import SameRunHook
 from .stop_signal_hook import StoppedError, StopSignalHook
 from .target_update_hook import TargetUpdateHook
+from .untrained_parts_hook import UntrainedPartsHook
 from .unusable_frames_hook import UnusableFramesError, UnusableFramesHook
 from .verify_load_hook import VerifyLoadHook
 from .weights_moved_hook import WeightsMovedHook

@@ -11,7 +11,15 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ...export import RECORD_KEY, export_encoder, pretrained_detector, save_exported, trunk_record, verify_export
+from ...export import (
+    RECORD_KEY,
+    UNTRAINED_KEY,
+    export_encoder,
+    pretrained_detector,
+    save_exported,
+    trunk_record,
+    verify_export,
+)
 from ..unwrapping import unwrapped_model
 
 
@@ -20,7 +28,8 @@ class ExportEncoderHook(Hook):
     """Export the encoder to ``WORK_DIR/FILENAME`` after training and verify it, as ``tools/export_encoder.py`` does.
 
     Each checkpoint gets a record of the trunk's tensors and settings, by which a later export can tell whether a tensor
-    is missing, and a downstream config whether its settings are the same.
+    is missing, and a downstream config whether its settings are the same. The parts that `UntrainedPartsHook` has found
+    are left out.
 
     Args:
         filename: The file's name in the work directory.
@@ -53,6 +62,9 @@ class ExportEncoderHook(Hook):
         """
         model = unwrapped_model(runner)
         meta = dict(epoch=runner.epoch, iter=runner.iter, seed=runner.seed, cfg=runner.cfg.pretty_text, **self.record)
+        untrained = runner.message_hub.get_info(UNTRAINED_KEY)
+        if untrained is not None:
+            meta[UNTRAINED_KEY] = untrained
         path = Path(runner.work_dir) / self.filename
         save_exported(export_encoder(dict(meta=meta, state_dict=model.state_dict()), runner.experiment_name), path)
         runner.logger.info(f'the pre-trained encoder is in {path}')

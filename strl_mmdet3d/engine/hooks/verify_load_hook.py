@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...export import ExportError, check_exported, compare_loaded, compare_settings, plain_checkpoint, read_exported
-from ...mmengine_internals import is_resumed, loaded_from
+from ...mmengine_internals import is_resumed, loaded_from, only_evaluates
 from ..unwrapping import unwrapped_model
 
 NOTHING_LOADED = 'nothing was loaded: set load_from to an encoder exported by tools/export_encoder.py'
@@ -42,7 +42,8 @@ class VerifyLoadHook(Hook):
         Raises:
             ExportError: If ``load_from`` is not set, or is not a whole exported encoder.
         """
-        if is_resumed(runner):  # a resumed run loads its own checkpoint, strictly
+        # A resumed run loads its own checkpoint, strictly; a test loads the one of a whole detector.
+        if is_resumed(runner) or only_evaluates(runner):
             return
         path = loaded_from(runner)
         if path is None:
@@ -52,7 +53,7 @@ class VerifyLoadHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check what mmengine has fetched from another place than a local file, before it is in the model."""
-        if self.exported is None and not is_resumed(runner):
+        if self.exported is None and not (is_resumed(runner) or only_evaluates(runner)):
             source = str(loaded_from(runner))
             self.exported = check_exported(plain_checkpoint(checkpoint, source), source)
 

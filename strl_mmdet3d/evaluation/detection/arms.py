@@ -113,10 +113,12 @@ def arms_of(kinds: Iterable[Kind], checkpoints: Sequence[Pretrained]) -> list[Ar
         arms += [Arm('finetuned', f'finetuned-{each.name}', each) for each in checkpoints]
     if 'frozen' in kinds:
         for each in checkpoints:
-            left_out = each.exported['meta'][META_KEY]['left_out']
-            if left_out:
+            provenance = each.exported['meta'][META_KEY]
+            # Parts that no gradient has reached are random also where the file includes them.
+            untrained = provenance['left_out'] or provenance.get('untrained')
+            if untrained:
                 raise ConfigError(
-                    f'{each.source} was exported without {", ".join(left_out)}, which a frozen trunk would keep '
+                    f'{each.source} was pre-trained without {", ".join(untrained)}, which a frozen trunk would keep '
                     'random: take a whole encoder, or leave frozen out of --arms'
                 )
             arms.append(Arm('frozen', f'frozen-{each.name}', each, each.trunk))

@@ -15,14 +15,14 @@ from strl_mmdet3d.export.provenance import sealed
 TRUNK = ('voxel_encoder', 'middle_encoder', 'backbone', 'neck')
 
 
-def encoder(name='a', seed=9, left_out=(), trunk=TRUNK) -> Pretrained:
+def encoder(name='a', seed=9, left_out=(), trunk=TRUNK, untrained=()) -> Pretrained:
     """The trunk of another seed."""
     state = initial_model(tiny_detector(), seed).state_dict()
     tensors = type(state)((key, value) for key, value in state.items() if key.split('.')[0] in trunk)
     for key in left_out:
         del tensors[key]
     tensors._metadata = state._metadata
-    return Pretrained(name, sealed(tensors, trunk, None, left_out), f'{name}.pth')
+    return Pretrained(name, sealed(tensors, trunk, None, left_out, untrained), f'{name}.pth')
 
 
 def clouds(seed: int) -> list[dict]:
@@ -46,10 +46,10 @@ def test_the_arms_of_two_checkpoints():
 
 def test_a_trunk_with_a_hole_is_not_frozen():
     hole = encoder(left_out=['voxel_encoder.pfn_layers.0.linear.weight'])
-    with pytest.raises(
-        ConfigError, match=r'a.pth was exported without voxel_encoder.*, which a frozen trunk would keep'
-    ):
+    with pytest.raises(ConfigError, match=r'a.pth was pre-trained without voxel_encoder.*, which a frozen trunk would'):
         arms_of(['frozen'], [hole])
+    with pytest.raises(ConfigError, match=r'a.pth was pre-trained without neck, which a frozen trunk would'):
+        arms_of(['frozen'], [encoder(untrained=['neck'])])  # random, though included in the file
     assert [arm.name for arm in arms_of(['finetuned'], [hole])] == ['finetuned-a']
 
 
