@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from ..datasets.sampler import PairSampler
 from ..errors import ConfigError
 from ..generators import seed_generators
+from .points_check import check_points
 from .range_check import check_ranges
 from .run_record import ResumeError
 from .unwrapping import unwrapped_model
@@ -36,7 +37,7 @@ class PretrainLoop(EpochBasedTrainLoop):
         kwargs: As in :class:`mmengine.runner.EpochBasedTrainLoop`.
 
     Raises:
-        ConfigError: If the data makes no batch, or a point cloud range does not fit the detector.
+        ConfigError: If the data makes no batch, or its point cloud range or its points do not fit the detector.
     """
 
     def __init__(self, runner: Runner, dataloader: DataLoader | dict, max_epochs: int, **kwargs: int) -> None:
@@ -49,7 +50,9 @@ class PretrainLoop(EpochBasedTrainLoop):
                 f'the training set has {pairs} {"pair" if pairs == 1 else "pairs"} for this rank, fewer than one batch '
                 f'of {size}, so an epoch has no step: {remedy}'
             )
-        check_ranges(runner.cfg, unwrapped_model(runner), self.dataloader.dataset)
+        model, dataset = unwrapped_model(runner), self.dataloader.dataset
+        check_ranges(runner.cfg, model, dataset)
+        check_points(runner.cfg, model, dataset)
 
     @property
     def resumes_anywhere(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from ..errors import ConfigError
+from ..models.data_preprocessor import detector_inputs
 from ..models.stack_clouds import stack_clouds
 
 T = TypeVar('T')
@@ -84,9 +85,8 @@ def batches_of(encoder: nn.Module, points: Tensor, batch_size: int = BATCH_SIZE)
     Yields:
         The preprocessor's ``inputs``.
     """
-    preprocess: Any = encoder.data_preprocessor
     for batch in points.split(batch_size):
-        yield preprocess(dict(inputs=dict(points=list(batch)), data_samples=None))['inputs']
+        yield detector_inputs(encoder.data_preprocessor, list(batch))
 
 
 def shuffled_batches_of(encoder: nn.Module, points: Tensor, seed: int, batch_size: int = BATCH_SIZE) -> Iterator[dict]:

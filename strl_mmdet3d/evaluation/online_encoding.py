@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..generators import generators_kept
+from ..models.data_preprocessor import detector_inputs
 
 
 @contextmanager
@@ -49,6 +50,5 @@ def encode_online(model: Any, clouds: Iterable[Tensor], batch_size: int) -> np.n
     preprocess = model.data_preprocessor.detector
     clouds, features = iter(clouds), []
     while batch := list(islice(clouds, batch_size)):
-        inputs = preprocess(dict(inputs=dict(points=batch), data_samples=None), False)['inputs']
-        features.append(model.online_encoder(inputs).float().cpu())
+        features.append(model.online_encoder(detector_inputs(preprocess, batch)).float().cpu())
     return torch.cat(features).numpy()

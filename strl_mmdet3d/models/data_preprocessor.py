@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import torch
 from mmdet3d.registry import MODELS
+from mmdet3d.structures import Det3DDataSample, PointData
 from mmengine.model import BaseDataPreprocessor
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import ConfigKeyError
+
+LABELLED_VOXELS = ('cylindrical', 'minkunet')
+"""The types of voxels for which mmdet3d's preprocessor also makes labels, out of a label for each point."""
 
 
 @MODELS.register_module()
@@ -43,11 +51,31 @@ class PairDataPreprocessor(BaseDataPreprocessor):
 
     def prepare(self, view: dict, training: bool) -> dict:
         """Prepare one view, and put the places of its regions beside the points."""
-        prepared = self.detector(view, training)
-        samples = prepared['data_samples']
+        inputs = detector_inputs(self.detector, view['inputs']['points'], training)
+        samples = view.get('data_samples')
         if not samples or not all('bboxes_3d' in getattr(sample, 'gt_instances_3d', ()) for sample in samples):
-            return prepared['inputs']
-        return dict(prepared['inputs'], regions=[sample.gt_instances_3d.bboxes_3d.gravity_center for sample in samples])
+            return inputs
+        places = [sample.gt_instances_3d.bboxes_3d.gravity_center for sample in samples]
+        return dict(inputs, regions=[each.to(inputs['points'][0].device) for each in places])
+
+
+def detector_inputs(preprocessor: Any, clouds: Sequence[Tensor], training: bool = False) -> dict:
+    """Make the argument of a detector's ``extract_feat`` by its own data preprocessor.
+
+    Args:
+        preprocessor: The detector's data preprocessor.
+        clouds: B x (N_i, C), on any device.
+        training: Whether the preprocessor acts as in training.
+
+    Returns:
+        ``{'points': B x (N_i, C), 'voxels': ...}``, on the preprocessor's device.
+    """
+    samples = None
+    if getattr(preprocessor, 'voxel', False) and preprocessor.voxel_type in LABELLED_VOXELS:
+        # In training the preprocessor makes labels of voxels, which nobody reads here: of points that are all alike.
+        labels = [PointData(pts_semantic_mask=torch.zeros(len(points), dtype=torch.int64)) for points in clouds]
+        samples = [Det3DDataSample(gt_pts_seg=each) for each in labels]
+    return preprocessor(dict(inputs=dict(points=list(clouds)), data_samples=samples), training)['inputs']
 
 
 def require_pair(data: dict) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmdet3d.models import EncoderDecoder3D
 from mmdet3d.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.hub import get_config
@@ -18,19 +17,21 @@ from mmengine.utils import get_installed_path
 from torch import Tensor, nn
 
 from ..errors import ConfigError, ConfigKeyError
+from .detector_kinds import default_trunk, extract_features, refuse_images, require_clouds, stacks_clouds
 from .pooling import POOLINGS, pool_clouds
 from .regions import RegionContext
+from .rows import LeftOut, known_rows
 from .select_feature import select
-from .stack_clouds import stack_clouds
 
 
 @MODELS.register_module()
 class DetectorEncoder(BaseModule):
-    """Wrap the trunk of any mmdet3d detector as an encoder of whole point clouds, or of regions in them.
+    """Wrap the trunk of any mmdet3d detector or segmentor as an encoder of whole point clouds, or of regions in them.
 
-    The detector is built from its registry entry. Its children outside `trunk` become ``nn.Identity``, so that its own
+    The detector is built from its registry entry. Its children outside `trunk` become `LeftOut`, so that its own
     ``extract_feat`` runs only the parts to pre-train. The others keep the detector's attribute names below
-    ``detector.``, so an export only strips that prefix. The attribute `trunk` lists their names.
+    ``detector.``, so an export only strips that prefix. The attribute `trunk` lists their names. A detector of images
+    is refused; of one that takes images too, the branch of points can be pre-trained if it does without them.
 
     Args:
         detector: The detector: its config (``dict(type='PointVoxelRCNN', ...)``), or the name of a config file with a
@@ -38,8 +39,9 @@ class DetectorEncoder(BaseModule):
         feature: The feature in the output of ``extract_feat``: keys and positions joined by dots, such as
             ``'spatial_feats'`` or ``'fp_features.-1'``. Several features are pooled separately and concatenated. None
             takes the whole output. With a points encoder in the trunk (PV-RCNN's voxel set abstraction), its outputs
-            can be named too.
-        trunk: Names of the detector's children to pre-train. None takes all but the heads (``*_head``).
+            can be named too. The output of an ``MVXTwoStageDetector`` (CenterPoint) is its features of points.
+        trunk: Names of the detector's children to pre-train. None takes all but the heads, the losses and the branch of
+            images (``*_head``, ``loss_*``, ``img_*``).
         pool: What a vector stands for. One per cloud: 'max' (the paper's), 'mean', or 'max_mean' (both, concatenated),
             over points, sparse voxels or the BEV plane. One per region (dense STRL): ``dict(type='BEVRegions')`` or
             ``dict(type='PointRegions', ...)``, which read the feature at the regions' places.
@@ -49,7 +51,8 @@ class DetectorEncoder(BaseModule):
         FileNotFoundError: If the config file does not exist; names the nearest ones.
         ConfigKeyError: If the detector cannot be built, or it lacks a child in `trunk`; names the children. If a `pool`
             of regions cannot be built.
-        ConfigError: If `pool` is unknown, or a setting of it is out of its range.
+        ConfigError: If `pool` is unknown, or a setting of it is out of its range; if the detector does not encode point
+            clouds alone, see `require_clouds`.
     """
 
     def __init__(
@@ -64,26 +67,25 @@ class DetectorEncoder(BaseModule):
         self.features = [feature] if feature is None or isinstance(feature, str) else list(feature)
         self.pool = build_pool(pool)
         self.detector: Any = build_detector(detector, override)
+        require_clouds(self.detector)
         self.data_preprocessor = self.detector.data_preprocessor
-        # Where a BEV plane lies. Kept here: in STRL, the preprocessor moves out of the encoder.
-        self.point_cloud_range = range_of_voxels(self.data_preprocessor)
-        # mmdet3d's point segmentors take one (B, N, C) tensor, its detectors the dict of all inputs.
-        self.is_segmentor = isinstance(self.detector, EncoderDecoder3D)
+        # What is asked of the preprocessor is kept here: in STRL, it moves out of the encoder.
+        self.point_cloud_range = range_of_voxels(self.data_preprocessor)  # where a BEV plane lies
+        self.cloud_column = 0 if getattr(self.data_preprocessor, 'batch_first', True) else -1
+        self.stacks_clouds = stacks_clouds(self.detector)
         self._keep_only(trunk)
 
     def _keep_only(self, trunk: Sequence[str] | None) -> None:
-        """Replace the detector's children outside the trunk, and its data preprocessor, by identities."""
+        """Replace the detector's children outside the trunk, and its data preprocessor, by `LeftOut`."""
         children = [name for name, _ in self.detector.named_children() if name != 'data_preprocessor']
-        if trunk is None:
-            trunk = [name for name in children if not name.endswith('_head')]
+        trunk = default_trunk(children) if trunk is None else trunk
         self.trunk = list(trunk)
         unknown = sorted(set(trunk) - set(children))
         if unknown:
             name = type(self.detector).__name__
             raise ConfigKeyError(f'trunk names {unknown}, which {name} lacks; its children are {children}')
         for name in {*children, 'data_preprocessor'} - set(trunk):
-            setattr(self.detector, name, nn.Identity())
-        self.has_points_encoder = 'points_encoder' in trunk
+            setattr(self.detector, name, LeftOut())
 
     def forward(self, inputs: dict) -> Tensor:
         """Encode a batch.
@@ -98,7 +100,8 @@ class DetectorEncoder(BaseModule):
 
         Raises:
             ConfigKeyError: If `feature` is not in the detector's output; names the features that are.
-            ConfigError: If `pool` reads regions, and a batch for training has none.
+            ConfigError: If `pool` reads regions, and a batch for training has none; if the detector needs clouds of the
+                same size, and they differ; if it is unknown to which cloud the rows of a feature belong.
         """
         return self.vectors(self.extract(inputs), inputs)
 
@@ -107,17 +110,15 @@ class DetectorEncoder(BaseModule):
         if 'voxels' in inputs:
             # Online and target network share a view, but some voxel encoders (PillarFeatureNet) write into their input.
             inputs = dict(inputs, voxels={name: tensor.clone() for name, tensor in inputs['voxels'].items()})
-        features = self.detector.extract_feat(stack_clouds(inputs['points']) if self.is_segmentor else inputs)
-        if self.has_points_encoder:
-            features = dict(features, **self.detector.extract_points_feat(inputs, features, None))
-        return features
+        return extract_features(self.detector, inputs, self.trunk)
 
     def vectors(self, features: Any, inputs: dict) -> Tensor:
         """Make the vectors of B clouds, or of their regions, from the trunk's output for them; see `forward`."""
         batch_size, regions = len(inputs['points']), inputs.get('regions')
         selected = [select(features, name) for name in self.features]
+        rows = known_rows(inputs, features, self.cloud_column)
         if isinstance(self.pool, str):
-            return torch.cat([pool_clouds(feature, batch_size, self.pool) for feature in selected], dim=1)
+            return torch.cat([pool_clouds(feature, batch_size, self.pool, rows) for feature in selected], dim=1)
         if regions is not None:
             context = RegionContext(regions, features, self.point_cloud_range)
             return torch.cat([self.pool(feature, context) for feature in selected], dim=1)
@@ -127,7 +128,7 @@ class DetectorEncoder(BaseModule):
                 "pair=[dict(type='DrawRegions')] and pack them, Pack3DDetInputs(keys=['points', 'gt_bboxes_3d', "
                 "'gt_labels_3d'])"
             )
-        return torch.cat([pool_clouds(feature, batch_size) for feature in selected], dim=1)
+        return torch.cat([pool_clouds(feature, batch_size, known_rows=rows) for feature in selected], dim=1)
 
 
 def build_pool(pool: str | dict) -> Any:
@@ -169,10 +170,13 @@ def build_detector(detector: str | dict, override: dict | None = None) -> nn.Mod
     Raises:
         FileNotFoundError: If the config file does not exist.
         ConfigKeyError: If the config has no ``model``, or mmdet3d cannot build it.
+        ConfigError: If it detects in images.
     """
     try:
-        return MODELS.build(detector_config(detector, override))
-    except FileNotFoundError:
+        config = detector_config(detector, override)
+        refuse_images(config.get('type'))
+        return MODELS.build(config)
+    except (FileNotFoundError, ConfigError):
         raise
     except Exception as error:
         origin = detector if isinstance(detector, str) else f'dict(type={detector.get("type")!r}, ...)'

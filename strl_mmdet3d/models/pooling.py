@@ -1,51 +1,50 @@
-"""Pools features of points, sparse voxels or a BEV plane to one vector per cloud."""
+"""Pools features of points, voxels or a BEV plane to one vector per cloud."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import ConfigError
+from .rows import clouds_of_rows, is_sparse
 
 POOLINGS: dict[str, tuple[str, ...]] = {'max': ('amax',), 'mean': ('mean',), 'max_mean': ('amax', 'mean')}
 """Name -> the reductions; their results are concatenated."""
 
 
-def pool_clouds(feature: Any, batch_size: int, pool: str = 'max') -> Tensor:
+def pool_clouds(feature: Any, batch_size: int, pool: str = 'max', known_rows: Sequence[Tensor] = ()) -> Tensor:
     """Pool over all dimensions except the cloud and the channel.
 
     Args:
         feature: One of
 
             - a dense tensor (B, C, ...): features of points (B, C, N), or of a BEV plane (B, C, H, W);
-            - a (B * M, C) tensor: M features for each cloud, one cloud after the other (PV-RCNN's key points);
+            - a (V, C) tensor: features of the voxels, points or key points of all clouds;
             - a (B, C) tensor, which is returned unchanged;
-            - a sparse tensor of spconv, with ``features`` (V, C) and ``indices`` (V, 1 + 3), the cloud's number first.
+            - a sparse tensor of spconv or mmcv, with ``features`` (V, C) and ``indices`` (V, 1 + 3), the cloud's number
+              first.
         batch_size: B.
         pool: A key of `POOLINGS`.
+        known_rows: The cloud's number of each voxel, point and key point, see `known_rows`; what (V, C) is pooled by.
 
     Returns:
         (B, C), or (B, 2 C) for 'max_mean'.
 
     Raises:
         ConfigError: If the feature is neither a tensor nor a sparse tensor.
-        ConfigError: If the feature has another number of clouds, or a cloud has no voxel.
+        ConfigError: If the feature has another number of clouds, the cloud of its rows is unknown, or a cloud has none.
     """
-    if hasattr(feature, 'indices') and hasattr(feature, 'features'):
-        clouds = feature.indices[:, 0].long()
-        if torch.bincount(clouds, minlength=batch_size).min() == 0:
-            raise ConfigError('a cloud of the batch has no voxel: all its points are outside the point_cloud_range')
-        return torch.cat([_scatter(feature.features, clouds, batch_size, how) for how in POOLINGS[pool]], dim=1)
-    if not isinstance(feature, Tensor):
+    if not is_sparse(feature) and not isinstance(feature, Tensor):
         raise ConfigError(f'cannot pool a {type(feature).__name__}: name one tensor by `feature`, such as feature="0"')
-    if feature.ndim == 2:
-        if feature.shape[0] % batch_size:
-            raise ConfigError(f'{feature.shape[0]} rows do not divide among {batch_size} clouds')
-        if feature.shape[0] == batch_size:
-            return feature
-        feature = feature.unflatten(0, (batch_size, -1)).transpose(1, 2)
+    if is_sparse(feature) or feature.ndim == 2:
+        rows = feature.features if is_sparse(feature) else feature
+        clouds = clouds_of_rows(feature, batch_size, known_rows)
+        if clouds is None:
+            return rows
+        return torch.cat([_scatter(rows, clouds, batch_size, how) for how in POOLINGS[pool]], dim=1)
     if feature.shape[0] != batch_size:
         raise ConfigError(f'the feature holds {feature.shape[0]} clouds, the batch {batch_size}')
     flat = feature.flatten(2)

@@ -55,6 +55,8 @@ class BEVRegions(nn.Module):
                 f"pool=dict(type='BEVRegions') reads a BEV plane (B, C, H, W), but `feature` names {_kind(feature)}: "
                 "name a plane, such as feature='0' of a neck, or read points by PointRegions"
             )
+        if len(feature) != len(context.regions):
+            raise ConfigError(f'the feature holds {len(feature)} clouds, the batch {len(context.regions)}')
         if context.point_cloud_range is None:
             raise ConfigError(
                 "pool=dict(type='BEVRegions') needs the point_cloud_range of the detector's voxel_layer, which has "
@@ -75,7 +77,7 @@ class PointRegions(nn.Module):
 
     Args:
         places: The places of the points in the detector's output, by a dotted name as for ``feature``: (B, N, 3), such
-            as ``'fp_xyz.-1'`` for VoteNet's seeds, or (B * N, 1 + 3) with the cloud's number first, such as
+            as ``'fp_xyz.-1'`` for VoteNet's seeds, or (V, 1 + 3) with the cloud's number first, such as
             ``'keypoints'`` for PV-RCNN's key points.
         radius: A region's vector is the mean over the points within this distance of its place, in metres, or the
             nearest point's, if none is as near. 0 takes the nearest always. Defaults to 0.3, within which VoteNet
@@ -96,7 +98,7 @@ class PointRegions(nn.Module):
         """Read the points.
 
         Args:
-            feature: (B, C, N), or (B * N, C) with the clouds one after the other.
+            feature: (B, C, N), or (V, C), a row for each place.
             context: The regions, and the detector's output with the points' places.
 
         Returns:
@@ -105,18 +107,22 @@ class PointRegions(nn.Module):
         Raises:
             ConfigError: If the feature is not of points, or does not fit the points' places.
         """
-        places, number = select(context.outputs, self.places), len(context.regions)
-        if isinstance(places, Tensor) and places.ndim == 2 and places.shape[1] == 4:
-            places = places[:, 1:].unflatten(0, (number, -1))
-        if isinstance(feature, Tensor) and feature.ndim == 2:
-            feature = feature.unflatten(0, (number, -1)).transpose(1, 2)
-        if not isinstance(feature, Tensor) or not isinstance(places, Tensor) or _misfit(feature, places):
+        places = select(context.outputs, self.places)
+        rows = _rows_at_places(feature, places, len(context.regions))
+        if rows is None:
             raise ConfigError(
-                "pool=dict(type='PointRegions') reads features of points, (B, C, N) or (B * N, C), at places "
-                f'(B, N, 3): `feature` names {_kind(feature)}, places={self.places!r} {_kind(places)}'
+                "pool=dict(type='PointRegions') reads features of points, (B, C, N) or (V, C), at places (B, N, 3) or "
+                f'(V, 1 + 3): `feature` names {_kind(feature)}, places={self.places!r} {_kind(places)}, for '
+                f'{len(context.regions)} clouds'
             )
-        clouds = zip(feature, places, context.regions, strict=True)
-        return torch.cat([self.weights(regions, at) @ points.T.float() for points, at, regions in clouds])
+        points, at, clouds = rows
+        read = []
+        for number, regions in enumerate(context.regions):
+            mine = clouds == number
+            if not mine.any():
+                raise ConfigError(f'cloud {number} of the batch has no point among places={self.places!r}')
+            read.append(self.weights(regions, at[mine]) @ points[mine].float())
+        return torch.cat(read)
 
     def weights(self, regions: Tensor, places: Tensor) -> Tensor:
         """Return the weight of each point in each region's mean.
@@ -133,9 +139,27 @@ class PointRegions(nn.Module):
         return chosen / chosen.sum(dim=1, keepdim=True)
 
 
-def _misfit(feature: Tensor, places: Tensor) -> bool:
-    """Return whether features (B, C, N) and places (B, N, 3) do not belong together."""
-    return feature.ndim != 3 or places.shape != (len(feature), feature.shape[2], 3)
+def _rows_at_places(feature: Any, places: Any, batch_size: int) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Return features (V, C), their places (V, 3) and clouds (V,); None if they do not belong together."""
+    if not isinstance(feature, Tensor) or not isinstance(places, Tensor):
+        return None
+    if places.ndim == 2 and places.shape[1] == 4:
+        clouds, places = places[:, 0].long(), places[:, 1:]
+    elif places.ndim == 3 and places.shape[::2] == (batch_size, 3):
+        clouds, places = _one_after_the_other(places), places.flatten(0, 1)
+    else:
+        return None
+    if feature.ndim == 3:
+        feature = feature.transpose(1, 2)
+        if not torch.equal(_one_after_the_other(feature), clouds):
+            return None
+        feature = feature.flatten(0, 1)
+    return (feature, places, clouds) if feature.ndim == 2 and len(feature) == len(places) else None
+
+
+def _one_after_the_other(points: Tensor) -> Tensor:
+    """Return the cloud of each point of (B, N, C) in the order of clouds: int64 (B * N,)."""
+    return torch.arange(len(points), device=points.device).repeat_interleave(points.shape[1])
 
 
 def _kind(feature: Any) -> str:

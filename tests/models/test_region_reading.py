@@ -109,6 +109,27 @@ def test_key_points_with_the_number_of_their_cloud_are_read_too():
     torch.testing.assert_close(pool(flat, points_context(regions, numbered)), expected)
 
 
+def test_key_points_are_read_by_the_cloud_that_each_states():
+    """Not by equal parts: the first cloud has 30 of 40, in any order."""
+    clouds = torch.cat([torch.zeros(30), torch.ones(10)])[torch.randperm(40)]
+    places, feature = torch.randn(40, 3), torch.randn(40, 4)
+    context = points_context([torch.randn(3, 3), torch.randn(1, 3)], torch.cat([clouds[:, None], places], dim=1))
+    pool = PointRegions('seeds.0', radius=0.5)
+    read = pool(feature, context)
+    for number, (regions, rows) in enumerate(zip(context.regions, read.split([3, 1]), strict=True)):
+        mine = clouds == number
+        torch.testing.assert_close(rows, pool.weights(regions, places[mine]) @ feature[mine])
+    with pytest.raises(ConfigError, match=r'\(2, 4, 20\).*for 2 clouds'):
+        pool(torch.randn(2, 4, 20), context)
+    with pytest.raises(ConfigError, match='cloud 2 of the batch has no point'):
+        pool(feature, context._replace(regions=[torch.zeros(1, 3)] * 3))
+
+
+def test_a_plane_of_another_number_of_clouds_is_refused():
+    with pytest.raises(ConfigError, match='holds 1 clouds, the batch 2'):
+        read_plane(torch.zeros(1, 1, 4, 8), torch.zeros(1, 3), torch.zeros(1, 3))
+
+
 def test_what_is_no_plane_and_what_are_no_points_is_named():
     regions = [torch.zeros(1, 3)]
     with pytest.raises(ConfigError, match=r'names a tensor \(1, 4, 6\): name a plane'):

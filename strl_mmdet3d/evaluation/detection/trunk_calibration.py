@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from ...models.detector_kinds import extract_features
 from ..calibration import calibrate_batchnorm
 
 
@@ -22,15 +23,13 @@ class Trunk(nn.Module):
         super().__init__()
         self.children_of_trunk = nn.ModuleList(getattr(detector, name) for name in names)
         self.run = [detector]  # in a list, so that it is not a submodule
-        self.has_points_encoder = 'points_encoder' in names
+        self.names = names
 
     def forward(self, batch: dict) -> None:
         """Run the trunk on a batch as the dataloader gives it."""
         detector = self.run[0]
         inputs = detector.data_preprocessor(batch, False)['inputs']
-        features = detector.extract_feat(inputs)
-        if self.has_points_encoder:
-            detector.extract_points_feat(inputs, features, None)
+        extract_features(detector, inputs, self.names)
 
 
 def calibrated_trunk(detector: nn.Module, names: Sequence[str], batches: Iterable[dict]) -> None:
