@@ -1,4 +1,4 @@
-"""Install strl_mmdet3d: the package, with its configs and tools below ``strl_mmdet3d/.mim``, where mim finds them."""
+"""Install strl_mmdet3d, with its configs and tools below ``strl_mmdet3d/.mim``, where OpenMMLab's tools look."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from setuptools.command.build_py import build_py
 from setuptools.command.develop import develop
 
 ROOT = Path(__file__).resolve().parent
-SHIPPED = ('configs', 'tools')
+SHIPPED = ('configs', 'tools', 'model-index.yml')
 DEVELOPMENT = ('benchmark.py', 'benchmarks', 'environment')  # in tools; a wheel leaves them out
 
 
 class BuildWithMim(build_py):
-    """Put copies of configs and tools into the wheel."""
+    """Put copies of what is shipped into the wheel."""
 
     def run(self) -> None:
         """Build as usual, then copy. An editable build gets links to the whole folders instead."""
@@ -25,14 +25,17 @@ class BuildWithMim(build_py):
         if getattr(self, 'editable_mode', False):
             link_mim()
             return
+        mim = Path(self.build_lib) / 'strl_mmdet3d' / '.mim'
+        shutil.rmtree(mim, ignore_errors=True)
         for name in SHIPPED:
-            target = Path(self.build_lib) / 'strl_mmdet3d' / '.mim' / name
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns('__pycache__', *DEVELOPMENT))
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, mim / name, ignore=shutil.ignore_patterns('__pycache__', *DEVELOPMENT))
+            else:
+                shutil.copy(ROOT / name, mim / name)
 
 
 class DevelopWithMim(develop):
-    """Link configs and tools for ``setup.py develop``, too."""
+    """Link what is shipped for ``setup.py develop``, too."""
 
     def run(self) -> None:
         """Link, then develop as usual."""
@@ -41,7 +44,7 @@ class DevelopWithMim(develop):
 
 
 def link_mim() -> None:
-    """Link configs and tools into ``.mim`` in the source tree."""
+    """Link what is shipped into ``.mim`` in the source tree."""
     folder = ROOT / 'strl_mmdet3d' / '.mim'
     folder.mkdir(exist_ok=True)
     for name in SHIPPED:
@@ -49,7 +52,7 @@ def link_mim() -> None:
         if link.is_symlink():
             link.unlink()
         if not link.exists():
-            link.symlink_to(os.path.relpath(ROOT / name, folder), target_is_directory=True)
+            link.symlink_to(os.path.relpath(ROOT / name, folder), target_is_directory=(ROOT / name).is_dir())
 
 
 def version() -> str:

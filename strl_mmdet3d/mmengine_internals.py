@@ -11,11 +11,11 @@ from typing import Any
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 PRIVATE_MEMBERS: dict[type, tuple[str, ...]] = {
     OptimWrapper: ('_accumulative_counts',),
-    Runner: ('_resume', '_load_from'),
+    Runner: ('_resume', '_load_from', '_train_loop', '_val_loop', '_test_loop'),
     HistoryBuffer: ('_statistics_methods',),
     CheckpointHook: ('_save_checkpoint', '_save_checkpoint_with_step'),
 }
@@ -35,6 +35,12 @@ def is_resumed(runner: Runner) -> bool:
 def loaded_from(runner: Runner) -> str | None:
     """Return the checkpoint that the run starts from, if any."""
     return runner._load_from
+
+
+def only_evaluates(runner: Runner) -> bool:
+    """Return whether the run tests or validates a detector without training it: its training was not built."""
+    evaluates = any(isinstance(loop, BaseLoop) for loop in (runner._val_loop, runner._test_loop))
+    return evaluates and not isinstance(runner._train_loop, BaseLoop)
 
 
 def history_statistics() -> dict[str, Callable]:

@@ -15,7 +15,7 @@ from torch.utils.data import get_worker_info
 
 
 @FUNCTIONS.register_module()
-def collate_pairs(pairs: Sequence[dict]) -> dict[str, Any]:
+def collate_pairs(pairs: Sequence[dict], _scope_: str | None = None) -> dict[str, Any]:
     """Make a batch of pairs, as mmengine's ``pseudo_collate`` does.
 
     A worker sends each tensor through a separate file descriptor, which costs the training process a tenth of a
@@ -25,6 +25,7 @@ def collate_pairs(pairs: Sequence[dict]) -> dict[str, Any]:
 
     Args:
         pairs: B pairs that `MultiView` made.
+        _scope_: Not used. mmengine hands on the mark that ``_base_ = 'strl_mmdet3d::...'`` puts into the config.
 
     Returns:
         ``{'view_1': packed, 'view_2': packed}`` and the local views, if any, where packed is

@@ -64,3 +64,12 @@ def test_what_is_sent_can_be_pickled():
     clouds = [torch.randn(2, 3), torch.randn(4, 3)]
     arrived = pickle.loads(pickle.dumps(CloudsToSend(clouds)))
     assert all(torch.equal(a, b) for a, b in zip(arrived, clouds, strict=True))
+
+
+def test_the_mark_that_mmengine_hands_on_changes_nothing():
+    """``_base_ = 'strl_mmdet3d::...'`` puts it into the config."""
+    pairs = [Pairs()[0], Pairs()[1]]
+    marked = collate_pairs(pairs, _scope_='strl_mmdet3d')
+    for view, expected in zip(marked.values(), collate_pairs(pairs).values(), strict=True):
+        assert view['data_samples'] == expected['data_samples']
+        assert all(map(torch.equal, view['inputs']['points'], expected['inputs']['points']))

@@ -1,0 +1,134 @@
+"""Test a detector: the metrics of a downstream config, with the options of mmdet3d's own ``tools/test.py``.
+
+Examples:
+    python tools/test.py configs/downstream/pvrcnn_kitti_from_strl.py work_dirs/pvrcnn_kitti_from_strl/epoch_40.pth
+    python tools/test.py CONFIG CKPT --work-dir work_dirs/test --cfg-options test_dataloader.batch_size=4
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from command_line import add_cfg_options, foreseen_errors, hide_deprecations, load_config
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+
+# What the Runner takes together or not at all. A test builds none of it.
+OF_TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler')
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='the config file')
+    parser.add_argument('checkpoint', help='a checkpoint of the whole detector, as its training left it')
+    parser.add_argument('--work-dir', help='where the log and the metrics go; work_dirs/CONFIG by default')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    add_cfg_options(parser, 'test_dataloader.batch_size=4')
+    # torch.distributed.launch passes the rank in this way; torchrun by the environment.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def build_config(args: argparse.Namespace) -> Config:
+    """Read the config and put the command line into it.
+
+    Raises:
+        ConfigError: If the config cannot be read or has no test, or there is no checkpoint.
+    """
+    from strl_mmdet3d.errors import ConfigError
+
+    config = load_config(args.config, args.cfg_options)
+    if config.get('test_dataloader') is None:
+        raise ConfigError(f'{args.config} has no test: name a downstream config, such as configs/downstream/*.py')
+    if '://' not in args.checkpoint and not Path(args.checkpoint).expanduser().is_file():
+        raise ConfigError(f'no checkpoint at {args.checkpoint}')
+    config.launcher = args.launcher
+    config.load_from, config.resume = args.checkpoint, False
+    for part in OF_TRAINING:
+        config[part] = None
+    if args.work_dir is not None:
+        config.work_dir = args.work_dir
+    elif config.get('work_dir') is None:
+        config.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    return config
+
+
+def refuse_a_part(runner: Runner, checkpoint: str) -> None:
+    """Refuse a checkpoint that leaves tensors of the detector as they were initialised. mmengine only warns of it.
+
+    Args:
+        runner: The runner, not yet run.
+        checkpoint: The file, or its address.
+
+    Raises:
+        ConfigError: If a tensor is missing or has another shape.
+    """
+    from mmengine.runner import CheckpointLoader
+
+    from strl_mmdet3d.engine.run_start import reason_of
+    from strl_mmdet3d.engine.unwrapping import unwrapped_model
+    from strl_mmdet3d.errors import ConfigError
+
+    content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
+    model = unwrapped_model(runner)
+    try:
+        missing = model.load_state_dict(content.get('state_dict', content), strict=False).missing_keys
+    except (AttributeError, RuntimeError, TypeError) as error:
+        raise ConfigError(f'{checkpoint} does not fit the detector: {reason_of(error)}') from error
+    if missing:
+        raise ConfigError(
+            f'{checkpoint} lacks {len(missing)} of the {len(model.state_dict())} tensors of the detector, such as '
+            f'{missing[0]}: name a checkpoint that its training left, not a pre-trained encoder'
+        )
+
+
+def run(args: argparse.Namespace) -> dict[str, float]:
+    """Test as the command line asks.
+
+    Returns:
+        Name of each metric -> its value.
+
+    Raises:
+        StrlError: If the config, the checkpoint, the launcher or the work directory does not allow it.
+    """
+    from strl_mmdet3d.engine.console import QuietRunner
+    from strl_mmdet3d.engine.distributed import use_ranks_without_gpu
+    from strl_mmdet3d.engine.work_dir import prepare_work_dir
+    from strl_mmdet3d.safe_loading import load_safely
+
+    load_safely()
+    config = build_config(args)
+    use_ranks_without_gpu(config)
+    prepare_work_dir(config.work_dir)
+    runner = QuietRunner.from_cfg(config)
+    refuse_a_part(runner, args.checkpoint)
+    return runner.test()
+
+
+def main(argv: list[str] | None = None) -> dict[str, float]:
+    """Test, and return the metrics.
+
+    Raises:
+        SystemExit: With a message, for a foreseen error.
+    """
+    args = parse_args(argv)
+    hide_deprecations()
+    with foreseen_errors(args.work_dir or 'the work directory'):
+        return run(args)
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])
+
+    from strl_mmdet3d.engine.distributed import leave_ranks
+
+    leave_ranks()
