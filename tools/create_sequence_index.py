@@ -186,7 +186,7 @@ def with_progress(sequences: Iterable[FrameSequence]) -> list[FrameSequence]:
 
 def left_out_files(source: str, lister: Lister) -> dict[str, list[Path]]:
     """Return the files for which key frames were left out, by the reason."""
-    from strl_mmdet3d.datasets.sources.scans import MISSING
+    from strl_mmdet3d.datasets.sources.linked_files import MISSING
 
     if source in DEPTH_SOURCES:
         return lister.left_out

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from .frame_order import natural_key
 
+MISSING = 'missing, behind a dead link'
+
 
 def folders_below(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """Go through a root and the folders below it at any depth, in natural order; links are followed, each target once.

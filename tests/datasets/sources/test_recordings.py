@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from strl_mmdet3d.datasets import FrameSequence, read_sequence_index
 from strl_mmdet3d.datasets.sequence_index import SequenceIndexError
-from strl_mmdet3d.datasets.sources.folder import folder_sequences
 from strl_mmdet3d.datasets.sources.frame_order import in_frame_order, stem_of
+from strl_mmdet3d.datasets.sources.lidar.folder import folder_sequences
+from strl_mmdet3d.datasets.sources.lidar.scans import ScanLister
 from strl_mmdet3d.datasets.sources.recordings import RecordingSplitter
-from strl_mmdet3d.datasets.sources.scans import ScanLister
 
 MICRO = 1_577_836_800_000_000  # the first of January 2020
 

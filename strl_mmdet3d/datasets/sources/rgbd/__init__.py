@@ -1,0 +1,1 @@
+"""Sources of depth frames: RGB-D walks as data sets publish them."""

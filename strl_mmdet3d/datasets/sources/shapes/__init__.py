@@ -1,0 +1,1 @@
+"""Sources of single shapes: meshes, archives and ModelNet's files."""
