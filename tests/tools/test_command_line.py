@@ -36,14 +36,17 @@ TOOLS = Path(__file__).parents[2] / 'tools'
 HEAVY = ('torch', 'numpy', 'mmengine', 'mmdet3d', 'strl_mmdet3d')
 COMMAND_LINES = {
     'train': ['config.py', '--cfg-options', 'a.b=1'],
+    'test': ['config.py', 'epoch_1.pth', '--cfg-options', 'a.b=1'],
     'export_encoder': ['epoch_1.pth', 'encoder.pth', '--verify', 'mmdet3d::a/b.py'],
     'convert_authors_checkpoint': ['dgcnn.ckpt', 'encoder.pth', '--encoder', 'dgcnn'],
+    'convert_openpcdet': ['to', 'encoder.pth', 'pcdet.pth', '--detector', 'second'],
     'create_sequence_index': ['kitti-raw', '--root', 'data', '--out', 'sequences.json'],
     'inspect_sequences': ['sequences.json', '--config', 'config.py', '--out', 'page.html'],
     'browse_pairs': ['config.py', '--out', 'pictures', '--cfg-options', 'a.b=1'],
     'convert_bags': ['drive.bag', '--out', 'data'],
     'convert_argoverse2': ['av2', '--out', 'data'],
     'estimate_poses': ['--root', 'data', '--index', 'sequences.json'],
+    'make_pretrain_config': ['mmdet3d::a/b.py', '--list'],
     'linear_probe': ['config.py', 'encoder.pth', '--cfg-options', 'a.b=1'],
     'evaluate_pretraining': ['config.py', '--checkpoint', 'strl=encoder.pth', '--out', 'study'],
     'select_labels': ['index.json', 'few.json', '--fraction', '0.1'],
