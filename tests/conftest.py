@@ -1,13 +1,19 @@
-"""What every test has: mmdet3d's scope, fixed seeds, the real samples."""
+"""What every test has: mmdet3d's scope, fixed seeds, the real samples; and a GPU, if it is marked `cuda`."""
 
 from __future__ import annotations
 
 import os
+
+# Tests run on the CPU, on any machine: torch sees no GPU, nor does it in the processes that tests start. This comes
+# first, because torch looks for GPUs only once.
+os.environ.update({} if os.environ.get('STRL_TEST_GPU') else {'CUDA_VISIBLE_DEVICES': ''})
+
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from gpu_choice import ON_GPU, why_no_gpu
 from hypothesis import settings
 from mmengine.registry import DefaultScope, init_default_scope
 
@@ -16,6 +22,17 @@ import strl_mmdet3d  # noqa: F401
 # On a loaded machine an example may take any time. CI draws the same examples every time; elsewhere they vary.
 settings.register_profile('strl', deadline=None, derandomize=bool(os.environ.get('CI')))
 settings.load_profile('strl')
+
+
+def pytest_collection_modifyitems(config, items):
+    """With STRL_TEST_GPU the tests marked `cuda` run, and no others; without it, all others."""
+    marked = [item for item in items if item.get_closest_marker('cuda')]
+    if (reason := why_no_gpu()) is not None:
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=reason))
+    if ON_GPU:
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(marked)])
+        items[:] = marked
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,7 @@
-"""Short runs for the tests of ranks: `test_distributed.py` makes them on one rank, torchrun starts this file on two."""
+"""Short runs for the tests of ranks: the tests make them without ranks, torchrun starts this file on one or two.
+
+They take the GPU if torch sees one.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.config import Config
-from mmengine.dist import get_rank, get_world_size
+from mmengine.dist import get_backend, get_rank, get_world_size, init_dist, is_distributed
 from mmengine.hooks import Hook
 from mmengine.runner import find_latest_checkpoint
 from tiny import tiny_runner, tiny_strl
@@ -19,6 +22,12 @@ from strl_mmdet3d.engine.distributed import use_ranks_without_gpu
 from strl_mmdet3d.models.strl import STRL
 
 GLOBAL_BATCH, LENGTH, EPOCHS = 4, 13, 2  # 13 pairs: of the second rank, one is a repeated one
+# The wrappers of `tools/train.py --amp`. float16's dynamic scale begins where no step overflows and is left out.
+MIXED = (
+    dict(type='AmpOptimWrapper', loss_scale=dict(init_scale=1024.0))
+    if torch.cuda.is_available()
+    else dict(type='BFloat16OptimWrapper')
+)
 
 
 class KilledError(Exception):
@@ -68,17 +77,18 @@ class STRLWithoutBatchNorm(STRL):
         without_batchnorm(self)
 
 
-def run(folder: Path, batchnorm=True, accumulate=1, amp=False, die_after=None, resume=False) -> dict:
+def run(folder: Path, batchnorm=True, accumulate=1, amp=False, sync_bn=None, die_after=None, resume=False) -> dict:
     """Train on however many ranks there are, with the same global batch."""
     runner = tiny_runner(
         folder,
         epochs=EPOCHS,
         experiment_name=folder.name + str(resume),
         model=tiny_strl(type='STRL' if batchnorm else 'STRLWithoutBatchNorm'),
-        launcher='pytorch' if get_world_size() > 1 else 'none',
+        launcher='pytorch' if is_distributed() else 'none',
+        sync_bn=sync_bn,
         model_wrapper_cfg=dict(type='STRLDistributedDataParallel'),
         optim_wrapper=dict(
-            type='BFloat16OptimWrapper' if amp else 'OptimWrapper',
+            **(MIXED if amp else dict(type='OptimWrapper')),
             optimizer=dict(type='SGD', lr=0.05, momentum=0.9),
             accumulative_counts=accumulate,
         ),
@@ -103,19 +113,27 @@ def run(folder: Path, batchnorm=True, accumulate=1, amp=False, die_after=None, r
     return watch.seen | dict(state=model.state_dict())
 
 
+RUNS: dict[str, dict] = dict(
+    plain=dict(batchnorm=False),
+    accumulated=dict(batchnorm=False, accumulate=2),
+    amp=dict(batchnorm=False, amp=True),
+    whole=dict(accumulate=2, amp=True),
+    synced=dict(sync_bn='torch'),  # on GPUs only
+)
+
+
 def all_runs(folder: Path) -> dict[str, dict]:
-    """Make the runs that the tests compare."""
-    runs = dict(
-        plain=run(folder / 'plain', batchnorm=False),
-        accumulated=run(folder / 'accumulated', batchnorm=False, accumulate=2),
-        amp=run(folder / 'amp', batchnorm=False, amp=True),
-        whole=run(folder / 'whole', accumulate=2, amp=True),
-    )
-    run(folder / 'killed', accumulate=2, amp=True, die_after=4)
-    return runs | dict(resumed=run(folder / 'killed', accumulate=2, amp=True, resume=True))
+    """Make the runs that the tests without a GPU compare."""
+    runs = {name: run(folder / name, **RUNS[name]) for name in ('plain', 'accumulated', 'amp', 'whole')}
+    run(folder / 'killed', **RUNS['whole'], die_after=4)
+    return runs | dict(resumed=run(folder / 'killed', **RUNS['whole'], resume=True))
 
 
 if __name__ == '__main__':
-    use_ranks_without_gpu(Config(dict(launcher='pytorch')))
-    out = Path(sys.argv[1])
-    torch.save(all_runs(out), out / f'rank_{get_rank()}.pt')
+    if torch.cuda.is_available():
+        init_dist('pytorch')
+    else:
+        use_ranks_without_gpu(Config(dict(launcher='pytorch')))
+    out, names = Path(sys.argv[1]), sys.argv[2:]
+    runs = {name: run(out / name, **RUNS[name]) for name in names} if names else all_runs(out)
+    torch.save(runs | dict(backend=get_backend()), out / f'rank_{get_rank()}.pt')

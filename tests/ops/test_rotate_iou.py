@@ -2,14 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 from mmdet3d.evaluation import kitti_eval
 from mmdet3d.evaluation.functional.kitti_utils.eval import bev_box_overlap, d3_box_overlap
 from shapely.geometry import Polygon
 
 import strl_mmdet3d.ops  # noqa: F401
-
-pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason='with CUDA mmdet3d keeps its own kernel')
 
 
 def polygon(box):
