@@ -70,7 +70,9 @@ def check_detector(detector: nn.Module, preprocessor: nn.Module) -> Sequence[flo
                 f'{name} {shown(stated)}: set both, by model.encoder.override'
             )
     cells = np.round((upper - lower) / np.asarray(voxels.voxel_size)).astype(int)[::-1]  # z, y, x
-    grid = grid_of(getattr(detector, 'middle_encoder', None))
+    # The second name is of detectors of several modalities, such as CenterPoint.
+    middle_encoder = getattr(detector, 'middle_encoder', None) or getattr(detector, 'pts_middle_encoder', None)
+    grid = grid_of(middle_encoder)
     if grid is not None and (cells[-len(grid) :] > grid).any():
         raise ConfigError(
             f"the point cloud range {shown(voxels.point_cloud_range)} of the detector's voxels makes a grid of "

@@ -69,9 +69,7 @@ class PretrainData:
 DATA_SETS = {
     'kitti': PretrainData('KITTI raw', LIDAR, 'kitti_pairs', ('x', 'y', 'z', 'intensity'), 1.0),
     'nuscenes': PretrainData('nuScenes', LIDAR, 'nuscenes_pairs', ('x', 'y', 'z', 'intensity', 'ring'), 255.0),
-    'waymo': PretrainData(
-        'Waymo', LIDAR, 'waymo_pairs', ('x', 'y', 'z', 'intensity', 'elongation', 'column 5'), 1.0
-    ),
+    'waymo': PretrainData('Waymo', LIDAR, 'waymo_pairs', ('x', 'y', 'z', 'intensity', 'elongation', 'column 5'), 1.0),
     'lyft': PretrainData('Lyft', LIDAR, 'lyft_pairs', ('x', 'y', 'z', 'intensity', 'ring'), 255.0),
     'scannet': PretrainData("ScanNet's frames", DEPTH, 'scannet_pairs'),
 }

@@ -93,11 +93,37 @@ def test_stock_detectors_pass(name):
     check_detector(detector, detector.data_preprocessor)
 
 
-def test_a_sparse_grid_that_is_too_small_is_refused():
-    config = get_config('mmdet3d::second/second_hv_secfpn_8xb6-80e_kitti-3d-3class.py').model
-    config.middle_encoder.sparse_shape = [41, 1600, 1400]
+@pytest.mark.parametrize(
+    ('name', 'part', 'key', 'small', 'message'),
+    [
+        (
+            'second/second_hv_secfpn_8xb6-80e_kitti-3d-3class.py',
+            'middle_encoder',
+            'sparse_shape',
+            [41, 1600, 1400],
+            r'\[40, 1600, 1408\] cells .*has \[41, 1600, 1400\]',
+        ),
+        (
+            'centerpoint/centerpoint_voxel01_second_secfpn_8xb4-cyclic-20e_nus-3d.py',
+            'pts_middle_encoder',
+            'sparse_shape',
+            [41, 1024, 1000],
+            r'\[40, 1024, 1024\] cells .*has \[41, 1024, 1000\]',
+        ),
+        (
+            'centerpoint/centerpoint_pillar02_second_secfpn_8xb4-cyclic-20e_nus-3d.py',
+            'pts_middle_encoder',
+            'output_shape',
+            [512, 500],
+            r'\[1, 512, 512\] cells .*has \[512, 500\]',
+        ),
+    ],
+)
+def test_a_grid_that_is_too_small_is_refused(name, part, key, small, message):
+    config = get_config(f'mmdet3d::{name}').model
+    config[part][key] = small
     detector = MODELS.build(config)
-    with pytest.raises(ConfigError, match=r'\[40, 1600, 1408\] cells .*has \[41, 1600, 1400\]'):
+    with pytest.raises(ConfigError, match=message):
         check_detector(detector, detector.data_preprocessor)
 
 
