@@ -35,7 +35,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--data',
         metavar='NAME',
-        help='kitti, nuscenes, waymo, lyft, scannet, or a sequence index of create_sequence_index.py (default: by the detector)',
+        help='kitti, nuscenes, waymo, lyft, scannet, or a sequence index of create_sequence_index.py (default: what '
+        'the detector is for)',
     )
     parser.add_argument('--root', help="the folder that the index of --data was made for (default: the index's own)")
     parser.add_argument(
