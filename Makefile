@@ -52,8 +52,10 @@ kitti-infos: $(READY)
 	PYTHONPATH=$$mim $(BIN)/python $$mim/tools/create_data.py kitti \
 	    --root-path $(KITTI) --out-dir $(KITTI) --extra-tag kitti
 
+# One process a core, each with one thread: two processes of two threads wait for each other most of the time.
+JOBS ?= $(shell nproc)
 test: $(READY)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -82,7 +82,7 @@ setup(
         'vis': ['matplotlib'],
         'sim': ['trimesh', 'embreex'],
         'formats': ['pypcd4', 'laspy', 'lazrs', 'rosbags', 'pyarrow<22', 'kiss-icp'],
-        'dev': ['pytest', 'hypothesis', 'ruff', 'mypy', 'interrogate'],
+        'dev': ['pytest', 'pytest-xdist', 'hypothesis', 'ruff', 'mypy', 'interrogate'],
     },
     cmdclass={'build_py': BuildWithMim, 'develop': DevelopWithMim},
     zip_safe=False,

@@ -71,7 +71,8 @@ def use_tool(path, root, out):
 
 def use_hook(path, root, out):
     config = Config(dict(model=tiny_detector()))
-    runner = SimpleNamespace(_resume=False, _load_from=str(path), cfg=config, logger=Mock())
+    loops = dict(_train_loop=None, _val_loop=None, _test_loop=None)
+    runner = SimpleNamespace(_resume=False, _load_from=str(path), cfg=config, logger=Mock(), **loops)
     runner.model = MODELS.build(config.model)
     hook = HOOKS.build(dict(type='VerifyLoadHook'))
     hook.before_run(runner)
