@@ -36,6 +36,14 @@ class Send(Hook):
 
 
 @pytest.fixture(autouse=True)
+def _ctrl_c():
+    """Ctrl-C interrupts, also where a shell has started the tests in its background, and so ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
 def _quickly(monkeypatch):
     """Every checkpoint holds the config, which takes a second to format."""
     monkeypatch.setattr(Config, 'pretty_text', 'a config')

@@ -71,8 +71,9 @@ class TestCheckpoints:
         config.write_text(json.dumps(Config(tiny_config()).to_dict()))
         train.main([str(config), '--work-dir', str(tmp_path / 'new'), '--resume', str(path)])
 
-    def test_a_reader_of_another_project(self, path):
+    def test_a_reader_of_another_project(self, path, monkeypatch):
         """It is not among mmengine's readers: there the hook guards the Runner."""
+        monkeypatch.setattr(CheckpointLoader, '_schemes', dict(CheckpointLoader._schemes))
         CheckpointLoader.register_scheme('own://', lambda name, _: torch.load(name[6:], weights_only=True), force=True)
         config = tiny_config(default_hooks=dict(safe_loading=dict(type='SafeLoadingHook')))
         config['train_cfg'] = dict(by_epoch=True, max_epochs=2)
