@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import pickle
 import re
 import sys
@@ -43,6 +44,25 @@ def add_cfg_options(parser: argparse.ArgumentParser, example: str = 'train_datal
         metavar='KEY=VALUE',
         help=f'settings that override the config, such as {example}',
     )
+
+
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Add ``--launcher`` and the rank that torch.distributed.launch passes; torchrun passes it by the environment."""
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def start_settings(config: Config, args: argparse.Namespace) -> None:
+    """Put the launcher and the work directory of the command line into a config, and the rank into the environment.
+
+    Without either, the work directory is ``work_dirs/CONFIG``.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    config.launcher = args.launcher
+    if args.work_dir is not None:
+        config.work_dir = args.work_dir
+    elif config.get('work_dir') is None:
+        config.work_dir = str(Path('work_dirs') / Path(args.config).stem)
 
 
 def _key_and_value(option: str) -> str:

@@ -8,12 +8,11 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from command_line import add_cfg_options, foreseen_errors, hide_deprecations, load_config
+from command_line import add_cfg_options, add_launcher, foreseen_errors, hide_deprecations, load_config, start_settings
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -29,13 +28,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='the config file')
     parser.add_argument('checkpoint', help='a checkpoint of the whole detector, as its training left it')
     parser.add_argument('--work-dir', help='where the log and the metrics go; work_dirs/CONFIG by default')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    add_launcher(parser)
     add_cfg_options(parser, 'test_dataloader.batch_size=4')
-    # torch.distributed.launch passes the rank in this way; torchrun by the environment.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    args = parser.parse_args(argv)
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return parser.parse_args(argv)
 
 
 def build_config(args: argparse.Namespace) -> Config:
@@ -51,14 +46,10 @@ def build_config(args: argparse.Namespace) -> Config:
         raise ConfigError(f'{args.config} has no test: name a downstream config, such as configs/downstream/*.py')
     if '://' not in args.checkpoint and not Path(args.checkpoint).expanduser().is_file():
         raise ConfigError(f'no checkpoint at {args.checkpoint}')
-    config.launcher = args.launcher
+    start_settings(config, args)
     config.load_from, config.resume = args.checkpoint, False
     for part in OF_TRAINING:
         config[part] = None
-    if args.work_dir is not None:
-        config.work_dir = args.work_dir
-    elif config.get('work_dir') is None:
-        config.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     return config
 
 

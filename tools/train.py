@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from command_line import add_cfg_options, foreseen_errors, hide_deprecations, load_config
+from command_line import add_cfg_options, add_launcher, foreseen_errors, hide_deprecations, load_config, start_settings
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -54,14 +54,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='settings in which a resumed run may differ from its checkpoint, such as optim_wrapper.optimizer.lr',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision: float16 on a GPU, bfloat16 on the CPU')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    add_launcher(parser)
     add_cfg_options(parser, 'train_cfg.max_epochs=4')
-    # torch.distributed.launch passes the rank in this way; torchrun by the environment.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.start_over and args.resume:
         parser.error('--start-over begins a run, --resume continues one: give one of them')
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
 
@@ -72,11 +69,7 @@ def build_config(args: argparse.Namespace) -> Config:
         ConfigError: If the config cannot be read, or `--amp` meets an optimizer wrapper of another kind.
     """
     config = load_config(args.config, args.cfg_options)
-    config.launcher = args.launcher
-    if args.work_dir is not None:
-        config.work_dir = args.work_dir
-    elif config.get('work_dir') is None:
-        config.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    start_settings(config, args)
     if args.amp:
         enable_amp(config)
     if args.allow_change:

@@ -114,21 +114,22 @@ class DetectorEncoder(BaseModule):
 
     def vectors(self, features: Any, inputs: dict) -> Tensor:
         """Make the vectors of B clouds, or of their regions, from the trunk's output for them; see `forward`."""
-        batch_size, regions = len(inputs['points']), inputs.get('regions')
         selected = [select(features, name) for name in self.features]
-        rows = known_rows(inputs, features, self.cloud_column)
-        if isinstance(self.pool, str):
-            return torch.cat([pool_clouds(feature, batch_size, self.pool, rows) for feature in selected], dim=1)
-        if regions is not None:
+        regions = inputs.get('regions')
+        if not isinstance(self.pool, str) and regions is not None:
             context = RegionContext(regions, features, self.point_cloud_range)
             return torch.cat([self.pool(feature, context) for feature in selected], dim=1)
-        if self.training:
+        if not isinstance(self.pool, str) and self.training:
             raise ConfigError(
                 f'pool={type(self.pool).__name__} reads regions, and the data has none: give MultiView '
                 "pair=[dict(type='DrawRegions')] and pack them, Pack3DDetInputs(keys=['points', 'gt_bboxes_3d', "
                 "'gt_labels_3d'])"
             )
-        return torch.cat([pool_clouds(feature, batch_size, known_rows=rows) for feature in selected], dim=1)
+        pool = self.pool if isinstance(self.pool, str) else 'max'
+        # The tables of rows take time and, on a GPU, a synchronisation; planes and points (B, C, N) do without.
+        has_rows = any(isinstance(feature, Tensor) and feature.ndim == 2 for feature in selected)
+        rows = known_rows(inputs, features, self.cloud_column) if has_rows else ()
+        return torch.cat([pool_clouds(feature, len(inputs['points']), pool, rows) for feature in selected], dim=1)
 
 
 def build_pool(pool: str | dict) -> Any:

@@ -19,13 +19,11 @@ class Choice:
         feature: The feature.
         reasons: Why, and what it does not reach, a sentence each.
         more: Features that would reach more of the trunk beside it.
-        channels_of_all: Channels of the feature and `more` together.
     """
 
     feature: Feature
     reasons: list[str]
     more: list[Feature]
-    channels_of_all: int
 
 
 def choose_feature(inspection: Inspection, dense: bool = False, name: str | None = None) -> Choice:
@@ -59,11 +57,11 @@ def choose_feature(inspection: Inspection, dense: bool = False, name: str | None
     more = _beside(chosen, inspection)
     if more and not dense:
         together = set(chosen.reached).union(*(feature.reached for feature in more))
-        share = sum(inspection.sizes.get(part, 0) for part in together) / inspection.total
+        share = inspection.size_of(together) / inspection.total
         number = chosen.channels + sum(feature.channels for feature in more)
         both = [chosen.name, *(feature.name for feature in more)]
         reasons.append(f'with feature={both} and projector.in_channels={number} it would be {100 * share:.3g} %')
-    return Choice(chosen, reasons, more, chosen.channels + sum(feature.channels for feature in more))
+    return Choice(chosen, reasons, more)
 
 
 def can_be_read(feature: Feature, inspection: Inspection) -> bool:
@@ -100,10 +98,7 @@ def _beside(chosen: Feature, inspection: Inspection) -> list[Feature]:
     reached = set(chosen.reached)
     more: list[Feature] = []
     while True:
-        gains = {
-            feature.name: sum(inspection.sizes.get(part, 0) for part in feature.reached - reached)
-            for feature in inspection.features
-        }
+        gains = {feature.name: inspection.size_of(feature.reached - reached) for feature in inspection.features}
         best = max(inspection.features, key=lambda feature: (gains[feature.name], feature.depth))
         if gains[best.name] < AS_FAR * inspection.total:
             return more

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmdet3d.structures import Det3DDataSample
 from torch import Tensor
 
 from ..errors import ConfigError, StrlError
-from ..models.data_preprocessor import PairDataPreprocessor
+from ..models.data_preprocessor import detector_inputs
 from ..models.encoder import DetectorEncoder
 from ..models.rows import is_sparse, known_rows
 from .gradient_reach import parameters_behind, shares_reached
@@ -91,6 +90,10 @@ class Inspection:
         """The number of the trunk's parameters."""
         return sum(self.parameters.values())
 
+    def size_of(self, reached: Iterable[int]) -> int:
+        """Return the number of values in parameters, which are given by their ``id``; other leaves do not count."""
+        return sum(self.sizes.get(part, 0) for part in reached)
+
 
 def inspect_detector(detector: str | dict, points: StockPoints, override: dict | None = None) -> Inspection:
     """Build a detector's trunk, and run it once on made-up clouds, on the CPU.
@@ -111,9 +114,8 @@ def inspect_detector(detector: str | dict, points: StockPoints, override: dict |
     preprocessor = encoder.data_preprocessor
     extent, origin = range_of_detector(preprocessor, points)
     clouds = made_up_clouds(points, extent, NUM_CLOUDS)
-    view = dict(inputs=dict(points=clouds), data_samples=[Det3DDataSample() for _ in clouds])
     try:
-        inputs = PairDataPreprocessor(preprocessor).prepare(view, training=True)
+        inputs = detector_inputs(preprocessor, clouds, training=True)
         outputs = encoder.extract(inputs)
     except StrlError:
         raise
@@ -190,8 +192,8 @@ def _feature(
         kind=kind,
         shape=shape,
         channels=vector.shape[1],
-        shares=shares_reached(encoder.detector, [part for part in inspection.trunk if part], reached),
-        share=sum(inspection.sizes.get(part, 0) for part in reached) / max(1, inspection.total),
+        shares=shares_reached(encoder.detector, inspection.trunk, reached),
+        share=inspection.size_of(reached) / max(1, inspection.total),
         reached=reached,
         depth=depth,
     )

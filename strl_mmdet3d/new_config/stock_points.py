@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import ConfigError
+from ..export.trunk_settings import TIME_LAG
 
 AXES = ('x', 'y', 'z')
-INTENSITY, HEIGHT, TIME_LAG = 'intensity', 'height', 'time lag'
+INTENSITY, HEIGHT = 'intensity', 'height'
 COLOURS = ('red', 'green', 'blue')
 PLACE_IN_ROOM = ('x in the room', 'y in the room', 'z in the room')
 SWEEP_COLUMNS = (0, 1, 2, 4)  # the default of mmdet3d's LoadPointsFromMultiSweeps: without the intensity

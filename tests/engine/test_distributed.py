@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import rank_runs
 import torch
 from mmengine.config import Config
+from torchrun import on_ranks
 
 from strl_mmdet3d.engine.distributed import ENVIRONMENT, use_ranks_without_gpu
 from strl_mmdet3d.errors import ConfigError
@@ -23,15 +19,7 @@ def alone(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def ranks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('ranks')
-    torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
-    paths = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-    environment = os.environ | dict(PYTHONPATH=os.pathsep.join(paths), OMP_NUM_THREADS='1')
-    done = subprocess.run(
-        [*torchrun, rank_runs.__file__, str(folder)], env=environment, capture_output=True, text=True, timeout=400
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return [torch.load(folder / f'rank_{rank}.pt', weights_only=True) for rank in range(2)]
+    return on_ranks(rank_runs.__file__, tmp_path_factory.mktemp('ranks'))
 
 
 @pytest.mark.parametrize('name', ['plain', 'accumulated'])

@@ -5,9 +5,6 @@ The tests without the mark `cuda` make the same comparisons on the CPU.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ import torch
 from mmdet3d.registry import MODELS
 from mmengine.optim import OptimWrapper
 from tiny import pair_batch, tiny_strl
+from torchrun import on_ranks
 
 # Of the norm of a step's gradient. float32 on the CPU differs from float64 by less than a tenth of that, see below.
 ROUNDING = 1e-3
@@ -119,13 +117,7 @@ def test_a_run_is_resumed_on_a_gpu(tmp_path):
 
 def torchrun(folder: Path, ranks: int, names: list[str]) -> list[dict]:
     """What `rank_runs` keeps of the named runs, for each rank."""
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={ranks}']
-    paths = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-    environment = os.environ | dict(PYTHONPATH=os.pathsep.join(paths), OMP_NUM_THREADS='1', NVIDIA_TF32_OVERRIDE='0')
-    command += [rank_runs.__file__, str(folder), *names]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return [torch.load(folder / f'rank_{rank}.pt', weights_only=True, map_location='cpu') for rank in range(ranks)]
+    return on_ranks(rank_runs.__file__, folder, *names, ranks=ranks, NVIDIA_TF32_OVERRIDE='0')
 
 
 def assert_gradients(found: dict, expected: dict, share: float, steps: int | None = None) -> None:

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 import untrained_runs
 from test_untrained_parts_hook import NONE_REACHES, log_of, provenance_of, recorded
 from tiny_pyramid import DESCRIBED, PART, TENSORS
+from torchrun import on_ranks
 
 
 @pytest.fixture(scope='module')
 def ranks(tmp_path_factory):
     folder = tmp_path_factory.mktemp('ranks')
-    torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
-    paths = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-    environment = os.environ | dict(PYTHONPATH=os.pathsep.join(paths), OMP_NUM_THREADS='1')
-    done = subprocess.run(
-        [*torchrun, untrained_runs.__file__, str(folder)], env=environment, capture_output=True, text=True, timeout=400
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder, [torch.load(folder / f'rank_{rank}.pt', weights_only=True) for rank in range(2)]
+    return folder, on_ranks(untrained_runs.__file__, folder)
 
 
 @pytest.mark.parametrize('name', ['strl', 'plane'])

@@ -28,7 +28,7 @@ def inspection(extent=RANGE, has_voxels=True):
 
 def text(feature=PLANE, points=KITTI, data=DATA_SETS['kitti'], dense=False, **changes):
     fit = fit_data(points, data, {})
-    choice = Choice(feature, ['the only one'], [], 8)
+    choice = Choice(feature, ['the only one'], [])
     return pretrain_text('mmdet3d::a/b.py', inspection(**changes), choice, points, data, fit, dense)
 
 
