@@ -22,24 +22,16 @@ class HidingPreprocessor(PairDataPreprocessor):
         area: (x_min, y_min, z_min, x_max, y_max, z_max) in metres.
         patch: Side of a patch in metres, above 0.
         share: Share of the patches that is hidden, in [0, 1).
-        seen: The views that the detector sees.
 
     Raises:
         ConfigError: If `patch` or `share` is out of its range.
     """
 
-    def __init__(
-        self,
-        detector: nn.Module,
-        area: Sequence[float],
-        patch: float,
-        share: float,
-        seen: Sequence[str] = ('view_1', 'view_2'),
-    ) -> None:
+    def __init__(self, detector: nn.Module, area: Sequence[float], patch: float, share: float) -> None:
         if not patch > 0 or not 0 <= share < 1:
             raise ConfigError(f'hidden patches: patch is above 0 and share in [0, 1), not {patch} and {share}')
         super().__init__(detector)
-        self.area, self.share, self.seen = tuple(area), share, tuple(seen)
+        self.area, self.share = tuple(area), share
         # (rows along y, columns along x)
         self.grid = tuple(max(1, round((area[axis + 3] - area[axis]) / patch)) for axis in (1, 0))
 
@@ -51,8 +43,7 @@ class HidingPreprocessor(PairDataPreprocessor):
             training: Passed on to the detector's preprocessor.
 
         Returns:
-            What `PairDataPreprocessor` returns, of the visible points; of a view that the detector does not see,
-            nothing. Added to each view: ``whole``, all its points, B x (N_i, 3+); ``hidden``, bool (B, rows, columns),
+            What `PairDataPreprocessor` returns, of the visible points. Added to each view: ``whole``, all its points, B x (N_i, 3+); ``hidden``, bool (B, rows, columns),
             its hidden patches; and ``marks`` and ``things``, each B x (N_i,), what `MarkMoved` says of these points, if
             it was run.
         """
@@ -65,10 +56,9 @@ class HidingPreprocessor(PairDataPreprocessor):
             for key, mask in (('marks', 'pts_semantic_mask'), ('things', 'pts_instance_mask')):
                 if samples and all(mask in getattr(sample, 'gt_pts_seg', ()) for sample in samples):
                     prepared[name][key] = [sample.gt_pts_seg[mask].to(self.device) for sample in samples]
-            if name in self.seen:
-                visible, hidden = self.hide(clouds)
-                inputs = self.prepare(dict(view, inputs=dict(view['inputs'], points=visible)), training)
-                prepared[name] = dict(inputs, hidden=hidden, **prepared[name])
+            visible, hidden = self.hide(clouds)
+            inputs = self.prepare(dict(view, inputs=dict(view['inputs'], points=visible)), training)
+            prepared[name] = dict(inputs, hidden=hidden, **prepared[name])
         return prepared
 
     def hide(self, clouds: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:

@@ -16,10 +16,10 @@ from .select_feature import select
 
 @MODELS.register_module()
 class PlanePrediction(BaseModel):
-    """Hide patches of the first view, and let heads predict from the detector's BEV plane.
+    """Hide patches of both views, and let heads predict from the detector's BEV plane of each.
 
-    Both views must lie in the same axes: the data set aligns poses, and no transform moves a view. Only
-    ``online_encoder`` is kept.
+    For a head that compares the views, both must lie in the same axes: the data set aligns poses, and no transform
+    moves a view. Only ``online_encoder`` is kept.
 
     Args:
         encoder: A `DetectorEncoder` whose first feature is a BEV plane (B, C, H, W).
@@ -41,20 +41,24 @@ class PlanePrediction(BaseModel):
     ) -> None:
         online_encoder = MODELS.build(encoder)
         area = area_of(online_encoder)
-        super().__init__(
-            data_preprocessor=HidingPreprocessor(online_encoder.data_preprocessor, area, patch, share, seen=['view_1'])
-        )
+        super().__init__(data_preprocessor=HidingPreprocessor(online_encoder.data_preprocessor, area, patch, share))
         online_encoder.data_preprocessor = None
         self.online_encoder = online_encoder
         self.heads = build_heads(heads, in_channels, area)
 
     def forward(self, view_1: dict, view_2: dict, mode: str = 'loss') -> dict[str, Tensor]:
-        """Return ``{'loss_NAME': ...}`` of each head for what `HidingPreprocessor` has prepared; `mode` is 'loss'."""
+        """Return ``{'loss_NAME': ...}`` for what `HidingPreprocessor` has prepared, the mean over both views.
+
+        ``mode`` is 'loss'.
+        """
         if mode != 'loss':
             raise ValueError(f"PlanePrediction is only trained: mode 'loss', not {mode!r}")
         encoder = self.online_encoder
-        plane = plane_of(encoder.extract(view_1), encoder.features[0])
-        return {f'loss_{name}': loss for name, loss in head_losses(self.heads, plane, view_1, view_2).items()}
+        both = []
+        for view, other in ((view_1, view_2), (view_2, view_1)):
+            plane = plane_of(encoder.extract(view), encoder.features[0])
+            both.append(head_losses(self.heads, plane, view, other))
+        return {f'loss_{name}': (both[0][name] + both[1][name]) / 2 for name in self.heads}
 
 
 def area_of(encoder: Any) -> Sequence[float]:

@@ -16,6 +16,7 @@ from .load_shape import LoadShape
 from .load_sweeps import LoadSweeps
 from .mark_moved import MarkMoved
 from .normalize import NormalizePointsToUnitSphere
+from .paste_moved import PasteMoved
 from .rotate import RandomRotatePoints
 from .scale import RandomScalePoints
 from .translate import RandomTranslatePoints
