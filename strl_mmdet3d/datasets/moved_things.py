@@ -47,9 +47,7 @@ class MovedThings(Sequence[np.ndarray]):
         """
         kept = list(things)
         if not kept:
-            raise ConfigError(
-                'no thing has moved in these pairs: are the poses right, and the frames far enough apart?'
-            )
+            raise ConfigError('no thing has moved in these pairs. Check the poses, and set a longer window')
         if len({thing.shape[1] for thing in kept}) > 1:
             raise ConfigError('the things differ in the channels of their points: collect those of one sensor')
         return cls(np.concatenate(kept).astype(np.float32), np.cumsum([0, *map(len, kept)]))

@@ -43,9 +43,9 @@ class HidingPreprocessor(PairDataPreprocessor):
             training: Passed on to the detector's preprocessor.
 
         Returns:
-            What `PairDataPreprocessor` returns, of the visible points. Added to each view: ``whole``, all its points, B x (N_i, 3+); ``hidden``, bool (B, rows, columns),
-            its hidden patches; and ``marks`` and ``things``, each B x (N_i,), what `MarkMoved` says of these points, if
-            it was run.
+            What `PairDataPreprocessor` returns, of the visible points. Added to each view: ``whole``, all its points,
+            B x (N_i, 3+); ``hidden``, bool (B, rows, columns), its hidden patches; and ``marks`` and ``things``, each
+            B x (N_i,), what `MarkMoved` says of these points, if it was run.
         """
         prepared: dict[str, dict[str, Any]] = {}
         require_pair(data)
