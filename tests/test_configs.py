@@ -16,6 +16,7 @@ from mmengine.hub import get_config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 
 from strl_mmdet3d.datasets import FrameSequence, collate_pairs, write_sequence_index
+from strl_mmdet3d.datasets.moved_things import MovedThings
 from strl_mmdet3d.export import export_encoder, save_exported, verify_export
 from strl_mmdet3d.export.trunk_record import RECORD_KEY, trunk_record
 
@@ -119,11 +120,15 @@ def cut_to_the_nearest(config):
 
 @pytest.mark.parametrize('path', [path for path in PRETRAINING if path.stem in LANDS], ids=lambda path: path.stem)
 def test_pretraining_learns_from_a_batch_and_its_export_lands(path, tmp_path):
-    if path.stem == 'motion':  # only cells with several marked points count
+    if path.stem in ('motion', 'motion_pasted'):  # only cells with several marked points count
         street(tmp_path, number=30000)
     else:
         next((write for name, write in DATA.items() if name in path.stem.split('_')), street)(tmp_path)
     config = Config.fromfile(path)
+    if path.stem == 'motion_pasted':
+        things = np.random.default_rng(0).uniform([9, -1, -1.7, 0], [10, 0, 0, 1], (3, 200, 4))
+        MovedThings.of(things).save(tmp_path / 'things.npz')
+        config.train_dataloader.dataset.pipeline[-1].pair[-1].things = str(tmp_path / 'things.npz')
     parts = config.train_dataloader.dataset.get('datasets', [config.train_dataloader.dataset])
     for part, folder in zip(parts, ['.'] if len(parts) == 1 else ['kitti', 'nuscenes'], strict=True):
         part.update(data_root=str(tmp_path / folder), ann_file='sequences.json', window=2)

@@ -33,7 +33,7 @@ def marked(batch):
     return batch
 
 
-def test_each_head_gives_a_loss_of_the_first_view_and_the_trunk_gets_its_gradient():
+def test_each_head_gives_a_loss_and_the_trunk_gets_its_gradient():
     model = MODELS.build(tiny_prediction())
     torch.manual_seed(0)
     losses = model(**model.data_preprocessor(marked(pair_batch()), True))
@@ -42,6 +42,17 @@ def test_each_head_gives_a_loss_of_the_first_view_and_the_trunk_gets_its_gradien
         model.zero_grad()
         loss.backward(retain_graph=True)
         assert all(parameter.grad.abs().sum() > 0 for parameter in model.online_encoder.parameters())
+
+
+def test_both_views_count_alike():
+    """Without BatchNorm's running statistics nothing tells the first view from the second."""
+    model = MODELS.build(tiny_prediction(share=0.0))
+    prepared = model.data_preprocessor(marked(pair_batch()), True)
+    swapped = dict(view_1=prepared['view_2'], view_2=prepared['view_1'])
+    for name, loss in model(**prepared).items():
+        assert loss.item() == pytest.approx(model(**swapped)[name].item(), rel=1e-5)
+    alone = dict(view_1=prepared['view_1'], view_2=prepared['view_1'])
+    assert abs(model(**alone)['loss_motion'] - model(**prepared)['loss_motion']) > 1e-4
 
 
 def test_a_head_that_is_none_is_left_out():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +23,18 @@ NEAR = 0.5
 
 RING = 1.0
 """A thing is put on ground whose distance from the sensor is the thing's own up to this, in metres."""
+
+
+class Rays(NamedTuple):
+    """The rays from a sensor to points.
+
+    Attributes:
+        cell: (N,), int64, the number of the ray's cell of azimuth and elevation.
+        distance: (N,), metres.
+    """
+
+    cell: np.ndarray
+    distance: np.ndarray
 
 
 @TRANSFORMS.register_module()
@@ -104,15 +117,18 @@ class PasteMoved(DescribedTransform):
         marks, numbers = frame[MARKS_KEY], frame[THINGS_KEY]
         above = is_above_ground(rows[:, :3].astype(np.float64), self.ground_cell, self.ground_height)
         ground, solid = rows[~above, :3], rows[above, :2]
+        rays = self.rays_of(rows)
         for _ in range(self.number):
             thing = self.place(self._collection[np.random.randint(len(self._collection))], ground)
             if thing is None or not is_free(thing, solid):
                 continue
-            visible, behind = self.compare(thing, rows)
+            own = self.rays_of(thing)
+            visible, behind = compare(own, rays)
             if 2 * visible.sum() <= len(thing):
                 continue
             thing, kept = thing[visible], ~behind
             rows = np.concatenate([rows[kept], thing])
+            rays = Rays(*(np.concatenate([old[kept], new[visible]]) for old, new in zip(rays, own, strict=True)))
             marks = np.concatenate([marks[kept], np.full(len(thing), MOVED)])
             numbers = np.concatenate([numbers[kept], np.full(len(thing), numbers.max(initial=-1) + 1)])
             solid = np.concatenate([solid, thing[:, :2]])
@@ -121,7 +137,7 @@ class PasteMoved(DescribedTransform):
         frame[MARKS_KEY], frame[THINGS_KEY] = marks, numbers
 
     def place(self, thing: np.ndarray, ground: np.ndarray) -> np.ndarray | None:
-        """Turn a thing (N, 3 + C) about the sensor, and put it on drawn ground (M, 3); None if there is no ground."""
+        """Turn a thing (N, 3 + C) about the sensor, and put it on drawn ground (M, 3 + C); None without any."""
         thing = thing.copy()
         if np.random.rand() < 0.5:
             thing[:, 1] *= -1
@@ -129,39 +145,33 @@ class PasteMoved(DescribedTransform):
         within = np.flatnonzero(np.abs(np.hypot(*ground[:, :2].T) - np.hypot(*middle)) < RING)
         if not len(within):
             return None
-        x, y, z = ground[np.random.choice(within)]
+        x, y, z = ground[within[np.random.randint(len(within))], :3]
         angle = np.arctan2(y, x) - np.arctan2(middle[1], middle[0])
         cos, sin = np.cos(angle), np.sin(angle)
         thing[:, :2] = thing[:, :2] @ np.array([[cos, sin], [-sin, cos]], dtype=thing.dtype)
         thing[:, 2] += z - thing[:, 2].min()
         return thing
 
-    def compare(self, thing: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return which points of a thing (N, 3 + C) are in sight, and which of a scan (M, 3 + C) are behind it.
-
-        Both in the axes of the sensor, masks (N,) and (M,).
-        """
-        cells, distance = self.locate(np.concatenate([thing, rows]))
-        num = len(thing)
-        behind = np.zeros(len(rows), np.bool_)
-        chosen = np.unique(cells[:num])
-        met = np.isin(cells[num:], chosen)
-        nearest_of_thing, nearest = (np.full(len(chosen), np.inf) for _ in range(2))
-        places = np.searchsorted(chosen, cells[:num])
-        np.minimum.at(nearest_of_thing, places, distance[:num])
-        of_scan = np.searchsorted(chosen, cells[num:][met])
-        np.minimum.at(nearest, of_scan, distance[num:][met])
-        visible = nearest[places] > distance[:num] - NEAR
-        behind[met] = distance[num:][met] > nearest_of_thing[of_scan]
-        return visible, behind
-
-    def locate(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the number of each ray's cell of azimuth and elevation, and its length; rows (N, 3 + C)."""
+    def rays_of(self, rows: np.ndarray) -> Rays:
+        """Return the rays from the sensor, at the origin, to points (N, 3 + C)."""
         x, y, z = rows[:, :3].T
         flat = np.hypot(x, y)
         column = np.floor(np.degrees(np.arctan2(y, x)) / self.cell[0]).astype(np.int64)
         row = np.floor(np.degrees(np.arctan2(z, flat)) / self.cell[1]).astype(np.int64)
-        return row * 10_000 + column, np.hypot(flat, z)
+        return Rays(row * 10_000 + column, np.hypot(flat, z))
+
+
+def compare(thing: Rays, scan: Rays) -> tuple[np.ndarray, np.ndarray]:
+    """Return which points of a thing (N,) are in sight, and which of a scan (M,) are behind it: two masks."""
+    cells, places = np.unique(thing.cell, return_inverse=True)
+    found = np.searchsorted(cells, scan.cell).clip(max=len(cells) - 1)
+    met = np.flatnonzero(cells[found] == scan.cell)
+    nearest_of_thing, nearest = (np.full(len(cells), np.inf) for _ in range(2))
+    np.minimum.at(nearest_of_thing, places, thing.distance)
+    np.minimum.at(nearest, found[met], scan.distance[met])
+    behind = np.zeros(len(scan.cell), np.bool_)
+    behind[met] = scan.distance[met] > nearest_of_thing[found[met]]
+    return nearest[places] > thing.distance - NEAR, behind
 
 
 def is_free(thing: np.ndarray, solid: np.ndarray) -> bool:

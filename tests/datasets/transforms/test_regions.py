@@ -57,6 +57,7 @@ OTHERS = {
     'MultiView',
     'DrawRegions',
     'MarkMoved',
+    'PasteMoved',
     'DrawHeading',
 }
 
