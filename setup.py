@@ -71,7 +71,7 @@ setup(
     license_files=['LICENSE'],
     classifiers=['Programming Language :: Python :: 3'],
     packages=find_packages(include=['strl_mmdet3d', 'strl_mmdet3d.*']),
-    package_data={'strl_mmdet3d': ['py.typed']},
+    package_data={'strl_mmdet3d': ['py.typed', 'zoo/files/*']},
     python_requires='>=3.10',
     # Only packages that an mmdetection3d environment lacks. torch, mmcv and spconv come in builds for each CUDA; naming
     # them here could make pip replace the user's. The package checks them when it is imported. scipy and rich come with

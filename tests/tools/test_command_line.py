@@ -43,6 +43,7 @@ COMMAND_LINES = {
     'create_sequence_index': ['kitti-raw', '--root', 'data', '--out', 'sequences.json'],
     'inspect_sequences': ['sequences.json', '--config', 'config.py', '--out', 'page.html'],
     'collect_moved_things': ['config.py', '--out', 'things.npz', '--cfg-options', 'a.b=1'],
+    'model_zoo': ['list'],
     'browse_pairs': ['config.py', '--out', 'pictures', '--cfg-options', 'a.b=1'],
     'convert_bags': ['drive.bag', '--out', 'data'],
     'convert_argoverse2': ['av2', '--out', 'data'],

@@ -1,0 +1,48 @@
+"""The zoo as Markdown: the tables of docs/zoo.md, made of the records alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .entry import Entry, Gain
+
+NOTHING_MEASURED = 'Not measured.'
+
+
+def zoo_tables(entries: Iterable[Entry]) -> str:
+    """Return a section for each encoder: what it is, how it was made, what it gained."""
+    return '\n'.join(section(entry) for entry in entries)
+
+
+def section(entry: Entry) -> str:
+    """Return the section of an encoder."""
+    lines = [
+        f'### {entry.name}',
+        '',
+        f"`load_from = 'strl://{entry.name}'`: the trunk of {entry.detector}, {entry.size / 2**20:.1f} MB, pre-trained "
+        f'on {entry.data}. Config: [`{entry.config}`](../{entry.config}). Made {entry.made}.',
+        '',
+        f'SHA-256 `{entry.sha256}`',
+        '',
+        '```bash',
+        *entry.commands,
+        '```',
+        '',
+    ]
+    if not entry.gains:
+        return '\n'.join([*lines, NOTHING_MEASURED, ''])
+    lines += [
+        '| downstream | labelled frames | steps | metric | from scratch | with it | difference | seeds |',
+        '|---|---|---|---|---|---|---|---|',
+        *(row(gain) for gain in entry.gains),
+        '',
+    ]
+    return '\n'.join(lines)
+
+
+def row(gain: Gain) -> str:
+    """Return the table's row of a gain."""
+    metric = gain.metric.rpartition('/')[2].replace('_', ' ')
+    interval = f'{gain.difference:+.1f} ({gain.confidence:.0%}: {gain.low:.1f} to {gain.high:.1f})'
+    cells = [gain.downstream, gain.num_frames, gain.iterations, metric, f'{gain.baseline:.1f}', f'{gain.mean:.1f}']
+    return '| ' + ' | '.join(map(str, [*cells, interval, len(gain.seeds)])) + ' |'
