@@ -78,7 +78,7 @@ def test_the_wheel_holds_the_package_and_what_openmmlabs_tools_look_for(wheel):
     package = {
         f'strl_mmdet3d/{name}': content
         for name, content in files_below(ROOT / 'strl_mmdet3d').items()
-        if name.endswith(('.py', '.typed'))
+        if name.endswith(('.py', '.typed')) or name.startswith('zoo/files/')
     }
     shipped = {f'configs/{name}': content for name, content in files_below(ROOT / 'configs').items()}
     development = ('benchmark.py', 'benchmarks/', 'environment/')

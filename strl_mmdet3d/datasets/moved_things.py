@@ -132,7 +132,7 @@ def marked_whole_scans(config: dict) -> tuple[Any, Sequence[float]]:
         ConfigError: If nothing is marked.
     """
     stages = config['pipeline'] if isinstance(config['pipeline'], Sequence) else [config['pipeline']]
-    views = next((stage for stage in stages if stage['type'] == 'MultiView'), {})
+    views: dict = next((stage for stage in stages if stage['type'] == 'MultiView'), {})
     marking = [step for step in views.get('pair', ()) if step['type'] == 'MarkMoved']
     if not marking:
         raise ConfigError('the config marks no points: its MultiView needs pair=[dict(type="MarkMoved")]')
