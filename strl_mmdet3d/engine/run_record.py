@@ -35,8 +35,8 @@ WITHOUT_EFFECT = frozenset(
 )
 """Settings in them that change nothing after the first iteration. Data may move: its files are recorded by content."""
 
-FILES = frozenset({'ann_file', 'info_path'})
-"""Settings that name a file which lists data."""
+FILES = frozenset({'ann_file', 'info_path', 'things'})
+"""Settings that name a file which lists or holds data: relative to the data's root, or to the current folder."""
 
 NOT_SET = 'not set'
 SHOWN = 8
@@ -55,7 +55,7 @@ def record_of(config: Config, ranks: int) -> dict[str, str]:
         ranks: The number of ranks.
 
     Returns:
-        Dotted key of each setting -> its value as JSON. A file that lists data is recorded by the SHA-256 of its bytes.
+        Dotted key of each setting -> its value as JSON. A file of `FILES` is recorded by the SHA-256 of its bytes.
     """
     plain = config.to_dict()
     record = {'ranks': str(ranks)}
@@ -87,7 +87,7 @@ def flattened(key: str, value: Any, root: str = '') -> Iterator[tuple[str, str]]
         for number, inner in enumerate(value):
             yield from flattened(f'{key}.{number}', inner, root)
     elif key.rpartition('.')[2] in FILES and isinstance(value, str):
-        yield key, file_hash(Path(root) / value) or json.dumps(value)
+        yield key, file_hash(Path(root) / value) or file_hash(Path(value)) or json.dumps(value)
     elif value is not None:
         yield key, json.dumps(value, sort_keys=True, default=name_of)
 

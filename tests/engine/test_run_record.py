@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import copy
 
 import pytest
@@ -92,6 +94,22 @@ def test_the_data_counts_by_its_content_and_not_by_its_place(config, tmp_path):
     assert differences(record_of(elsewhere, 1), before) == {}
     (moved / 'again.json').write_text('content of Index.json')  # of the same length
     assert list(differences(record_of(elsewhere, 1), before)) == ['train_dataloader.dataset.ann_file']
+
+
+def test_files_that_stand_relative_to_the_current_folder_count_by_content(config, tmp_path, monkeypatch):
+    """As those of transforms, which do not know the data's root."""
+    monkeypatch.chdir(tmp_path)
+    config.train_dataloader.dataset.data_root = 'somewhere'
+    config.train_dataloader.dataset.pipeline.pair = [dict(type='PasteMoved', things='here/things.npz')]
+    Path('here').mkdir()
+    Path('here/things.npz').write_text('one')
+    before = record_of(config, 1)
+    Path('here/things.npz').rename('things.npz')
+    config.train_dataloader.dataset.pipeline.pair[0].things = 'things.npz'
+    assert differences(record_of(config, 1), before) == {}
+    Path('things.npz').write_text('two')
+    (key,) = differences(record_of(config, 1), before)
+    assert key.endswith('.pair.0.things')
 
 
 def test_the_number_of_ranks_counts(config):
