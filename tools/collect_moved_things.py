@@ -20,8 +20,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='a pre-training config whose views are marked by MarkMoved')
     parser.add_argument('--out', type=Path, required=True, help='the collection to write, an .npz file')
     parser.add_argument('--fewest', type=int, default=20, metavar='N', help='points of a thing (default: 20)')
+    parser.add_argument(
+        '--frames', type=int, default=5000, metavar='N', help='key frames that are read, evenly spread (default: 5000)'
+    )
     add_cfg_options(parser, 'train_dataloader.dataset.window=3')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.fewest < 1 or args.frames < 1:
+        parser.error('--fewest and --frames are at least 1')
+    return args
 
 
 def collect(args: argparse.Namespace) -> None:
@@ -38,14 +44,15 @@ def collect(args: argparse.Namespace) -> None:
     init_default_scope(config.get('default_scope', 'mmdet3d'))
     with refused_settings():
         dataset, sensor = marked_whole_scans(config.train_dataloader.dataset)
+    frames = np.unique(np.linspace(0, len(dataset) - 1, min(args.frames, len(dataset))).astype(int)).tolist()
     things = [
         thing
-        for number in track(range(len(dataset)), 'collecting')
+        for number in track(frames, 'collecting')
         for thing in things_of_view(dataset[number]['view_1'], np.array(sensor), args.fewest)
     ]
     collection = MovedThings.of(things)
     collection.save(args.out)
-    print(f'{len(collection)} things of {len(dataset)} frames in {args.out}')
+    print(f'{len(collection)} things of {len(frames)} frames in {args.out}')
 
 
 def main(argv: list[str] | None = None) -> None:

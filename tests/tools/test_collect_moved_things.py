@@ -71,6 +71,8 @@ def test_things_are_collected_from_whole_scans(drive, capsys):
     out = drive / 'things.npz'
     collect_moved_things.main([config_of(drive), '--out', str(out)])
     assert '2 things of 2 frames' in capsys.readouterr().out
+    collect_moved_things.main([config_of(drive), '--out', str(drive / 'one.npz'), '--frames', '1'])
+    assert '1 things of 1 frames' in capsys.readouterr().out
     for thing in MovedThings.load(out):
         assert thing.shape[1] == 4
         assert (thing[:, 3] > 0.5).sum() > 50  # the pillar, with its channel
