@@ -2,6 +2,8 @@
 # make test    fresh machine to a finished test run
 # make lint    ruff, mypy, docstring coverage
 # make bench   benchmarks, as ratios against a peer in the same run
+# make docs    the documentation site, in build/site
+# make gallery   the pictures of docs/gallery.md, drawn again
 # make kitti-infos   mmdet3d's info files for the labelled frames
 # make setup   only the environment, .venv (python3.11, gcc and make are needed)
 
@@ -16,7 +18,7 @@ RUN := work_dirs/pvrcnn_kitti_pretrain
 SHORT := train_dataloader.batch_size=2 train_dataloader.num_workers=1 train_cfg.max_epochs=1 \
     default_hooks.logger.interval=4
 
-.PHONY: setup demo kitti-infos test lint format bench clean
+.PHONY: setup demo kitti-infos test lint format bench docs gallery clean
 
 setup: $(READY)
 
@@ -67,10 +69,27 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The peers are kept apart from what is tested. One that cannot be installed is a row that says so.
+# The peers are kept apart from what is tested. One that cannot be installed is a row that says so. The run is added to the
+# result file, from which the tables of docs/performance.md are made.
+RESULTS := docs/benchmarks.json
 bench: $(READY)
 	-$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/peers -r tools/environment/peers.txt
-	$(BIN)/python tools/benchmark.py --out benchmark.json --profile work_dirs/profiles
+	$(BIN)/python tools/benchmark.py --out $(RESULTS) --profile work_dirs/profiles
+	$(BIN)/python tools/benchmarks/page.py $(RESULTS) docs/performance.md
+
+# The site's tools have an environment of their own, so that they change nothing in the tested one.
+DOCS_VENV := .venv-docs
+$(DOCS_VENV)/.ready: tools/environment/docs.txt
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet -r tools/environment/docs.txt
+	@touch $@
+
+docs: $(DOCS_VENV)/.ready
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet -f docs/site/mkdocs.yml
+	@echo "The site is in build/site: open build/site/index.html"
+
+gallery: $(READY)
+	$(BIN)/python docs/site/draw_gallery.py --out docs/gallery
 
 clean:
 	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

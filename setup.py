@@ -82,6 +82,7 @@ setup(
         'vis': ['matplotlib'],
         'sim': ['trimesh', 'embreex'],
         'formats': ['pypcd4', 'laspy', 'lazrs', 'rosbags', 'pyarrow<22', 'kiss-icp'],
+        'docs': ['mkdocs-material>=9.5,<10', 'mkdocstrings[python]>=1,<2'],
         'dev': ['pytest', 'pytest-xdist', 'hypothesis', 'ruff', 'mypy', 'interrogate'],
     },
     cmdclass={'build_py': BuildWithMim, 'develop': DevelopWithMim},

@@ -14,7 +14,7 @@ import pytest
 from mmdet3d.registry import DATA_SAMPLERS, DATASETS, MODELS
 from mmengine.config import Config
 
-from strl_mmdet3d.datasets import PairKey
+from strl_mmdet3d.datasets import PairKey, transforms
 from strl_mmdet3d.engine.range_check import check_ranges
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,6 +84,41 @@ def test_the_links_and_commands_are_found():
     assert len(COMMANDS) > 15
     assert {'docs/pair.png', 'docs/configs.md', 'CONTRIBUTING.md'} <= set(LINK.findall(README.read_text()))
     assert 'is-it-learning' in anchors(ROOT / 'docs/running.md')
+
+
+def test_the_method_page_shows_lines_that_the_code_has():
+    """Each block of the formulas, behind a link to a file: all its lines are in that file, in this order."""
+    text = (ROOT / 'docs/method.md').read_text()
+    _, _, rest = text.partition('## The formulas and the lines of code\n')
+    formulas = rest.split('\n## ')[0]
+    blocks_found, file = 0, None
+    link_or_block = r'\]\(\.\./(strl_mmdet3d/[\w/]+\.py)\)|^```python\n(.*?)^```$'
+    for path, code in re.findall(link_or_block, formulas, re.MULTILINE | re.DOTALL):
+        if path:
+            file = (ROOT / path).read_text()
+            continue
+        place = 0
+        for line in (line.strip() for line in code.splitlines()):
+            place = file.find(line, place)
+            assert place >= 0, line
+        blocks_found += 1
+    assert blocks_found == 8
+
+
+# Of the transforms, what loads a frame, makes the views of others, or only draws a number.
+WITHOUT_A_PICTURE = {'LoadDepthFrame', 'LoadFrame', 'LoadShape', 'LoadSweeps', 'MultiView', 'DrawHeading'}
+
+
+def test_the_gallery_shows_every_augmentation():
+    text = (ROOT / 'docs/gallery.md').read_text()
+    shown = re.findall(r'^### (\w+)$', text, re.MULTILINE)
+    names = {name for name, value in vars(transforms).items() if isinstance(value, type)} - WITHOUT_A_PICTURE
+    assert len(names) > 15
+    assert names <= set(shown)
+    pictures = [ROOT / f'docs/gallery/{name}.png' for name in shown]
+    assert re.findall(r'\]\(gallery/(\w+)\.png\)', text) == shown
+    assert sorted(pictures) == sorted((ROOT / 'docs/gallery').glob('*'))
+    assert sum(path.stat().st_size for path in pictures) < 1_000_000
 
 
 def test_the_configs_page_names_every_config():

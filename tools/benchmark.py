@@ -5,7 +5,7 @@ needed. Peers that are not installed are rows that say so (`make bench` installs
 are made there.
 
 Examples:
-    python tools/benchmark.py --out benchmark.json
+    python tools/benchmark.py --out docs/benchmarks.json
     python tools/benchmark.py --parts pairs kernels
 """
 
@@ -15,12 +15,17 @@ import argparse
 import json
 import os
 import platform
+import shlex
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')  # as tools/train.py does
 
@@ -36,6 +41,8 @@ from rich.console import Console
 from rich.table import Table
 
 import strl_mmdet3d  # noqa: F401 - registers what the configs name
+from strl_mmdet3d.atomic_write import written_whole
+from strl_mmdet3d.errors import ConfigError
 
 PARTS: dict[str, Callable[[Path, int], list[Row]]] = {
     'pairs': pair_rows,
@@ -53,6 +60,10 @@ KEEP_MEMORY = {'steps', 'options', 'target', 'optimizer', 'kernels'}
 """Parts of large tensors, whose paging in would blur what is compared."""
 
 
+VERSIONS = ('torch', 'numpy', 'mmengine', 'mmcv', 'mmdet3d', 'spconv', 'pytorch-optimizer', 'lightly')
+"""Packages whose versions are recorded, where they are installed."""
+
+
 def machine() -> dict[str, str | int]:
     """Describe where the figures were measured."""
     names = [line.split(':')[1].strip() for line in _cpu_info() if line.startswith('model name')]
@@ -61,9 +72,25 @@ def machine() -> dict[str, str | int]:
         cores=len(os.sched_getaffinity(0)),
         threads=torch.get_num_threads(),
         gpu=torch.cuda.get_device_name() if on_gpu() else 'none: steps on a GPU were not run',
-        torch=torch.__version__,
-        python=platform.python_version(),
     )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of what is compared."""
+    found = {'python': platform.python_version()}
+    for name in VERSIONS:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def commit() -> str:
+    """Return the commit that was measured, with a + if files have changed since; '' outside of a checkout."""
+    call = ['git', '-C', str(Path(__file__).parent), 'describe', '--always', '--abbrev=7', '--exclude=*', '--dirty=+']
+    try:
+        return subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ''
 
 
 def _cpu_info() -> list[str]:
@@ -85,17 +112,25 @@ def as_table(rows: list[Row]) -> Table:
     return table
 
 
-def main(argv: list[str] | None = None) -> list[Row]:
-    """Run the parts, print the table, and write it where asked to."""
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--out', type=Path, help='a JSON file for the table and the machine')
+    parser.add_argument('--out', type=Path, help='a JSON file of runs, to which this one is added')
+    parser.add_argument('--name', help='of this run in that file (default: its date and time)')
     parser.add_argument('--repeats', type=int, default=5, help='timed runs of the slowest rows (default: 5)')
     parser.add_argument('--profile', type=Path, help="a folder for torch's profile of a step of each kind")
     parser.add_argument('--parts', nargs='+', choices=list(PARTS), default=list(PARTS), help='what to run')
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> list[Row]:
+    """Run the parts, print the table, and write it where asked to."""
+    args = parse_args(argv)
     init_default_scope('mmdet3d')
     MMLogger.get_instance('benchmark', log_level='WARNING')
-    rows = []
+    rows, begun = [], about_this_run(args, argv)
+    if args.out:
+        earlier_runs(args.out)  # should it be another file, it says so now
     with tempfile.TemporaryDirectory() as folder:
         parts = args.parts
         if (args.profile or NEEDS_PAIRS & set(parts)) and 'pairs' not in parts:
@@ -105,17 +140,48 @@ def main(argv: list[str] | None = None) -> list[Row]:
             with kept_memory() if part in KEEP_MEMORY else nullcontext():
                 rows += PARTS[part](Path(folder), args.repeats)
             if args.out:  # what there is, should a later part be stopped
-                write(rows, args.out)
+                add_run(begun, rows, args.out)
         if args.profile:
             profile(Path(folder), args.profile)
     Console(width=None if sys.stdout.isatty() else 150).print(as_table(rows))
     return rows
 
 
-def write(rows: list[Row], path: Path) -> None:
-    """Write the table and the machine as JSON."""
-    table = [dict(asdict(row), ratio=row.ratio) for row in rows]
-    path.write_text(json.dumps(dict(machine=machine(), rows=table), indent=1) + '\n')
+def about_this_run(args: argparse.Namespace, argv: list[str] | None) -> dict[str, Any]:
+    """Describe the run that begins: its name, when, by which command, of which commit, where and with what."""
+    now = time.strftime('%Y-%m-%d %H:%M:%S')
+    command = shlex.join(['tools/benchmark.py', *(sys.argv[1:] if argv is None else argv)])
+    return dict(
+        name=args.name or now,
+        date=now,
+        command=command,
+        commit=commit(),
+        source='written by the command',
+        machine=machine(),
+        versions=versions(),
+    )
+
+
+def earlier_runs(path: Path) -> list[dict[str, Any]]:
+    """Return the runs of a file; none if there is no file.
+
+    Raises:
+        ConfigError: If it holds something else.
+    """
+    if not path.exists():
+        return []
+    try:
+        return [dict(run, name=run['name']) for run in json.loads(path.read_text())['runs']]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f'{path} is not a file of benchmark runs: name another one by --out') from error
+
+
+def add_run(about: dict[str, Any], rows: list[Row], path: Path) -> None:
+    """Add a run to a file of runs, or replace the run of its name there."""
+    runs = [run for run in earlier_runs(path) if run['name'] != about['name']]
+    runs.append(dict(about, rows=[dict(asdict(row), ratio=row.ratio) for row in rows]))
+    with written_whole(path) as part:
+        part.write_text(json.dumps(dict(runs=runs), indent=1) + '\n')
 
 
 if __name__ == '__main__':

@@ -82,7 +82,7 @@ def inspect(args: argparse.Namespace) -> None:
         return track(frames, 'looking at frames', transient=True, console=Console(stderr=True))
 
     survey = survey_sequences(
-        str(args.index),
+        str(args.index.absolute()),  # a relative one would be below the root
         str(args.root or args.index.parent),
         range_of(args),
         args.frames_per_sequence,

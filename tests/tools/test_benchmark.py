@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import benchmark
 import pytest
+import torch
 from benchmarks import data, index, timing
+from benchmarks.page import with_tables
 from benchmarks.timing import Row, compare, interleaved, not_run
+
+from strl_mmdet3d.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_interleaved_gives_the_median_of_each():
@@ -42,9 +49,74 @@ def test_what_was_not_run_is_told(capsys, monkeypatch, tmp_path):
     said = capsys.readouterr().out
     assert 'not run' in said
     assert 'not installed' in said
-    written = json.loads((tmp_path / 'b.json').read_text())
-    assert [row['ratio'] for row in written['rows']] == [None, 1.5]
-    assert written['machine']['cores'] >= 1
+    (run,) = json.loads((tmp_path / 'b.json').read_text())['runs']
+    assert [row['ratio'] for row in run['rows']] == [None, 1.5]
+    assert run['machine']['cores'] >= 1
+    assert run['versions']['torch'] == torch.__version__
+    assert run['command'] == f'tools/benchmark.py --out {tmp_path / "b.json"}'
+
+
+def test_a_run_is_added_and_replaces_the_one_of_its_name(monkeypatch, tmp_path):
+    path = tmp_path / 'b.json'
+    for name, ours in (('first', 1.0), ('second', 2.0), ('first', 3.0)):
+        rows = [Row('a pair', 'a limit', ours, 2.0)]
+        monkeypatch.setattr(benchmark, 'PARTS', dict(pairs=lambda root, repeats, rows=rows: rows))
+        benchmark.main(['--out', str(path), '--name', name])
+    runs = json.loads(path.read_text())['runs']
+    assert [(run['name'], run['rows'][0]['ours']) for run in runs] == [('second', 2.0), ('first', 3.0)]
+
+
+def test_another_file_is_not_overwritten(monkeypatch, tmp_path):
+    (tmp_path / 'b.json').write_text('{"rows": []}')
+    monkeypatch.setattr(benchmark, 'PARTS', dict(pairs=lambda root, repeats: [Row('a pair', 'a limit', 1.0, 2.0)]))
+    with pytest.raises(ConfigError, match=r'b\.json is not a file of benchmark runs'):
+        benchmark.main(['--out', str(tmp_path / 'b.json')])
+    assert (tmp_path / 'b.json').read_text() == '{"rows": []}'
+
+
+def test_the_tables_of_the_page_are_those_of_the_result_file():
+    page = (ROOT / 'docs/performance.md').read_text()
+    assert with_tables(page, json.loads((ROOT / 'docs/benchmarks.json').read_text())) == page
+
+
+def test_every_run_of_the_result_file_says_where_it_comes_from():
+    for run in json.loads((ROOT / 'docs/benchmarks.json').read_text())['runs']:
+        assert all(run[key] for key in ('name', 'date', 'command', 'commit', 'source', 'machine', 'versions', 'rows'))
+        for row in run['rows']:
+            if row['ours'] is not None:
+                assert row['ratio'] == pytest.approx(row['ours'] / row['theirs'], rel=0.02), row['what']
+
+
+PAGE = '\n'.join(f'<!-- {name} -->\nold\n<!-- /{name} -->' for name in ('runs', 'comparison', 'options'))
+
+
+def test_a_page_gets_tables_of_all_runs():
+    first = [
+        dict(
+            what='a | b', peer='p', ours=1234.5, theirs=0.5, unit='ms', goal='<= 1 x', met=False, why='', ratio=2469.0
+        ),
+        dict(what='fast', peer='default', ours=1.0, theirs=2.0, unit='ms', goal='', met=None, why='', ratio=0.5),
+    ]
+    second = [
+        dict(first[0], ours=0.25, theirs=0.5, met=True, ratio=0.5),
+        dict(what='new', peer='q', ours=None, theirs=None, unit='ms', goal='', met=None, why='no q', ratio=None),
+    ]
+    about = dict(date='d', command='c', commit='h', source='s', machine=dict(cores=2), versions=dict(torch='2'))
+    runs = [dict(about, name='A', rows=first), dict(about, name='B', rows=second)]
+    made = with_tables(PAGE, dict(runs=runs))
+    assert '| A | d | `c` at commit h | cores 2 | torch 2 | s |' in made
+    assert '| what | peer or limit | A | ratio | B | ratio | goal |' in made
+    # Three digits; a bar of a name does not end its cell; the goal counts the runs that met it.
+    assert '| a \\| b | p | 1,234 / 0.5 ms | 2.47e+03 | 0.25 / 0.5 ms | 0.5 | <= 1 x: met in 1 of 2 |' in made
+    assert '| new | q | not run |  | not run: no q |  |  |' in made
+    assert '| fast | 0.5 |  |' in made
+    assert 'old' not in made
+    assert with_tables(made, dict(runs=runs)) == made
+
+
+def test_a_page_without_its_comments_is_refused():
+    with pytest.raises(ValueError, match=r'one pair of comments <!-- options -->'):
+        with_tables(PAGE.replace('/options', '/else'), dict(runs=[]))
 
 
 def test_the_rows_of_pairs_run(tmp_path):

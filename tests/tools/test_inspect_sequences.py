@@ -37,6 +37,12 @@ def test_the_text_begins_with_what_to_look_at(index, capsys):
     assert 'points a frame: 500 to 500' in text
 
 
+def test_a_relative_path_is_taken_from_the_current_folder(index, capsys, monkeypatch):
+    monkeypatch.chdir(index.parents[1])
+    tool.main([str(index.relative_to(index.parents[1]))])
+    assert '3 LiDAR scans in 1 sequences' in capsys.readouterr().out
+
+
 def test_a_page_is_written_and_the_range_is_the_configs(index, capsys, monkeypatch):
     monkeypatch.setattr(sequence_figures, 'MAX_DRAWN', 300)
     config = index.with_name('config.py')
