@@ -2,7 +2,7 @@
 
 A config imports the package by ``custom_imports = dict(imports=['strl_mmdet3d'], allow_failed_imports=False)``.
 
-Importing it changes five things in the process, and no others:
+Importing it changes six things in the process, and no others:
 
 1. mmdet3d's registries get the classes of the package. `STRLDistributedDataParallel` and `collate_pairs` go into
    mmengine's, where the Runner looks for them.
@@ -11,6 +11,7 @@ Importing it changes five things in the process, and no others:
 3. numpy gets ``np.long`` back, which mmdet3d 1.4 still uses; see :mod:`strl_mmdet3d.compat`.
 4. mmengine finds configs by ``strl_mmdet3d::``; see :mod:`strl_mmdet3d.compat`.
 5. mmengine loads the encoders that come with the package by ``strl://``; see :mod:`strl_mmdet3d.zoo`.
+6. mmdet3d's ``H3DBboxHead`` trains with the torch that is installed; see :mod:`strl_mmdet3d.compat`.
 
 The import does not switch safe loading on, because that would change the loads of all other code too. Our tools do, and
 so do `SafeLoadingHook` and ``strl_mmdet3d.safe_loading.load_safely()``.

@@ -50,7 +50,6 @@ class Family:
         downstream: What the downstream config needs to change in the stock one.
         untrained: The parts of the trunk that no gradient reaches.
         stock: The stock config, if it is another one than the pre-training config names.
-        fault: The error of the stock detector's own training, if it has one.
     """
 
     name: str
@@ -61,7 +60,6 @@ class Family:
     downstream: Mapping[str, Any] = field(default_factory=dict)
     untrained: Sequence[str] = ()
     stock: str = ''
-    fault: str = ''
 
     @property
     def path(self) -> str:
@@ -109,7 +107,7 @@ FAMILIES = [
         'bbox_head.vote_module_cfg.num_points': 16, 'bbox_head.vote_aggregation_cfg.num_point': 16}),
     Family('VoteNet', 'votenet_scannet_height_pretrain', points=512, override=FEW_VOTES,
            stock='mmdet3d::votenet/votenet_8xb8_scannet-3d.py'),
-    Family('H3DNet', 'h3dnet_scannet_pretrain', points=512, fault='modified by an inplace operation', override={
+    Family('H3DNet', 'h3dnet_scannet_pretrain', points=512, override={
         'backbone.backbones.num_points': VOTES,
         **{f'{head}.vote_aggregation_cfg.num_point': number for head, number in PRIMITIVES.items()},
         'roi_head.bbox_head.num_proposal': 32,

@@ -99,21 +99,17 @@ def test_a_family_is_pretrained_lands_trains_on_and_predicts(family, tmp_path):
     assert all(torch.equal(mine[name], tensor) for name, tensor in before.items())
 
     labelled = labelled_batch(of_detector, extent, channels, family.points or family.scanned)
-    if family.fault:
-        with pytest.raises(RuntimeError, match=family.fault):
-            train(detector, labelled)
-    else:
-        train(detector, labelled)
-        after = detector.state_dict()
-        moved = [name for name, tensor in before.items() if not tensor.equal(after[name])]
-        assert len(moved) > len(before) / 2  # by the gradients, and by BatchNorm's statistics
+    train(detector, labelled)
+    after = detector.state_dict()
+    moved = [name for name, tensor in before.items() if not tensor.equal(after[name])]
+    assert len(moved) > len(before) / 2  # by the gradients, and by BatchNorm's statistics
     assert torch.isfinite(predicted(detector, labelled)).all()
 
     share = min(99.9, 100 * share_of(report.landed, detector))
     row = (
         f'| {family.name} | [`{family.config}`](../configs/strl/{family.config}.py) '
         f'| {config.model.projector.in_channels} | {len(report.landed)} '
-        f'| {100 * report.pretrained:.4g} % | {share:.3g} % | {"no" if family.fault else "yes"} | yes |'
+        f'| {100 * report.pretrained:.4g} % | {share:.3g} % | yes | yes |'
     )
     assert row in TABLE
 

@@ -16,7 +16,6 @@ from command_line import add_cfg_options, add_launcher, foreseen_errors, hide_de
 
 if TYPE_CHECKING:
     from mmengine.config import Config
-    from mmengine.runner import Runner
 
 # What the Runner takes together or not at all. A test builds none of it.
 OF_TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler')
@@ -53,35 +52,6 @@ def build_config(args: argparse.Namespace) -> Config:
     return config
 
 
-def refuse_a_part(runner: Runner, checkpoint: str) -> None:
-    """Refuse a checkpoint that leaves tensors of the detector as they were initialised. mmengine only warns of it.
-
-    Args:
-        runner: The runner, not yet run.
-        checkpoint: The file, or its address.
-
-    Raises:
-        ConfigError: If a tensor is missing or has another shape.
-    """
-    from mmengine.runner import CheckpointLoader
-
-    from strl_mmdet3d.engine.run_start import reason_of
-    from strl_mmdet3d.engine.unwrapping import unwrapped_model
-    from strl_mmdet3d.errors import ConfigError
-
-    content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
-    model = unwrapped_model(runner)
-    try:
-        missing = model.load_state_dict(content.get('state_dict', content), strict=False).missing_keys
-    except (AttributeError, RuntimeError, TypeError) as error:
-        raise ConfigError(f'{checkpoint} does not fit the detector: {reason_of(error)}') from error
-    if missing:
-        raise ConfigError(
-            f'{checkpoint} lacks {len(missing)} of the {len(model.state_dict())} tensors of the detector, such as '
-            f'{missing[0]}: name a checkpoint that its training left, not a pre-trained encoder'
-        )
-
-
 def run(args: argparse.Namespace) -> dict[str, float]:
     """Test as the command line asks.
 
@@ -91,8 +61,8 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     Raises:
         StrlError: If the config, the checkpoint, the launcher or the work directory does not allow it.
     """
-    from strl_mmdet3d.engine.console import QuietRunner
     from strl_mmdet3d.engine.distributed import use_ranks_without_gpu
+    from strl_mmdet3d.engine.whole_detector_runner import WholeDetectorRunner
     from strl_mmdet3d.engine.work_dir import prepare_work_dir
     from strl_mmdet3d.safe_loading import load_safely
 
@@ -100,9 +70,7 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     config = build_config(args)
     use_ranks_without_gpu(config)
     prepare_work_dir(config.work_dir)
-    runner = QuietRunner.from_cfg(config)
-    refuse_a_part(runner, args.checkpoint)
-    return runner.test()
+    return WholeDetectorRunner.from_cfg(config).test()
 
 
 def main(argv: list[str] | None = None) -> dict[str, float]:

@@ -28,8 +28,8 @@ from torch.utils.data import Dataset
 from ..datasets.pair_key import PairKey
 from ..datasets.temporal_pair_dataset import pair_datasets
 from ..errors import ConfigError
+from ..export.loaded_points import TIME_LAG, points_of
 from ..export.trunk_record import pretrained_detector
-from ..export.trunk_settings import TIME_LAG, points_of
 
 # First layers -> their setting for the number of values of a point, and how many more it counts.
 OF_VOXELS: dict[type, tuple[str, int]] = {

@@ -5,12 +5,13 @@ Two detectors may have tensors of the same shapes, and yet other voxels, another
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mmdet3d.registry import MODELS, TRANSFORMS
-from mmengine.registry import Registry
+from mmdet3d.registry import MODELS
+
+from .class_defaults import with_defaults
+from .loaded_points import points_of
 
 IGNORED = frozenset(
     {
@@ -27,16 +28,6 @@ IGNORED = frozenset(
 """Settings that cannot change what a tensor means."""
 
 PLAIN = (bool, int, float, str, type(None))
-
-AXES = ['x', 'y', 'z']
-
-TIME_LAG = 'time lag'
-
-# The columns that `LoadFrame` may be given by name, at their places in the layouts of KITTI and nuScenes.
-NUMBERS = dict(x=0, y=1, z=2, intensity=3)
-
-LOADERS = ('LoadFrame', 'LoadSweeps', 'LoadPointsFromFile', 'LoadDepthFrame', 'LoadShape')
-"""The transforms whose points are known."""
 
 
 def trunk_settings(model: Mapping[str, Any], trunk: Sequence[str], dataloader: Any = None) -> dict[str, Any]:
@@ -83,74 +74,10 @@ def differing_settings(pretraining: Mapping[str, Any], here: Mapping[str, Any]) 
     return different
 
 
-def points_of(dataloader: Any) -> dict[str, Any]:
-    """Describe the points that a data loader gives: their axes, and their channels in order.
-
-    Args:
-        dataloader: Its config.
-
-    Returns:
-        ``coord_type``, such as 'LIDAR', and ``channels``, such as ['x', 'y', 'z', 'column 3']; empty if the data sets
-        load their points in different ways, or in a way that is not known here.
-    """
-    dataset = dataloader.get('dataset') if isinstance(dataloader, Mapping) else None
-    described = [_points_of_step(step, sweeps) for step, sweeps in _loading_steps(dataset)]
-    return described[0] if described and all(points == described[0] for points in described) else {}
-
-
-def _loading_steps(dataset: Any) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
-    """Yield the transform that loads the points, and mmdet3d's that adds sweeps, for each data set in a config."""
-    if isinstance(dataset, (list, tuple)):
-        for one in dataset:
-            yield from _loading_steps(one)
-    elif isinstance(dataset, Mapping):
-        yield from _loading_steps(dataset.get('dataset'))
-        yield from _loading_steps(dataset.get('datasets'))
-        pipeline = dataset.get('pipeline') or []
-        outer = [pipeline] if isinstance(pipeline, Mapping) else pipeline
-        steps = [step for one in outer for step in (one, *one.get('load', ()))]  # `MultiView` has it in its `load`
-        if steps:
-            names = [_name_of(step.get('type')) for step in steps]
-            loaders = [step for step, name in zip(steps, names, strict=True) if name in LOADERS]
-            sweeps = [step for step, name in zip(steps, names, strict=True) if name == 'LoadPointsFromMultiSweeps']
-            yield (loaders[0] if loaders else {}), (sweeps[0] if sweeps else None)
-
-
-def _points_of_step(step: Mapping[str, Any], sweeps: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Describe the points that a transform loads; empty if it is not known here.
-
-    ``sweeps`` is mmdet3d's ``LoadPointsFromMultiSweeps``, if it follows: it writes the time lag over the fifth column,
-    nuScenes' ring, and takes columns of its own choice, by default not the intensity.
-    """
-    settings, kind = _with_defaults(step, TRANSFORMS), _name_of(step.get('type'))
-    if kind == 'LoadDepthFrame':
-        return dict(coord_type='DEPTH', channels=AXES + ['height'] * bool(settings.get('height')))
-    if kind == 'LoadShape':
-        return dict(coord_type=settings.get('coord_type'), channels=AXES)
-    if kind not in LOADERS:
-        return {}
-    columns = settings.get('use_dim')
-    columns = list(range(columns)) if isinstance(columns, int) else list(columns or ())
-    columns = [NUMBERS.get(column, column) for column in columns]
-    channels = [AXES[column] if column in range(len(AXES)) else f'column {column}' for column in columns]
-    for place, setting in ((3, 'norm_intensity'), (4, 'norm_elongation')):
-        if settings.get(setting) and place < len(channels):
-            channels[place] += f' by {setting}'
-    if sweeps is not None:
-        channels = [*channels[:4], TIME_LAG]
-        taken = _with_defaults(sweeps, TRANSFORMS)['use_dim']
-        channels = [channels[column] for column in (range(taken) if isinstance(taken, int) else taken)]
-    elif settings.get('time_lag') or kind == 'LoadSweeps':
-        channels.append(TIME_LAG)
-    if settings.get('shift_height'):
-        channels.insert(len(AXES), 'height')
-    return dict(coord_type=settings.get('coord_type'), channels=channels)
-
-
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Yield the plain values in a setting, each with its dotted name."""
     if isinstance(value, Mapping):
-        for key, inner in _with_defaults(value, MODELS).items():
+        for key, inner in with_defaults(value, MODELS).items():
             if key not in IGNORED:
                 yield from _flat(f'{name}.{key}', inner)
     elif isinstance(value, (list, tuple)) and any(isinstance(inner, Mapping) for inner in value):
@@ -165,30 +92,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(inner) for inner in value]
     return value if isinstance(value, PLAIN) else f'a {type(value).__name__}'
-
-
-def _with_defaults(config: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
-    """Return a config with the defaults of its class for what it leaves out, and the class's name as its type."""
-    if 'type' not in config:
-        return dict(config)
-    kind = config['type']
-    kind = registry.get(kind) if isinstance(kind, str) else kind
-    if not isinstance(kind, type):
-        return dict(config)
-    defaults: dict[str, Any] = {}
-    for base in reversed(kind.__mro__[:-1]):  # a class may hand over what it does not name to its base
-        if '__init__' not in vars(base):
-            continue
-        # Of torch's layers only eps: the detector sets the other arguments, and they depend on torch's version.
-        only_eps = base.__module__.startswith('torch.')
-        for parameter in inspect.signature(vars(base)['__init__']).parameters.values():
-            if parameter.default is not parameter.empty and (parameter.name == 'eps' or not only_eps):
-                defaults[parameter.name] = parameter.default
-    # All BatchNorms compute the same in use: over one process or several, of one dimension or more.
-    name = 'BatchNorm' if 'BatchNorm' in kind.__name__ else kind.__name__
-    return defaults | dict(config) | dict(type=name)
-
-
-def _name_of(kind: Any) -> str:
-    """Return the name of a type as it stands in a config, without its scope."""
-    return kind.rpartition('.')[2] if isinstance(kind, str) else getattr(kind, '__name__', '')

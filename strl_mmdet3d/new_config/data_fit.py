@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ConfigError
+from ..export.loaded_points import AXES, HEIGHT, TIME_LAG
 from .pretrain_data import DEPTH, LIDAR, PretrainData
-from .stock_points import AXES, HEIGHT, INTENSITY, TIME_LAG, StockPoints
+from .stock_points import INTENSITY, StockPoints
 
 SAME_SCALE = 1e-6
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .stock_points import COLOURS, HEIGHT, INTENSITY, PLACE_IN_ROOM, StockPoints
+from ..export.loaded_points import HEIGHT, PLACE_IN_ROOM
+from .stock_points import COLOURS, INTENSITY, StockPoints
 
 ANY_NUMBER = 8192  # points, where the detector takes any number: a scan's are about 20,000 in its range
 STREET = (-50.0, -50.0, -3.0, 50.0, 50.0, 1.0)  # metres, for detectors of scans that state no range

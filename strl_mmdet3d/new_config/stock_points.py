@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..engine.points_check import columns_of
 from ..errors import ConfigError
-from ..export.trunk_settings import TIME_LAG
+from ..export.class_defaults import name_of
+from ..export.loaded_points import AXES, LOADERS, first_of, points_of_steps, steps_of
 
-AXES = ('x', 'y', 'z')
-INTENSITY, HEIGHT = 'intensity', 'height'
+INTENSITY = 'intensity'
 COLOURS = ('red', 'green', 'blue')
-PLACE_IN_ROOM = ('x in the room', 'y in the room', 'z in the room')
-SWEEP_COLUMNS = (0, 1, 2, 4)  # the default of mmdet3d's LoadPointsFromMultiSweeps: without the intensity
 
 # Scale of the intensities in the files of the data set that a stock config trains on.
 INTENSITY_MAX = dict(
@@ -24,7 +23,7 @@ INTENSITY_MAX = dict(
     NuScenesSegDataset=255.0,
     LyftDataset=255.0,
 )
-# The value behind the intensity in the files, where the sweeps do not overwrite it by the time lag.
+# The value behind the intensity in the files.
 FIFTH_COLUMN = dict(WaymoDataset='elongation')
 
 
@@ -63,69 +62,47 @@ def read_stock_points(config: Mapping[str, Any]) -> StockPoints:
 
     Args:
         config: A whole detection config. One with a ``model`` alone is taken to read x, y, z, an intensity and so on,
-            as many as its first layer has.
+            as many as its first layer takes; four if that is not known.
 
     Returns:
         The points.
 
     Raises:
-        ConfigError: If the pipeline loads images and no points.
+        ConfigError: If the pipeline loads images and no points, or loads points by a transform that is not known.
     """
     datasets = [_innermost((config.get(f'{split}_dataloader') or {}).get('dataset')) for split in ('test', 'train')]
-    test, train = (list(_steps(dataset.get('pipeline') or config.get(key) or ()))
+    test, train = (list(steps_of(dataset.get('pipeline') or config.get(key)))
                    for dataset, key in zip(datasets, ('test_pipeline', 'train_pipeline'), strict=True))  # fmt: skip
-    name = _name(next((dataset['type'] for dataset in datasets if dataset.get('type')), ''))
+    name = name_of(next((dataset['type'] for dataset in datasets if dataset.get('type')), ''))
     steps = [*test, *train]
-    loader = _first(steps, 'LoadPointsFromFile') or _first(steps, 'LoadFrame')
+    loader = first_of(steps, *LOADERS)
     if loader is None:
         if steps:
-            images = next((_name(step['type']) for step in steps if 'Image' in _name(step.get('type'))), None)
-            what = f'reads images ({images}) and no points' if images else 'loads no points by LoadPointsFromFile'
+            images = next((name_of(step['type']) for step in steps if 'Image' in name_of(step['type'])), None)
+            known = f'{", ".join(LOADERS[:-1])} nor {LOADERS[-1]}'
+            what = f'reads images ({images}) and no points' if images else f'loads its points neither by {known}'
             raise ConfigError(f'the detector {what}: pre-training takes detectors of point clouds')
         return StockPoints(name, 'LIDAR', _columns_of_model(config.get('model') or {}))
-    sweeps = _first(test, 'LoadPointsFromMultiSweeps')
-    channels = _channels(loader, sweeps, _first(train, 'IndoorPatchPointSample'), name)
-    sample = _first(test, 'PointSample') or _first(train, 'PointSample') or _first(train, 'IndoorPatchPointSample')
-    cut = _first(test, 'PointsRangeFilter') or _first(train, 'PointsRangeFilter')
+    points = points_of_steps(steps)
+    meanings = COLOURS if loader.get('use_color') else (INTENSITY, FIFTH_COLUMN.get(name, 'ring'))
+    named = {f'column {column}': meaning for column, meaning in enumerate(meanings, start=len(AXES))}
+    sweeps = first_of(steps, 'LoadPointsFromMultiSweeps')
+    sample = first_of(test, 'PointSample') or first_of(train, 'PointSample', 'IndoorPatchPointSample')
+    cut = first_of(steps, 'PointsRangeFilter')
     return StockPoints(
         name,
-        loader.get('coord_type', 'LIDAR'),
-        channels,
+        points['coord_type'] or 'LIDAR',
+        tuple(named.get(channel.partition(' by ')[0], channel) for channel in points['channels']),
         int(sample['num_points']) if sample else None,
         tuple(map(float, cut['point_cloud_range'])) if cut else None,
         int(sweeps.get('sweeps_num', 10)) if sweeps else 0,
     )
 
 
-def _channels(
-    loader: Mapping[str, Any], sweeps: Mapping[str, Any] | None, patch: Mapping[str, Any] | None, dataset: str
-) -> tuple[str, ...]:
-    """Name the values of a point that a pipeline gives."""
-    used = loader.get('use_dim', [0, 1, 2])
-    used = list(range(used)) if isinstance(used, int) else list(used)
-    names = {**dict(enumerate(AXES)), 3: INTENSITY, 4: FIFTH_COLUMN.get(dataset, 'ring')}
-    if loader.get('use_color'):
-        names.update(enumerate(COLOURS, start=3))
-    channels = [names.get(column, f'column {column}') for column in used]
-    if loader.get('shift_height'):
-        channels.insert(3, HEIGHT)
-    if sweeps is not None:
-        channels[4:5] = [TIME_LAG]  # mmdet3d writes it over the fifth value
-        taken = sweeps.get('use_dim', SWEEP_COLUMNS)
-        channels = [channels[column] for column in (range(taken) if isinstance(taken, int) else taken)]
-    if patch is not None and patch.get('use_normalized_coord'):
-        channels += PLACE_IN_ROOM
-    return tuple(channels)
-
-
 def _columns_of_model(model: Mapping[str, Any]) -> tuple[str, ...]:
-    """Guess the columns of a detector without a pipeline by the width of its first layer."""
-    for part in ('voxel_encoder', 'pts_voxel_encoder', 'backbone'):
-        settings = model.get(part) or {}
-        width = settings.get('in_channels', settings.get('num_features'))
-        if isinstance(width, int):
-            return (*AXES, INTENSITY, *(f'column {column}' for column in range(4, width)))[:width]
-    return (*AXES, INTENSITY)
+    """Name as many columns as the first layer of a detector without a pipeline takes; four if that is not known."""
+    number = columns_of(model)[2] or len((*AXES, INTENSITY))
+    return (*AXES, INTENSITY, *(f'column {column}' for column in range(4, number)))[:number]
 
 
 def _innermost(dataset: Any) -> Mapping[str, Any]:
@@ -133,24 +110,3 @@ def _innermost(dataset: Any) -> Mapping[str, Any]:
     while isinstance(dataset, Mapping) and (dataset.get('dataset') or dataset.get('datasets')):
         dataset = dataset.get('dataset') or dataset['datasets'][0]
     return dataset if isinstance(dataset, Mapping) else {}
-
-
-def _steps(pipeline: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the transforms of a pipeline and those inside them."""
-    if isinstance(pipeline, Mapping):
-        if 'type' in pipeline:
-            yield pipeline
-        yield from _steps(pipeline.get('transforms') or ())
-    elif isinstance(pipeline, (list, tuple)):
-        for step in pipeline:
-            yield from _steps(step)
-
-
-def _first(steps: list[Mapping[str, Any]], kind: str) -> Mapping[str, Any] | None:
-    """Return the first transform of a class, or None."""
-    return next((step for step in steps if _name(step.get('type')) == kind), None)
-
-
-def _name(kind: Any) -> str:
-    """Return the name of a type as it stands in a config, without its scope."""
-    return kind.rpartition('.')[2] if isinstance(kind, str) else getattr(kind, '__name__', '')

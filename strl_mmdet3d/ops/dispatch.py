@@ -26,8 +26,8 @@ function, with unchanged arguments.
    for which mmdet3d moves index tables to CUDA wherever the points are.
 7. The ``forward`` of mmdet's ``FocalLoss``: on a CPU it takes the op that it takes on a GPU, and so the label -1.
 
-All but 5 keep the original as the ``__wrapped__`` of the replacement. The package also restores one name of numpy, see
-:mod:`strl_mmdet3d.compat`.
+All but 5 keep the original as the ``__wrapped__`` of the replacement. What the import changes besides is
+in :mod:`strl_mmdet3d.compat`.
 """
 
 from __future__ import annotations
@@ -144,8 +144,8 @@ def by_device(on_cpu: Callable[..., Any], original: Callable[..., Any]) -> Calla
 def _rebind(name: str, original: Callable[..., Any], replacement: Callable[..., Any]) -> None:
     """Replace a function in every loaded module that holds it: mmdet3d imports it by name."""
     for module in list(sys.modules.values()):
-        # Not getattr: some modules import others when an attribute is read.
-        if vars(module).get(name) is original:
+        # By their dicts: some modules import others when an attribute is read. None stands for one that is hidden.
+        if getattr(module, '__dict__', {}).get(name) is original:
             setattr(module, name, replacement)
 
 

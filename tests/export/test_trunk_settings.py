@@ -9,14 +9,14 @@ from mmengine.config import Config, ConfigDict
 from tiny import tiny_detector, tiny_strl
 
 from strl_mmdet3d.export import pretrained_detector
-from strl_mmdet3d.export.trunk_settings import differing_settings, points_of, trunk_settings
+from strl_mmdet3d.export.trunk_settings import differing_settings, trunk_settings
 
 TRUNK = ['voxel_encoder', 'middle_encoder', 'backbone', 'neck']
 SCAN = dict(type='LoadPointsFromFile', coord_type='LIDAR', load_dim=5, use_dim=[0, 1, 2, 3])
 
 
-def loader(*steps, **dataset):
-    return ConfigDict(dataset=dict(type='KittiDataset', pipeline=list(steps)) | dataset)
+def loader(*steps):
+    return ConfigDict(dataset=dict(type='KittiDataset', pipeline=list(steps)))
 
 
 def changed(*changes):
@@ -93,37 +93,7 @@ def test_settings_are_plain_values_and_take_no_preprocessor_for_the_plain_one():
     assert trunk_settings(named, ['backbone']) == settings
 
 
-@pytest.mark.parametrize(
-    ('step', 'coord_type', 'channels'),
-    [
-        (SCAN, 'LIDAR', ['x', 'y', 'z', 'column 3']),
-        (SCAN | dict(use_dim=5), 'LIDAR', ['x', 'y', 'z', 'column 3', 'column 4']),
-        (SCAN | dict(use_dim=[0, 1, 2, 4]), 'LIDAR', ['x', 'y', 'z', 'column 4']),
-        (SCAN | dict(use_dim=[1, 0, 2]), 'LIDAR', ['y', 'x', 'z']),
-        (SCAN | dict(norm_intensity=True), 'LIDAR', ['x', 'y', 'z', 'column 3 by norm_intensity']),
-        (SCAN | dict(shift_height=True), 'LIDAR', ['x', 'y', 'z', 'height', 'column 3']),
-        (dict(type='LoadFrame'), 'LIDAR', ['x', 'y', 'z', 'column 3']),
-        (dict(type='LoadDepthFrame'), 'DEPTH', ['x', 'y', 'z']),
-        (dict(type='LoadDepthFrame', height=True), 'DEPTH', ['x', 'y', 'z', 'height']),
-        (dict(type='LoadShape', coord_type='CAMERA'), 'CAMERA', ['x', 'y', 'z']),
-    ],
-)
-def test_the_channels_of_the_points(step, coord_type, channels):
-    expected = dict(coord_type=coord_type, channels=channels)
-    assert points_of(loader(dict(type='LoadAnnotations3D'), step)) == expected
-    views = ConfigDict(dataset=dict(pipeline=dict(type='MultiView', load=[step])))
-    assert points_of(views) == expected
-    wrapped = ConfigDict(dataset=dict(type='RepeatDataset', dataset=loader(step).dataset))
-    assert points_of(wrapped) == expected
-    several = ConfigDict(dataset=dict(type='ConcatDataset', datasets=[loader(step).dataset, loader(step).dataset]))
-    assert points_of(several) == expected
-
-
 def test_channels_that_are_not_known_are_not_compared():
-    mine = dict(type='MyOwnLoader')
-    several = ConfigDict(dataset=dict(type='ConcatDataset', datasets=[loader(mine).dataset, loader(SCAN).dataset]))
-    for unknown in (None, ConfigDict(), loader(mine), loader(), several):
-        assert points_of(unknown) == {}
     known = trunk_settings(tiny_detector(), TRUNK, loader(SCAN))
     assert differing_settings(known, trunk_settings(tiny_detector(), TRUNK)) == {}
 
@@ -144,18 +114,3 @@ def test_the_pretrained_detector_has_its_overrides():
     assert pretrained_detector(Config(dict(model=model))).voxel_encoder.legacy is False
     assert pretrained_detector(Config(dict(model=dict(type='STRL', encoder=dict(type='Other'))))) is None
     assert pretrained_detector(Config()) is None
-
-
-def test_the_ring_and_the_time_lag_are_told_apart():
-    """Both may be the fifth value of a nuScenes point."""
-
-    def channels(*steps):
-        return points_of(dict(dataset=dict(pipeline=list(steps))))['channels']
-
-    stock = dict(type='LoadPointsFromFile', coord_type='LIDAR', load_dim=5, use_dim=5)
-    lagged = ['x', 'y', 'z', 'column 3', 'time lag']
-    assert channels(stock) == ['x', 'y', 'z', 'column 3', 'column 4']
-    assert channels(stock, dict(type='LoadPointsFromMultiSweeps', sweeps_num=9, use_dim=5)) == lagged
-    assert channels(stock, dict(type='LoadPointsFromMultiSweeps', sweeps_num=9)) == ['x', 'y', 'z', 'time lag']
-    assert channels(dict(type='LoadFrame', load_dim=5, use_dim=4, time_lag=True)) == lagged
-    assert channels(dict(type='MultiView', load=[dict(type='LoadSweeps')])) == lagged

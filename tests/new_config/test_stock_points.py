@@ -50,6 +50,26 @@ def test_the_points_of_a_stock_config(name):
     assert len(points.channels) == width
 
 
+@pytest.mark.parametrize(
+    ('load', 'channels'),
+    [
+        (dict(type='LoadFrame', load_dim=4), XYZI),  # its default is all four
+        (dict(type='LoadFrame', load_dim=5, use_dim=['x', 'y', 'z', 'intensity'], time_lag=True), (*XYZI, 'time lag')),
+        (dict(type='LoadDepthFrame', height=True), ('x', 'y', 'z', 'height')),
+        (dict(type='LoadPointsFromFile', coord_type='LIDAR', norm_intensity=True, use_dim=4), XYZI),
+    ],
+)
+def test_a_pipeline_of_ones_own(load, channels):
+    config = ConfigDict(train_dataloader=dict(dataset=dict(type='KittiDataset', pipeline=[load])))
+    assert read_stock_points(config).channels == channels
+
+
+def test_a_loader_that_is_not_known_is_told():
+    config = ConfigDict(train_pipeline=[dict(type='OwnLoader')])
+    with pytest.raises(ConfigError, match=r'loads its points neither by LoadFrame, .* nor LoadShape'):
+        read_stock_points(config)
+
+
 def test_a_detector_of_images_is_refused():
     with pytest.raises(ConfigError, match=r'reads images \(LoadImageFromFileMono3D\) and no points'):
         read_stock_points(get_config('mmdet3d::smoke/smoke_dla34_dlaneck_gn-all_4xb8-6x_kitti-mono3d.py'))
@@ -58,9 +78,14 @@ def test_a_detector_of_images_is_refused():
 @pytest.mark.parametrize(
     ('model', 'channels'),
     [
-        (dict(voxel_encoder=dict(in_channels=5)), (*XYZI, 'column 4')),
-        (dict(pts_voxel_encoder=dict(num_features=4)), XYZI),
-        (dict(backbone=dict(in_channels=3)), ('x', 'y', 'z')),
+        (dict(voxel_encoder=dict(type='PillarFeatureNet', in_channels=5)), (*XYZI, 'column 4')),
+        (dict(voxel_encoder=dict(type='SegVFE', in_channels=6)), XYZI),  # beside the radius and the angle
+        (
+            dict(pts_voxel_encoder=dict(type='HardSimpleVFE'), pts_middle_encoder=dict(in_channels=5)),
+            (*XYZI, 'column 4'),
+        ),
+        (dict(backbone=dict(type='PointNet2SASSG', in_channels=3)), ('x', 'y', 'z')),
+        (dict(voxel_encoder=dict(type='Own'), backbone=dict(type='SECOND', in_channels=64)), XYZI),
         (dict(), XYZI),
     ],
 )

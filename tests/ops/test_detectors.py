@@ -11,12 +11,12 @@ from mmengine.structures import InstanceData
 
 import strl_mmdet3d.ops  # noqa: F401
 
-# Voxel sizes and the grids that follow from them, two or four times as coarse as the stock ones on the ground.
+# Voxel sizes and the grids that follow from them, four to ten times as coarse as the stock ones on the ground.
 COARSER = {
-    (0.05, 0.05, 0.1): [0.2, 0.2, 0.1],
-    (41, 1600, 1408): [41, 400, 352],
-    (0.16, 0.16, 4): [0.32, 0.32, 4],
-    (496, 432): [248, 216],
+    (0.05, 0.05, 0.1): [0.4, 0.5, 0.1],
+    (41, 1600, 1408): [41, 160, 176],
+    (0.16, 0.16, 4): [0.72, 0.62, 4],
+    (496, 432): [128, 96],
     (0.2, 0.2, 8): [0.8, 0.8, 8],
     (0.2, 0.2): [0.8, 0.8],
     (512, 512): [128, 128],

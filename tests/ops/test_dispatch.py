@@ -46,6 +46,7 @@ def test_names_imported_elsewhere_are_rebound(monkeypatch):
     module.f, module.g = original, other = mark('original'), mark('other')
     monkeypatch.setitem(sys.modules, 'imported_before', module)
     replacement = mark('replacement')
+    monkeypatch.setitem(sys.modules, 'hidden', None)  # as one hides a package from imports
     dispatch._rebind('f', original, replacement)
     dispatch._rebind('g', original, replacement)
     assert module.f is replacement

@@ -11,6 +11,7 @@ import test
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.config import Config
+from mmengine.runner import CheckpointLoader
 
 CONFIG = str(Path('configs/downstream/pointnet_shapes_scratch.py').resolve())
 LOADER = [f'test_dataloader.{option}' for option in ('batch_size=2', 'num_workers=0', 'persistent_workers=False')]
@@ -39,9 +40,13 @@ def run(*arguments: str) -> dict:
     return test.main([CONFIG, *arguments, '--cfg-options', *LOADER])
 
 
-def test_the_metrics_are_of_the_checkpoint(weights, tmp_path):
+def test_the_metrics_are_of_the_checkpoint_which_is_read_once(weights, tmp_path, monkeypatch):
     torch.save(dict(meta={}, state_dict=weights), tmp_path / 'epoch_1.pth')
+    read = []
+    load = CheckpointLoader.load_checkpoint
+    monkeypatch.setattr(CheckpointLoader, 'load_checkpoint', lambda *args: read.append(args[0]) or load(*args))
     metrics = run('epoch_1.pth', '--work-dir', 'tested')
+    assert read == ['epoch_1.pth']
     assert metrics['accuracy'] == pytest.approx(75)
     assert list((tmp_path / 'tested').iterdir())
 
