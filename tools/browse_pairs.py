@@ -1,11 +1,12 @@
-"""Draw what the model will see: for some pairs of a config's training set, the two raw frames and the two views.
+"""Draw what the model will see: for some pairs of a config's training set, the two frames and the views made of them.
 
-Lidar points are drawn from above, other clouds in an oblique projection. A depth frame is drawn as its image, and its
-views are drawn from above and from the side. The colour is the height, in a depth image the depth. The pairs are the
-first ones of the first epoch: a training run with the config's seed starts with them on one GPU.
+Lidar points are drawn from above, other clouds in an oblique projection. A depth frame is drawn as its image, in
+metres, and its views are drawn from above and from the side. A frame's points are coloured by what becomes of them, a
+view's by their height; things that have moved have their own colour. The titles say how far apart the frames are, and
+what was done to each view. The pairs are the first ones of the first epoch: a training run with the config's seed
+starts with them on one GPU.
 
-With --html, they are one page, OUT/pairs.html, in which the clouds are turned by mouse. It shows which points of a
-frame become part of its view, what takes the others away, and what each transform did.
+With --html, they are one page, OUT/pairs.html, in which the clouds are turned by mouse.
 
 Examples:
     python tools/browse_pairs.py configs/strl/pvrcnn_kitti_pretrain.py --out work_dirs/pairs
@@ -44,26 +45,25 @@ def draw(args: argparse.Namespace) -> None:
 
     with extra('vis'):
         from strl_mmdet3d.evaluation.figure_text import save_picture
-        from strl_mmdet3d.evaluation.pair_figure import build_recorded_dataset, draw_pair
-        from strl_mmdet3d.evaluation.pair_page import build_traced_dataset, pairs_page
+        from strl_mmdet3d.evaluation.pair_figure import draw_pair
+        from strl_mmdet3d.evaluation.pair_page import pairs_page
+        from strl_mmdet3d.evaluation.traced_pair import build_traced_dataset
 
     load_safely()
     config = load_config(args.config, args.cfg_options)
     init_default_scope(config.get('default_scope', 'mmdet3d'))
+    with refused_settings():
+        dataset, sampler, tracer = build_traced_dataset(config)
     if args.html:
-        with refused_settings():
-            dataset, sampler, tracer = build_traced_dataset(config)
         keys = list(itertools.islice(sampler, args.num or 3))
         page = pairs_page(dataset, track(keys, 'tracing'), tracer, f'Pairs of {Path(args.config).name}')
         with written_whole(args.out / 'pairs.html') as part:
             part.write_text(page, encoding='utf-8')
         print(f'{len(keys)} pairs in {args.out / "pairs.html"}')
         return
-    with refused_settings():
-        dataset, sampler, recorder = build_recorded_dataset(config)
     keys = list(itertools.islice(sampler, args.num or 8))
     for i, key in enumerate(track(keys, 'drawing')):
-        figure = draw_pair(dataset, key, recorder)
+        figure = draw_pair(dataset, key, tracer)
         with written_whole(args.out / f'pair_{i:03d}_item_{key.index:06d}.png') as part:
             save_picture(figure, part, 100)
     print(f'{len(keys)} pictures in {args.out}')

@@ -19,12 +19,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from command_line import add_cfg_options, foreseen_errors, load_config, refused_settings
+
+NARROWEST_NAME = 24  # characters of an encoder's name in a line of the table, at least
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -45,7 +48,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     option('--no-baselines', action='store_true', help='leave out the random encoders and the hand-crafted features')
     option('--batch-size', type=int, default=32, help='shapes encoded at a time (default: 32)')
     option('--out', type=Path, metavar='JSON', help='a file for all of the numbers')
-    option('--tsne', type=Path, metavar='PICTURE', help='a file for t-SNE of the test shapes, before and after')
+    option('--tsne', type=Path, metavar='PICTURE', help='a file for t-SNE of the test shapes; .html is a page')
     several = parser.add_mutually_exclusive_group()
     several.add_argument(
         '--choose',
@@ -77,6 +80,34 @@ def mean_and_deviation(values: list[float]) -> str:
     return f'{mean(values):.1f}{deviation}'
 
 
+def short_names(names: list[str], width: int) -> dict[str, str]:
+    """Shorten paths by the folders that all of them begin with, and break them behind slashes, hyphens and the like.
+
+    Args:
+        names: Paths of checkpoints, and names of baselines.
+        width: Characters in a line; only a longer word is broken.
+
+    Returns:
+        Name -> what the table shows, in lines; a name that fits stays as it is.
+    """
+    paths = {name: Path(name).parts for name in names if len(name) > width and len(Path(name).parts) > 1}
+    common = 0
+    while paths and all(len(parts) > common + 2 for parts in paths.values()):  # one folder stays
+        if len({parts[common] for parts in paths.values()}) > 1:
+            break
+        common += 1
+    shown = {}
+    for name in names:
+        lines = ['']
+        pieces = re.findall(r'[^/_-]+[/_-]*|[/_-]+', str(Path(*paths[name][common:]))) if name in paths else [name]
+        for piece in pieces:
+            if lines[-1] and len(lines[-1]) + len(piece) > width:
+                lines.append('')
+            lines[-1] += piece
+        shown[name] = '\n'.join(lines)
+    return shown
+
+
 def print_table(result: dict[str, Any], columns: dict[str, str]) -> None:
     """Print the rows of all classes, or of the large ones.
 
@@ -84,16 +115,32 @@ def print_table(result: dict[str, Any], columns: dict[str, str]) -> None:
         result: Title and rows of the table.
         columns: Name of a column in a row -> its heading.
     """
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=result['title'], title_justify='left')
-    table.add_column('encoder', overflow='fold')
-    for heading in columns.values():
-        table.add_column(heading, justify='right')
-    for row in result['rows']:
-        table.add_row(row['name'], *(mean_and_deviation(row[column]) for column in columns))
-    Console(markup=False).print(table)  # a name may have brackets
+    rows = result['rows']
+    seeds = len(rows[0][next(iter(columns))])
+    deviation = f', mean +- standard deviation over {seeds} seeds' if seeds > 1 else ', one seed'
+    table = Table(title_justify='left', box=box.SIMPLE)
+    table.title = f'{result["title"]}\nper cent of the test shapes{deviation}'
+    table.add_column('encoder', no_wrap=True, overflow='fold')
+    taken = 3 * (len(columns) + 2)  # between the columns
+    for column, heading in columns.items():
+        cells = [mean_and_deviation(row[column]) for row in rows]
+        widest = max(map(len, [*heading.split(), *cells]))  # neither a word nor a number is broken
+        table.add_column(heading, justify='right', min_width=widest, width=widest)
+        taken += widest
+    console = Console(markup=False, highlight=False)  # a name may have brackets
+    console.width = max(console.width, taken + NARROWEST_NAME)
+    names = short_names([row['name'] for row in rows], console.width - taken)
+    for row in rows:
+        table.add_row(names[row['name']], *(mean_and_deviation(row[column]) for column in columns))
+    console.print(table)
+    for name, shown in names.items():
+        whole = shown.replace('\n', '')
+        if whole != name:
+            console.print(f'{whole}: {name}', soft_wrap=True)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

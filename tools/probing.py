@@ -18,6 +18,7 @@ from strl_mmdet3d.errors import ConfigError
 from strl_mmdet3d.evaluation.calibration import calibrate_batchnorm
 from strl_mmdet3d.evaluation.features import LabelledClouds, collect_features, read_clouds, shuffled_batches_of
 from strl_mmdet3d.evaluation.handcrafted import handcrafted_features
+from strl_mmdet3d.evaluation.knn_probe import cosine_knn
 from strl_mmdet3d.evaluation.linear_probe import fit_standardised_svm
 from strl_mmdet3d.evaluation.probe_suite import Part, Scores, large_classes, run_probes
 from strl_mmdet3d.evaluation.probed_encoders import pretrained_encoder, random_encoder
@@ -219,15 +220,31 @@ def measure(probe: Probe, checkpoints: list[str], args: argparse.Namespace) -> l
 
 
 def draw_tsne(probe: Probe, path: str, picture: Path) -> None:
-    """Draw the features of the test shapes, with seed 0, by the calibrated random encoder and by a checkpoint."""
+    """Draw the features of the test shapes, with seed 0, by the calibrated random encoder and by a checkpoint.
+
+    A picture whose name ends in ``.html`` is a page, where each point says what it is.
+    """
     with extra('vis'):  # only this option needs matplotlib
         from strl_mmdet3d.evaluation.embedding_figure import draw_embeddings
+        from strl_mmdet3d.evaluation.hover_svg import hover_svg
+        from strl_mmdet3d.evaluation.html_page import html_page
 
     probe.use_seed(0)
-    before = probe.encode(probe.calibrated(), CALIBRATED, 'test')
-    after = probe.encode(probe.load(path), path, 'test')
-    panels = {f'before: {CALIBRATED}': before, f'after: {Path(path).name}': after}
-    figure = draw_embeddings(panels, probe.test.labels, probe.classes, seed=0)
+    features = {
+        f'before: {CALIBRATED}': probe.encode_all(probe.calibrated(), CALIBRATED),
+        f'after: {Path(path).name}': probe.encode_all(probe.load(path), path),
+    }
+    accuracies = {
+        title: cosine_knn(train, probe.train.labels, test, probe.test.labels, probe.seed).accuracy
+        for title, (train, test) in features.items()
+    }
+    tests = {title: test for title, (_, test) in features.items()}
+    embedding = draw_embeddings(tests, probe.test.labels, probe.classes, probe.seed, accuracies)
     with written_whole(picture) as part:
-        figure.savefig(part, dpi=150, format=picture.suffix.lstrip('.') or 'png')
+        if picture.suffix == '.html':
+            drawn = hover_svg(embedding.figure, embedding.says, 't-SNE before and after pre-training')
+            said = '<p>A mark under the pointer says its class.</p>'
+            part.write_text(html_page(f'Features of {Path(path).name}', [said, drawn]), encoding='utf-8')
+        else:
+            embedding.figure.savefig(part, dpi=150, format=picture.suffix.lstrip('.') or 'png')
     print(f't-SNE of {path} in {picture}')

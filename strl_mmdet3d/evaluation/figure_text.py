@@ -14,11 +14,14 @@ from typing import IO, Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from .figure_style import STYLE
+
 MAX_CHARACTERS = 100  # in a line
 NOT_SHOWN = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 
-plain_text: Any = rc_context({'text.parse_math': False, 'text.usetex': False})
-"""Decorates a function that makes a picture: each text that is made in it stays plain, also in legends."""
+plain_text: Any = rc_context({'text.parse_math': False, 'text.usetex': False, **STYLE})
+"""Decorates a function that makes a picture: each text that is made in it stays plain, also in legends, and all
+pictures look alike."""
 
 
 def one_line(text: str) -> str:

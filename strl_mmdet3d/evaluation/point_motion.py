@@ -15,6 +15,8 @@ MIRRORS = {
 SMALLEST_TURN = 0.01  # degrees
 SMALLEST_MOVE = 1e-3  # of the points' own unit, metres
 MAX_FITTED = 5000  # points
+NOISE = 0.3
+"""Where more than this share of the points' way is not explained by a motion, each has moved by itself."""
 
 
 @dataclass
@@ -26,19 +28,27 @@ class Motion:
         scale: Above 0.
         shift: (3,).
         rest: Root mean square of what the similarity does not explain.
+        total: Root mean square of how far the points have moved.
     """
 
     matrix: np.ndarray
     scale: float
     shift: np.ndarray
     rest: float
+    total: float
 
     def apply(self, coords: np.ndarray) -> np.ndarray:
         """Return where points (N, 3) are afterwards."""
         return self.scale * coords @ self.matrix.T + self.shift
 
-    def words(self) -> list[str]:
-        """Say what it does, a phrase for each thing."""
+    def words(self, unit: str = 'm') -> list[str]:
+        """Say what it does, a phrase for each thing.
+
+        Args:
+            unit: The unit of the points, '' if it has no name.
+        """
+        if self.rest > NOISE * self.total:  # what fits noise best means nothing
+            return [f'each point moved by {self.total:.3g} {unit}'.rstrip()]
         said = []
         matrix = self.matrix
         if np.linalg.det(matrix) < 0:
@@ -56,9 +66,9 @@ class Motion:
         if abs(self.scale - 1) > SMALLEST_MOVE:
             said.append(f'scaled by {self.scale:.3f}')
         if np.abs(self.shift).max() > SMALLEST_MOVE:
-            said.append(f'shifted by {_written(self.shift, 3)} m')
+            said.append(f'shifted by {_written(self.shift, 3)} {unit}'.rstrip())
         if self.rest > SMALLEST_MOVE:
-            said.append(f'each point moved by {self.rest:.3g} m')
+            said.append(f'each point moved by {self.rest:.3g} {unit}'.rstrip())
         return said
 
 
@@ -80,11 +90,16 @@ def fit_motion(before: np.ndarray, after: np.ndarray) -> Motion | None:
     left, sizes, right = np.linalg.svd((after - target).T @ (before - middle))
     spread = float(np.square(before - middle).sum())
     if spread == 0:
-        return Motion(np.eye(3), 1.0, target - middle, 0.0)
+        return Motion(np.eye(3), 1.0, target - middle, 0.0, float(np.linalg.norm(target - middle)))
     matrix, scale = left @ right, float(sizes.sum()) / spread
     shift = target - scale * matrix @ middle
     rest = after - (scale * before @ matrix.T + shift)
-    return Motion(matrix, scale, shift, float(np.sqrt(np.square(rest).sum(axis=1).mean())))
+    return Motion(matrix, scale, shift, _mean_length(rest), _mean_length(after - before))
+
+
+def _mean_length(vectors: np.ndarray) -> float:
+    """Return the root mean square of the lengths of vectors (N, 3)."""
+    return float(np.sqrt(np.square(vectors).sum(axis=1).mean()))
 
 
 def _written(vector: np.ndarray, digits: int) -> str:

@@ -1,7 +1,8 @@
-"""A viewer of point clouds for a web page, which needs no network and no graphics card: 2.5 kB of JavaScript.
+"""A viewer of point clouds for a web page, which needs no network and no graphics card: some kB of JavaScript.
 
 The points of each canvas are drawn with a depth buffer into its pixels. All canvases of a group turn together: the left
-button turns, with shift it shifts, the wheel zooms, and a double click goes back.
+button or a finger turns, with shift it shifts, the wheel zooms, and a double click goes back. The point under the
+pointer says where it is.
 """
 
 from __future__ import annotations
@@ -15,19 +16,26 @@ from html import escape
 import numpy as np
 from matplotlib import colormaps
 
+from .figure_style import HEIGHT_MAP, RANGE, REGION, SENSOR
+
 BY_HEIGHT = 255
 """The class of points that are coloured by their height."""
 
 WIDTH, HEIGHT = 570, 400  # pixels
 STEPS = 65535  # coordinates are stored as 16 bits
-PALETTE = [[round(255 * part) for part in colormaps['viridis'](n / 63)[:3]] for n in range(64)]
+PALETTE = [[round(255 * part) for part in colormaps[HEIGHT_MAP](n / 63)[:3]] for n in range(64)]
+
+REGION_COLOUR = REGION
 
 STYLE = """<style>
-.clouds { display: grid; grid-template-columns: repeat(2, 570px); gap: 10px; margin-bottom: 1em; }
+.clouds { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26em), 1fr)); gap: 10px; }
+.clouds { margin-bottom: 1em; }
 .clouds figure { margin: 0; } .clouds figcaption { font-size: 0.85em; overflow-wrap: anywhere; }
-.clouds canvas { border: 1px solid #ccc; cursor: move; touch-action: none; }
-.legend label { margin-right: 1em; white-space: nowrap; }
+.clouds canvas { border: 1px solid #ccc; cursor: move; touch-action: pan-y; width: 100%; box-sizing: border-box; }
+.clouds output { display: block; min-height: 1.3em; font-size: 0.85em; font-variant-numeric: tabular-nums; }
+.legend label { display: inline-block; margin-right: 1em; }
 .legend i { display: inline-block; width: 0.8em; height: 0.8em; margin: 0 0.3em; }
+.legend i.scale { width: 6em; } .legend i.range { border: 1px dashed #000; } .legend i.region { border-radius: 50%; }
 </style>
 """
 
@@ -45,6 +53,7 @@ class Cloud {
     this.image = this.context.createImageData(canvas.width, canvas.height);
     this.pixels = new Uint32Array(this.image.data.buffer);
     this.depth = new Float32Array(this.pixels.length);
+    this.owners = new Int32Array(this.pixels.length);
     this.coords = decode(this.points, Uint16Array);
     this.kinds = decode(this.classes, Uint8Array);
     this.shades = this.palette.map(([r, g, b]) => (255 << 24 | b << 16 | g << 8 | r) >>> 0);
@@ -64,6 +73,7 @@ class Cloud {
     const {width, height} = this.canvas, size = this.kinds.length < 5000 ? 3 : 2;
     this.pixels.fill(0xffffffff);
     this.depth.fill(-Infinity);
+    this.owners.fill(-1);
     const unit = [0, 1, 2].map(axis => (this.high[axis] - this.low[axis]) / 65535);
     const origin = this.project(...this.low);
     const steps = unit.map((length, axis) => {
@@ -81,6 +91,7 @@ class Cloud {
         if (i < 0 || j < 0 || i >= width || j >= height || this.depth[j * width + i] > near) continue;
         this.depth[j * width + i] = near;
         this.pixels[j * width + i] = colour;
+        this.owners[j * width + i] = n;
       }
     }
     this.context.putImageData(this.image, 0, 0);
@@ -92,22 +103,40 @@ class Cloud {
     const share = (z - this.heights[0]) / (this.heights[1] - this.heights[0] || 1);
     return Math.max(0, Math.min(this.shades.length - 1, Math.floor(share * this.shades.length)));
   }
+  // What the nearest point within some pixels of a place on the canvas is.
+  about(column, row) {
+    const {width, height} = this.canvas;
+    let found = -1, closest = 50;
+    for (let j = row - 6; j <= row + 6; j++) for (let i = column - 6; i <= column + 6; i++) {
+      const away = (i - column) ** 2 + (j - row) ** 2;
+      if (i < 0 || j < 0 || i >= width || j >= height || away >= closest || this.owners[j * width + i] < 0) continue;
+      [found, closest] = [this.owners[j * width + i], away];
+    }
+    if (found < 0) return '';
+    const place = [0, 1, 2].map(k => this.low[k] + this.coords[3 * found + k] * (this.high[k] - this.low[k]) / 65535);
+    const words = this.names[this.kinds[found]];
+    return place.map((value, k) => 'xyz'[k] + ' ' + value.toFixed(2)).join(', ') + ' ' + this.unit +
+      (words ? ': ' + words : '');
+  }
   // The range, the sensor and the regions lie on top.
   lines() {
     const context = this.context;
     if (this.box) {
-      context.strokeStyle = '#c00';
+      context.strokeStyle = 'RANGE_COLOUR'; context.lineWidth = 1; context.setLineDash([6, 4]);
       const corner = n => this.project(this.box[n & 1 ? 3 : 0], this.box[n & 2 ? 4 : 1], this.box[n & 4 ? 5 : 2]);
       for (let n = 0; n < 8; n++) for (const other of [1, 2, 4]) if (!(n & other)) {
         context.beginPath(); context.moveTo(...corner(n).slice(0, 2));
         context.lineTo(...corner(n | other).slice(0, 2)); context.stroke();
       }
+      context.setLineDash([]);
     }
-    const [x, y] = this.project(...this.sensor);
-    context.strokeStyle = '#f0f'; context.lineWidth = 2;
-    context.beginPath(); context.moveTo(x - 8, y); context.lineTo(x + 8, y);
-    context.moveTo(x, y - 8); context.lineTo(x, y + 8); context.stroke();
-    context.strokeStyle = '#000'; context.fillStyle = '#fd0'; context.lineWidth = 1;
+    const [x, y] = this.project(...(this.sensor ?? [0, 0, 0]));
+    for (const [colour, thick] of this.sensor ? [['#fff', 5], ['SENSOR_COLOUR', 2]] : []) {
+      context.strokeStyle = colour; context.lineWidth = thick;
+      context.beginPath(); context.moveTo(x - 8, y); context.lineTo(x + 8, y);
+      context.moveTo(x, y - 8); context.lineTo(x, y + 8); context.stroke();
+    }
+    context.strokeStyle = '#fff'; context.fillStyle = 'REGION_COLOUR'; context.lineWidth = 1;
     for (const place of this.regions) {
       const [column, row] = this.project(...place);
       context.beginPath(); context.arc(column, row, 4, 0, 7); context.fill(); context.stroke();
@@ -123,7 +152,13 @@ for (const canvas of document.querySelectorAll('canvas[data-cloud]')) {
   clouds.push(cloud);
   let held = null;
   canvas.addEventListener('pointerdown', event => { held = [event.clientX, event.clientY]; });
-  addEventListener('pointerup', () => { held = null; });
+  for (const name of ['pointerup', 'pointercancel']) addEventListener(name, () => { held = null; });
+  const said = canvas.parentElement.querySelector('output');
+  canvas.addEventListener('pointermove', event => {
+    const scale = canvas.width / canvas.clientWidth;
+    said.textContent = held ? '' : cloud.about(Math.round(event.offsetX * scale), Math.round(event.offsetY * scale));
+  });
+  canvas.addEventListener('pointerleave', () => { said.textContent = ''; });
   addEventListener('pointermove', event => {
     if (!held) return;
     const view = views[group], right = event.clientX - held[0], down = event.clientY - held[1];
@@ -149,6 +184,8 @@ for (const box of document.querySelectorAll('input[data-class]')) box.addEventLi
 clouds.forEach(cloud => cloud.draw());
 </script>
 """
+for _name, _colour in (('RANGE_COLOUR', RANGE), ('SENSOR_COLOUR', SENSOR), ('REGION_COLOUR', REGION)):
+    SCRIPT = SCRIPT.replace(_name, _colour)
 
 
 @dataclass
@@ -159,7 +196,7 @@ class Cloud:
         caption: Text below it.
         coords: The points (N, 3).
         classes: Their classes (N,), uint8: an index of the colours, or :data:`BY_HEIGHT`.
-        sensor: Where the sensor is (3,), a cross.
+        sensor: Where the sensor is (3,), a cross; None without one.
         regions: Places (M, 3), shown as discs.
         box: (x_min, y_min, z_min, x_max, y_max, z_max) of a box, or None.
     """
@@ -167,18 +204,27 @@ class Cloud:
     caption: str
     coords: np.ndarray
     classes: np.ndarray
-    sensor: np.ndarray
+    sensor: np.ndarray | None
     regions: np.ndarray = field(default_factory=lambda: np.empty((0, 3)))
     box: Sequence[float] | None = None
 
 
-def clouds_html(clouds: Sequence[Cloud], group: int, colours: Sequence[Sequence[int]]) -> str:
+def shown_heights(clouds: Sequence[Cloud]) -> list[float]:
+    """Return the heights of the darkest and the brightest colour: those of nearly all points of some clouds."""
+    return np.percentile(np.concatenate([cloud.coords[:, 2] for cloud in clouds]), [2, 98]).tolist()
+
+
+def clouds_html(
+    clouds: Sequence[Cloud], group: int, colours: Sequence[Sequence[int]], names: Sequence[str], unit: str
+) -> str:
     """Return canvases that turn together, as HTML; the page needs :data:`STYLE` before and :data:`SCRIPT` behind them.
 
     Args:
         clouds: The clouds.
         group: A number of their own.
         colours: The colour of each class, red, green and blue of 0 to 255.
+        names: The names of the classes.
+        unit: The unit of the points.
     """
     every = np.concatenate([cloud.coords for cloud in clouds])
     low, high = np.percentile(every, [0.5, 99.5], axis=0)
@@ -186,9 +232,11 @@ def clouds_html(clouds: Sequence[Cloud], group: int, colours: Sequence[Sequence[
         group=group,
         centre=((low + high) / 2).tolist(),
         radius=max(float((high - low).max()) / 2, 1e-3),
-        heights=np.percentile(every[:, 2], [2, 98]).tolist(),
+        heights=shown_heights(clouds),
         palette=PALETTE,
         colours=[list(colour) for colour in colours],
+        names=list(names),
+        unit=unit,
     )
     figures = ''.join(_figure(cloud, shared) for cloud in clouds)
     return f'<div class="clouds">\n{figures}</div>\n'
@@ -204,11 +252,11 @@ def _figure(cloud: Cloud, shared: dict) -> str:
         high=high.tolist(),
         points=base64.b64encode(stored.tobytes()).decode(),
         classes=base64.b64encode(cloud.classes.astype(np.uint8).tobytes()).decode(),
-        sensor=np.asarray(cloud.sensor, np.float64).tolist(),
+        sensor=None if cloud.sensor is None else np.asarray(cloud.sensor, np.float64).tolist(),
         regions=np.asarray(cloud.regions, np.float64).tolist(),
         box=None if cloud.box is None else [float(side) for side in cloud.box],
     )
     return (
         f'<figure><canvas width="{WIDTH}" height="{HEIGHT}" data-cloud="{escape(json.dumps(content))}"></canvas>'
-        f'<figcaption>{escape(cloud.caption)}</figcaption></figure>\n'
+        f'<output></output><figcaption>{escape(cloud.caption)}</figcaption></figure>\n'
     )

@@ -1,17 +1,11 @@
-"""A page about a run, as one file: its curves, sample pairs, numbers, warnings and config. Needs the extra 'vis'."""
+"""A page about a run, as one file: verdict, curves, sample pairs, numbers, warnings, config. Needs the extra 'vis'."""
 
 from __future__ import annotations
 
-import base64
-import io
-import json
 import math
-import platform
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from html import escape
-from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 
@@ -19,44 +13,21 @@ import numpy as np
 from matplotlib.figure import Figure
 from mmengine.config import Config
 
-from .figure_text import one_line, plain_text, save_picture
-from .pair_figure import build_recorded_dataset, draw_pair
+from . import figure_style as style
+from .figure_text import one_line, plain_text
+from .hover_svg import hover_svg
+from .html_page import folded, html_page, picture, table
+from .pair_figure import draw_pair
+from .run_facts import DATA_HEADER, command, commit, data_rows, versions
+from .run_log import DEPRECATION, Curves, in_words, read_curves, read_duration, read_warnings
+from .run_verdict import Verdict, judge
+from .scalar_words import in_order, is_mean, words_of
+from .traced_pair import build_traced_dataset
 
-Curves = dict[str, dict[int, float]]
-"""Name of a scalar -> step -> value."""
-
-NO_CURVES = ('step', 'iter', 'epoch')  # these number the rows of a log; they are not measured
-PACKAGES = ('strl_mmdet3d', 'mmdet3d', 'mmdet', 'mmcv', 'mmengine', 'spconv', 'torch', 'numpy')
 NUM_PAIRS = 3
 MAX_WARNINGS = 100
-DPI = 80
-PANEL_SIZE = (4.2, 2.6)  # inches
-
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>{title}</title>
-<style>
-body {{ font-family: sans-serif; max-width: 75em; margin: 2em auto; padding: 0 1em; }}
-img {{ max-width: 100%; }}
-table {{ border-collapse: collapse; }}
-th, td {{ border: 1px solid #ccc; padding: 0.2em 0.6em; text-align: left; }}
-td.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
-pre {{ background: #f4f4f4; padding: 1em; overflow-x: auto; }}
-.failed {{ color: #a00; }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-{parts}
-</body>
-</html>
-"""
-
-# A record in mmengine's log file: '2026/11/24 00:18:06 - mmengine - WARNING - message', which may have several lines.
-RECORD_START = re.compile(r'^(?=\d{4}/\d\d/\d\d \d\d:\d\d:\d\d - \S+ - [A-Z]+ - )', re.MULTILINE)
-WARNING = re.compile(r'[\d/]+ [\d:]+ - \S+ - (?:WARNING|ERROR|CRITICAL) - (.*)', re.DOTALL)
+MAX_HOVERED = 150  # points of a curve
+PANEL_SIZE = (4.0, 2.3)  # inches
 
 
 def write_report(sessions: Sequence[Path], config: Config, title: str) -> str:
@@ -73,17 +44,20 @@ def write_report(sessions: Sequence[Path], config: Config, title: str) -> str:
     Returns:
         The page, as HTML.
     """
+    curves = cache(lambda: read_curves(sessions))
+    warnings = cache(lambda: read_warnings(sessions))
     parts: list[tuple[str, Callable[[], str]]] = [
+        ('Verdict', lambda: verdict_html(judge(curves(), warnings(), config))),
+        ('Run', lambda: run_table(sessions, config)),
+        ('Curves', lambda: curves_html(curves(), config)),
+        ('Numbers', lambda: numbers_table(curves())),
+        ('Warnings', lambda: warnings_table(warnings())),
+        ('Data and sample pairs', lambda: data_html(config)),
         ('Sessions', lambda: sessions_table(sessions)),
-        ('Numbers', lambda: numbers_table(read_curves(sessions))),
-        ('Curves', lambda: picture(draw_curves(read_curves(sessions)), 'the logged scalars over the iterations')),
-        ('Warnings', lambda: warnings_table(read_warnings(sessions))),
-        ('Sample pairs', lambda: sample_pairs(config)),
-        ('Versions', versions_table),
-        ('Config', lambda: f'<pre>{escape(config.pretty_text)}</pre>'),
+        ('Versions', lambda: folded('python, torch and the OpenMMLab packages', table(['', 'version'], versions()))),
+        ('Config', lambda: folded('the whole config of the run', f'<pre>{escape(config.pretty_text)}</pre>')),
     ]
-    page = PAGE.format(title=escape(title), parts='\n'.join(_part(heading, make) for heading, make in parts))
-    return page.encode('utf-8', 'replace').decode()  # half a surrogate pair could not be written to a file
+    return html_page(title, [_part(heading, make) for heading, make in parts])
 
 
 def _part(heading: str, make: Callable[[], str]) -> str:
@@ -96,63 +70,80 @@ def _part(heading: str, make: Callable[[], str]) -> str:
     return f'<h2>{escape(heading)}</h2>\n{content}'
 
 
-def read_curves(sessions: Sequence[Path]) -> Curves:
-    """Read the logged scalars, and join the sessions.
+def verdict_html(verdict: Verdict) -> str:
+    """Return a verdict and what to do next as HTML."""
+    kind = {True: ' good', False: ' bad', None: ''}[verdict.good]
+    steps = ''.join(f'<li>{escape(step)}</li>' for step in verdict.next_steps)
+    return f'<p class="verdict{kind}">{escape(verdict.sentence)}</p>\n<p>Next:</p>\n<ul>{steps}</ul>'
 
-    If a session was killed and the next one repeated some steps, the later values count.
 
-    Args:
-        sessions: The log folders, in the order of time, each with the ``vis_data/scalars.json`` that mmengine's
-            ``LocalVisBackend`` writes, one JSON object per line.
+def run_table(sessions: Sequence[Path], config: Config) -> str:
+    """Return a table, as HTML, of how the run was made."""
+    loader = config.get('train_dataloader') or {}
+    seed = (config.get('randomness') or {}).get('seed')
+    resumed = f' in {len(sessions)} sessions' if len(sessions) > 1 else ''
+    rows = [
+        ('duration', f'{in_words(read_duration(sessions))}{resumed}'),
+        ('command', command()),
+        ('commit of strl_mmdet3d', commit()),
+        ('folder', str(config.get('work_dir', 'not set'))),
+        ('pairs in a batch', f'{loader.get("batch_size", "not set")} on each rank'),
+        ('seed', f'randomness.seed={seed}'),
+    ]
+    return table(['', 'this run'], rows)
 
-    Returns:
-        The curves, by name, with ascending steps. They keep values that are NaN or infinite.
 
-    Raises:
-        FileNotFoundError: If no session has logged anything.
-    """
-    files = [path for session in sessions if (path := session / 'vis_data' / 'scalars.json').is_file()]
-    if not files:
-        raise FileNotFoundError(
-            f"no vis_data/scalars.json in {', '.join(map(str, sessions))}: add dict(type='LocalVisBackend') to "
-            'visualizer.vis_backends'
-        )
-    curves: Curves = {}
-    for file in files:
-        for line in file.read_text(encoding='utf-8').splitlines():
-            try:
-                row = json.loads(line)
-                step = int(row['step'])
-            except (ValueError, KeyError, TypeError):  # a line that a kill has cut off
-                continue
-            for name, value in row.items():
-                if name not in NO_CURVES and isinstance(value, (int, float)):
-                    curves.setdefault(name, {})[step] = float(value)
-    return {name: dict(sorted(curve.items())) for name, curve in sorted(curves.items())}
+def curves_html(curves: Curves, config: Config) -> str:
+    """Return the curves as HTML, each with what it is; a point says its iteration and value."""
+    logger = (config.get('default_hooks') or {}).get('logger') or {}
+    window = (config.get('log_processor') or {}).get('window_size', 10)
+    smoothing = (
+        f'Values are logged every {logger.get("interval", 10)} iterations. Where the caption says "mean", a value is '
+        f'the mean of the last {window} iterations (log_processor.window_size), else that of its iteration. Nothing '
+        'else is smoothed.'
+    )
+    figures = []
+    for number, name in enumerate(in_order(curves)):
+        curve = curves[name]
+        figure, says = draw_curve(name, curve, f'hover-{number}')
+        words = words_of(name)
+        mean = f'mean of {window} iterations' if is_mean(name) else ''
+        caption = '; '.join(filter(None, [words.words, mean]))
+        drawn = hover_svg(figure, says, f'{name} over the iterations')
+        figures.append(f'<figure>{drawn}<figcaption><b>{escape(name)}</b> {escape(caption)}</figcaption></figure>')
+    return f'<p>{escape(smoothing)}</p>\n<div class="curves">\n' + '\n'.join(figures) + '\n</div>'
 
 
 @plain_text
-def draw_curves(curves: Curves) -> Figure:
-    """Draw each scalar over the iterations, one panel for each of at least one curve.
+def draw_curve(name: str, curve: Mapping[int, float], gid: str) -> tuple[Figure, dict[str, list[str]]]:
+    """Draw a scalar over the iterations.
 
-    Values that are not finite are left out; the panel's title counts them.
+    Values that are not finite are left out; the title counts them.
+
+    Args:
+        name: The scalar.
+        curve: Its values.
+        gid: What to call its points.
+
+    Returns:
+        The picture, and gid -> what each of its points says under the pointer; at most :data:`MAX_HOVERED`.
     """
-    columns = min(3, len(curves))
-    rows = math.ceil(len(curves) / columns)
-    figure = Figure(figsize=(columns * PANEL_SIZE[0], rows * PANEL_SIZE[1]), layout='constrained')
-    panels = figure.subplots(rows, columns, squeeze=False).flat
-    for axes, (name, curve) in zip(panels, curves.items(), strict=False):
-        steps, values = np.array(list(curve)), np.array(list(curve.values()))
-        shown = np.isfinite(values)
-        axes.plot(steps[shown], values[shown], marker='.' if shown.sum() < 50 else None, linewidth=1)
-        missing = f' ({(~shown).sum()} not finite)' if not shown.all() else ''
-        axes.set_title(one_line(name) + missing, fontsize=9)
-        axes.set_xlabel('iteration', fontsize=8)
-        axes.tick_params(labelsize=8)
-        axes.grid(alpha=0.3)
-    for axes in islice(figure.axes, len(curves), None):
-        axes.set_axis_off()
-    return figure
+    unit = words_of(name).unit
+    steps, values = np.array(list(curve)), np.array(list(curve.values()))
+    finite = np.isfinite(values)
+    missing = f' ({(~finite).sum()} not finite)' if not finite.all() else ''
+    steps, values = steps[finite], values[finite]
+    figure = Figure(figsize=PANEL_SIZE, layout='constrained')
+    axes = figure.subplots()
+    axes.plot(steps, values, marker='.' if len(steps) < 50 else None, linewidth=1, color=style.COLOURS[1])
+    chosen = np.unique(np.linspace(0, len(steps) - 1, MAX_HOVERED).astype(int)) if len(steps) else np.empty(0, int)
+    hover = axes.plot(steps[chosen], values[chosen], linestyle='none', marker='o', markersize=9, alpha=0.01)[0]
+    hover.set_gid(gid)
+    axes.set_title(f'{one_line(name)}{f" [{unit}]" if unit else ""}{missing}')
+    axes.set_xlabel('iteration')
+    axes.grid(color='0.9')
+    says = [f'iteration {steps[n]:,}: {values[n]:.4g} {unit}'.rstrip() for n in chosen]
+    return figure, {gid: says}
 
 
 def sessions_table(sessions: Sequence[Path]) -> str:
@@ -164,76 +155,37 @@ def sessions_table(sessions: Sequence[Path]) -> str:
 def numbers_table(curves: Curves) -> str:
     """Return a table, as HTML, of the first, last, least and largest value of each scalar."""
     rows = []
-    for name, curve in curves.items():
+    for name in in_order(curves):
+        curve = curves[name]
         values = list(curve.values())
         finite = [value for value in values if math.isfinite(value)] or [math.nan]
         last_step = next(reversed(curve))
-        rows.append([name, last_step, *(f'{x:.4g}' for x in (values[-1], values[0], min(finite), max(finite)))])
-    return table(['scalar', 'last iteration', 'last', 'first', 'least', 'largest'], rows)
+        numbers = (f'{x:.4g}' for x in (values[-1], values[0], min(finite), max(finite)))
+        rows.append([name, words_of(name).unit, last_step, *numbers])
+    return table(['scalar', 'unit', 'last iteration', 'last', 'first', 'least', 'largest'], rows)
 
 
-def read_warnings(sessions: Sequence[Path]) -> Counter[str]:
-    """Collect the warnings and errors that the run has logged.
+def warnings_table(counts: Mapping[str, int]) -> str:
+    """Return a table, as HTML, of the first 100 warnings; what other libraries call deprecated is only counted."""
+    foreign = [message for message in counts if DEPRECATION.search(message)]
+    own = {message: count for message, count in counts.items() if message not in foreign}
+    said = (
+        f'<p>{len(foreign)} deprecation warnings of other libraries are left out, see the logs.</p>' if foreign else ''
+    )
+    if not own:
+        return f'<p>None.</p>{said}'
+    shown = table(['times', 'warning'], ([count, message] for message, count in islice(own.items(), MAX_WARNINGS)))
+    left_out = len(own) - MAX_WARNINGS
+    return shown + (f'<p>And {left_out} others, see the logs.</p>' if left_out > 0 else '') + said
 
-    Args:
-        sessions: The log folders, each with mmengine's ``*.log``.
 
-    Returns:
-        Message -> how often it was logged, in the order of first occurrence.
+def data_html(config: Config) -> str:
+    """Return what the training set holds and pictures of the first three pairs of the first epoch, as HTML.
+
+    Errors are as in `build_traced_dataset`.
     """
-    files = [file for session in sessions for file in sorted(session.glob('*.log'))]
-    logs = [file.read_text(encoding='utf-8', errors='replace') for file in files]
-    warnings = [WARNING.match(record) for log in logs for record in RECORD_START.split(log)]
-    return Counter(warning[1].rstrip() for warning in warnings if warning)
-
-
-def warnings_table(counts: dict[str, int]) -> str:
-    """Return a table, as HTML, of the first 100 of the warnings that `read_warnings` has counted."""
-    if not counts:
-        return '<p>None.</p>'
-    shown = table(['times', 'warning'], ([count, message] for message, count in islice(counts.items(), MAX_WARNINGS)))
-    left_out = len(counts) - MAX_WARNINGS
-    return shown + (f'<p>And {left_out} others, see the logs.</p>' if left_out > 0 else '')
-
-
-def sample_pairs(config: Config) -> str:
-    """Return pictures, as HTML, of the first three pairs of the first epoch; errors as in `build_recorded_dataset`."""
-    dataset, sampler, recorder = build_recorded_dataset(config)
+    dataset, sampler, tracer = build_traced_dataset(config)
+    summary = table(DATA_HEADER, data_rows(dataset))
     keys = list(islice(sampler, NUM_PAIRS))
-    return '\n'.join(picture(draw_pair(dataset, key, recorder), f'the pair of item {key.index}') for key in keys)
-
-
-def versions_table() -> str:
-    """Return a table, as HTML, of the versions of Python and of the packages that affect a run."""
-    rows = [['python', platform.python_version()], ['platform', platform.platform()]]
-    for package in PACKAGES:
-        try:
-            rows.append([package, version(package)])
-        except PackageNotFoundError:
-            rows.append([package, 'not installed under this name'])
-    return table(['package', 'version'], rows)
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table as HTML, with all text escaped and numbers aligned to the right."""
-    head = ''.join(f'<th>{escape(name)}</th>' for name in header)
-    body = '\n'.join(f'<tr>{"".join(map(_cell, row))}</tr>' for row in rows)
-    return f'<table>\n<tr>{head}</tr>\n{body}\n</table>'
-
-
-def _cell(value: object) -> str:
-    """Make a cell of a table."""
-    text = str(value)
-    try:
-        float(text)
-    except ValueError:
-        return f'<td>{escape(text)}</td>'
-    return f'<td class="number">{escape(text)}</td>'
-
-
-def picture(figure: Figure, description: str) -> str:
-    """Return an image as HTML that holds the picture itself; `description` is its alternative text."""
-    buffer = io.BytesIO()
-    save_picture(figure, buffer, DPI)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<p><img alt="{escape(description)}" src="data:image/png;base64,{data}"></p>'
+    pictures = (picture(draw_pair(dataset, key, tracer), f'the pair of item {key.index}') for key in keys)
+    return '\n'.join([summary, *pictures])

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from . import figure_style as style
 from .figure_text import one_line, plain_text
 from .sequence_survey import ExamplePair, Survey
 from .sequence_verdicts import ground_z
@@ -27,24 +28,24 @@ def draw_frame(survey: Survey) -> Figure:
     figure = Figure(figsize=(13, 8), layout='constrained')
     above, side = figure.subplots(2, 1, height_ratios=[3, 1])
     low, high = np.percentile(coords, SHOWN, axis=0)
-    style: dict[str, Any] = dict(s=0.6, c=coords[:, 2], cmap='viridis', vmin=low[2], vmax=high[2], linewidths=0)
+    points: dict[str, Any] = dict(s=0.6, c=coords[:, 2], cmap=style.HEIGHT_MAP, vmin=low[2], vmax=high[2], linewidths=0)
     for axes, up in ((above, 1), (side, 2)):
-        mappable = axes.scatter(coords[:, 0], coords[:, up], **style)
-        axes.plot(0, 0, marker='+', color='red', markersize=12)
+        mappable = axes.scatter(coords[:, 0], coords[:, up], **points)
+        axes.plot(0, 0, marker='+', color=style.SENSOR, markersize=12, markeredgewidth=2)
         if survey.point_cloud_range is not None:
             box = np.asarray(survey.point_cloud_range)
             corner, size = (box[0], box[up]), (box[3] - box[0], box[3 + up] - box[up])
-            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor='red', linewidth=1.2))
+            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=style.RANGE, linestyle='--', linewidth=1))
         axes.set(xlabel='x [m]', ylabel=f'{"xyz"[up]} [m]', aspect='equal')
         margin = 0.05 * (high - low)
         axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
         axes.set_ylim(low[up] - margin[up], high[up] + margin[up])
     ground = ground_z(survey.frames)
     if ground is not None:
-        side.axhline(ground, color='saddlebrown', linewidth=1)
-    box_named = '; range: red box' if survey.point_cloud_range is not None else ''
-    above.set_title(f'{one_line(survey.frames[0].path)}, from above (sensor: red cross{box_named})', fontsize=9)
-    side.set_title('from the side, z stretched' + (' (ground: brown)' if ground is not None else ''), fontsize=9)
+        side.axhline(ground, color=style.COLOURS[2], linewidth=1)
+    box_named = '; range: dashed box' if survey.point_cloud_range is not None else ''
+    above.set_title(f'{one_line(survey.frames[0].path)}, from above (sensor: cross{box_named})')
+    side.set_title('from the side, z stretched' + (' (ground: orange line)' if ground is not None else ''))
     side.set_aspect('auto')
     figure.colorbar(mappable, ax=[above, side], label='z [m]', aspect=40)
     return figure
@@ -62,11 +63,10 @@ def draw_histograms(survey: Survey) -> Figure:
         axes.set_axis_off()
     for axes, name, values in zip(figure.axes, names, samples.T, strict=False):
         axes.set_axis_on()
-        axes.hist(values, bins=NUM_BINS, color='steelblue')
-        axes.set_title(one_line(name), fontsize=9)
+        axes.hist(values, bins=NUM_BINS, color=style.COLOURS[1])
+        axes.set_title(one_line(name))
         axes.set_yscale('log')
         axes.yaxis.set_visible(False)  # the labels of its ticks would be formulas
-        axes.tick_params(labelsize=8)
     return figure
 
 
@@ -76,15 +76,17 @@ def draw_ways(survey: Survey) -> Figure:
     posed = sorted((s for s in survey.sequences if s.has_poses), key=lambda s: -s.num_frames)[:MAX_PANELS]
     figure = Figure(figsize=(13, 2.6 * len(posed)), layout='constrained')
     for (way, speed), sequence in zip(figure.subplots(len(posed), 2, squeeze=False), posed, strict=True):
-        way.plot(*sequence.way.T, marker='.', markersize=3, linewidth=0.8)
-        way.plot(*sequence.way[0], marker='o', color='green')
-        way.set(aspect='equal', adjustable='datalim', xlabel='m', ylabel='m')
-        way.set_title(f'{one_line(sequence.sequence_id)}: the way from above (start: green)', fontsize=9)
-        speed.plot(sequence.speeds, linewidth=0.8, label=f'm/{sequence.per}')
-        speed.plot(sequence.turns, linewidth=0.8, label=f'degrees/{sequence.per}')
+        way.plot(*sequence.way.T, marker='.', markersize=3, linewidth=0.8, color=style.COLOURS[1])
+        way.plot(*sequence.way[0], marker='o', color=style.COLOURS[2])
+        way.set(aspect='equal', adjustable='datalim', xlabel='x [m]', ylabel='y [m]')
+        way.set_title(f'{one_line(sequence.sequence_id)}: the way from above (start: dot)')
+        speed.plot(sequence.speeds, linewidth=0.8, color=style.COLOURS[1], label=f'm/{sequence.per}')
+        speed.plot(
+            sequence.turns, linewidth=0.8, color=style.COLOURS[2], linestyle='--', label=f'degrees/{sequence.per}'
+        )
         speed.set(xlabel='frame')
-        speed.set_title('speed and turn rate', fontsize=9)
-        speed.legend(fontsize=8)
+        speed.set_title('speed and turn rate')
+        speed.legend(loc='center left', bbox_to_anchor=(1.01, 0.5))
     return figure
 
 
@@ -102,11 +104,11 @@ def draw_overlap(pair: ExamplePair) -> Figure:
         (f'aligned by their poses: {pair.overlap.as_given:.0%} meet', to_world),
     )
     for axes, (title, clouds) in zip(figure.subplots(1, 2), panels, strict=True):
-        for cloud, colour in zip(clouds, ('tab:blue', 'tab:orange'), strict=True):
+        for cloud, colour in zip(clouds, (style.COLOURS[1], style.COLOURS[2]), strict=True):
             axes.scatter(cloud[:, 0], cloud[:, 1], s=0.6, c=colour, linewidths=0, alpha=0.6)
         low, high = np.percentile(np.concatenate(clouds), SHOWN, axis=0)
         axes.set(aspect='equal', xlabel='x [m]', ylabel='y [m]', xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-        axes.set_title(title, fontsize=9)
+        axes.set_title(title)
     names = ' and '.join(map(one_line, pair.overlap.frames))
-    figure.suptitle(f'{names}, {pair.overlap.moved:.2f} m apart', fontsize=9)
+    figure.suptitle(f'{names}, {pair.overlap.moved:.2f} m apart: the first blue, the second orange')
     return figure

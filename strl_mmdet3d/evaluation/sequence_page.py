@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import PurePath
 
-from .report import PAGE, picture, table
+from .html_page import html_page, picture, table
 from .sequence_figures import draw_frame, draw_histograms, draw_overlap, draw_ways
 from .sequence_report import Section, report_sections
 from .sequence_survey import Survey
@@ -23,8 +23,7 @@ def sequence_page(survey: Survey) -> str:
     if any(sequence.has_poses for sequence in survey.sequences):
         parts.append(f'<h2>Ways</h2>\n{picture(draw_ways(survey), "the way of the sensor in each sequence")}')
     title = f'Before training on {PurePath(survey.index).name}'
-    page = PAGE.format(title=escape(title), parts='\n'.join(parts))
-    return page.encode('utf-8', 'replace').decode()  # half a surrogate pair could not be written to a file
+    return html_page(title, parts)
 
 
 def section_html(section: Section) -> str:

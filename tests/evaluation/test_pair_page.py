@@ -19,10 +19,10 @@ from scipy.spatial import cKDTree
 
 from strl_mmdet3d.datasets import FrameSequence, PairKey, write_sequence_index
 from strl_mmdet3d.datasets.sources import DepthFrameLister, scannet_sequences
-from strl_mmdet3d.evaluation.pair_figure import build_pairs
-from strl_mmdet3d.evaluation.pair_page import MOVED_CLASS, build_traced_dataset, pairs_page
+from strl_mmdet3d.evaluation.pair_page import CLASSES, MOVED_CLASS, pairs_page
 from strl_mmdet3d.evaluation.pair_trace import CROPPED, CUT_OUT, DROPPED, KEPT, OUT_OF_RANGE
 from strl_mmdet3d.evaluation.point_viewer import BY_HEIGHT, HEIGHT, WIDTH
+from strl_mmdet3d.evaluation.traced_pair import build_pairs, build_traced_dataset
 
 RANGE = [-30, -30, -3, 30, 30, 1]
 AUGMENT = [
@@ -43,13 +43,19 @@ const act = (name, target, right, down) =>
 act('pointerdown', canvas, 100, 100); act('pointermove', window, 150, 80); act('pointerup', window, 150, 80);
 act('pointermove', window, 300, 300);
 const turned = canvas.toDataURL();
+const box = canvas.getBoundingClientRect(), said = new Set();
+for (let right = 5; right < box.width; right += 5) {
+  act('pointermove', canvas, box.left + right, box.top + box.height / 2);
+  said.add(canvas.parentElement.querySelector('output').textContent);
+}
 document.querySelector('input[data-class="0"]').click();
 const counts = [...document.querySelectorAll('canvas')].map(each => {
   const pixels = each.getContext('2d').getImageData(0, 0, each.width, each.height).data;
   return pixels.filter((value, n) => n % 4 === 0 && value < 200).length;
 });
 document.title = JSON.stringify({before, after: [...document.querySelectorAll('canvas')].map(c => c.dataset.view),
-  changed: first !== turned, hides: turned !== canvas.toDataURL(), counts});
+  changed: first !== turned, hides: turned !== canvas.toDataURL(), counts, said: [...said],
+  narrow: document.documentElement.scrollWidth <= innerWidth});
 </script></body>"""
 
 
@@ -204,11 +210,16 @@ def test_a_browser_opens_the_page_and_turns_it(tmp_path):
     page = traced(config_of(tmp_path, point_cloud_range=RANGE), index=1)[2]
     file = tmp_path / 'page.html'
     file.write_text(page.replace('</body>', TURN))
-    command = [CHROMIUM, *FLAGS, f'--user-data-dir={tmp_path / "profile"}', '--dump-dom', file.as_uri()]
+    size = '--window-size=500,900'  # no less than Chromium allows
+    command = [CHROMIUM, *FLAGS, size, f'--user-data-dir={tmp_path / "profile"}', '--dump-dom', file.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     seen = json.loads(unescape(re.search(r'<title>(.*?)</title>', done.stdout, re.DOTALL)[1]))
     assert seen['before'] == '0.500 0.900 1.000'
     assert seen['after'] == ['1.000 0.700 1.000'] * 4  # 50 pixels to the right and 20 up; all turn, and stop
     assert seen['changed']
     assert seen['hides']
+    assert seen['narrow']
+    places = [re.fullmatch(r'x (\S+), y (\S+), z (\S+) m: ([a-z ]+)', said) for said in seen['said'] if said]
+    assert len(places) > 3
+    assert all(abs(float(place[1])) < 42 and place[4] in CLASSES for place in places)
     assert all(100 < count < WIDTH * HEIGHT for count in seen['counts'][2:])

@@ -86,7 +86,7 @@ def test_a_checkpoint_is_chosen_without_the_test_shapes(config, checkpoints, tmp
     result = json.loads(out.read_text())
     assert list(result['choice']) == checkpoints
     assert [row['name'] for row in result['parts'][0]['rows']] == checkpoints[:1]
-    ranked = [line.split()[-1] for line in said.splitlines() if line.endswith('.pth')]
+    ranked = [line.split()[-1] for line in said.splitlines() if line.startswith('  ') and line.endswith('.pth')]
     assert ranked == checkpoints
 
 
@@ -102,6 +102,41 @@ def test_the_picture_is_drawn(config, checkpoints, tmp_path, capsys, monkeypatch
     picture = tmp_path / 'deep' / 'tsne.png'
     probe(capsys, monkeypatch, config, checkpoints[0], '--seeds', '1', '--no-baselines', '--tsne', str(picture))
     assert picture.read_bytes().startswith(b'\x89PNG')
+
+
+def test_the_picture_may_be_a_page_in_which_marks_say_their_class(config, checkpoints, tmp_path, capsys, monkeypatch):
+    page = tmp_path / 'tsne.html'
+    probe(capsys, monkeypatch, config, checkpoints[0], '--seeds', '1', '--no-baselines', '--tsne', str(page))
+    html = page.read_text()
+    assert all(f'<title>{name}</title>' in html for name in CLASSES)
+    assert 'right</text>' in html  # the accuracy
+
+
+def test_paths_are_shortened_and_never_broken_inside_words():
+    runs = [f'work_dirs/pointnet_{name}/seed_0/epoch_110.pth' for name in ('small_data_with_adamw', 'paper_lars')]
+    shown = linear_probe.short_names([*runs, probing.CALIBRATED, 'short.pth'], 24)
+    assert shown[probing.CALIBRATED] == probing.CALIBRATED
+    assert shown['short.pth'] == 'short.pth'
+    for run in runs:
+        lines = shown[run].split('\n')
+        assert ''.join(lines) == run.removeprefix('work_dirs/')
+        assert all(len(line) <= 24 for line in lines)
+        assert all(line[-1] in '/_-' for line in lines[:-1])
+
+
+@pytest.mark.parametrize('columns', [40, 80, 200])
+def test_a_table_breaks_neither_words_nor_numbers(columns, capsys, monkeypatch):
+    monkeypatch.setenv('COLUMNS', str(columns))
+    names = ['work_dirs/pointnet_shapenet_pretrain_small_data/seed_0/epoch_110.pth', probing.CALIBRATED]
+    rows = [dict(name=name) | {column: [60.0, 64.0] for column in probing.COLUMNS} for name in names]
+    linear_probe.print_table(dict(title='69 classes: 9 shapes to train on', rows=rows), probing.COLUMNS)
+    said = capsys.readouterr().out
+    assert said.count('62.0 +- 2.8') == 8
+    for word in ('standardised', 'cross-validated', 'training', 'unscaled,', 'epoch_110.pth', 'calibrated'):
+        assert word in said
+    assert 'mean +- standard deviation over 2 seeds' in said
+    assert names[0] in said
+    assert '\N{HORIZONTAL ELLIPSIS}' not in said
 
 
 def test_means_and_deviations_by_hand():

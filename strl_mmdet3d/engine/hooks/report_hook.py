@@ -20,7 +20,7 @@ SESSIONS_KEY = 'report_sessions'
 
 @HOOKS.register_module()
 class ReportHook(Hook):
-    """Write ``WORK_DIR/report.html`` after training: curves, numbers, warnings, sample pairs, versions, config.
+    """Write ``WORK_DIR/report.html`` after training: a verdict, curves, numbers, warnings, data, versions, config.
 
     The page is one file that needs no network. A resumed run reports all its sessions if their logs are where they were
     or in its own work directory; the page names them. A failure here does not fail the training: the page says what

@@ -6,14 +6,11 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
+from ..figure_style import COLOURS, DASHES, MARKERS
 from ..figure_text import one_line, plain_text
 from .comparison import CONFIDENCE, Interval, interval_of, seeds_text
 from .comparison_table import Comparison
 
-# Okabe and Ito's colours, which the colour-blind can tell apart, without yellow; in grey, markers and dashes differ.
-COLOURS = ('#000000', '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00')
-MARKERS = ('o', 's', '^', 'D', 'v', 'P', 'X', '<', '>')
-DASHES = ('-', '--', '-.', ':')
 WIDTH = 0.5
 """How far the arms at one size are drawn apart, in steps from one size to the next."""
 
@@ -36,7 +33,8 @@ def draw_comparison(comparison: Comparison) -> Figure:
     for number, arm in enumerate(arms):
         intervals = {frames: interval_of(seeds) for frames, seeds in comparison.values[arm].items()}
         draw_line(upper, sizes, intervals, number, (number + 0.5) / len(arms), one_line(arm))
-    upper.set_ylabel(one_line(comparison.metric.rpartition('/')[2]))
+    unit = ' [%]' if comparison.digits == 1 else ' (0 to 1)'
+    upper.set_ylabel(f'{one_line(comparison.metric.rpartition("/")[2])}{unit}')
     upper.set_title(one_line(comparison.title))
     if rest:
         lower = rest[0]
@@ -51,7 +49,7 @@ def draw_comparison(comparison: Comparison) -> Figure:
             style = arms.index(arm) if baseline == 'scratch' and arm in arms else len(arms) + number
             place = (number + 0.5) / len(pairs)
             draw_line(lower, sizes, of_pair, style, place, one_line(f'{arm} \N{MINUS SIGN} {baseline}'))
-        lower.set_ylabel('paired difference')
+        lower.set_ylabel(f'paired difference{" [percentage points]" * (comparison.digits == 1)}')
     bottom = rest[0] if rest else upper
     bottom.set_xticks(range(len(sizes)))
     ticks = []
@@ -65,7 +63,7 @@ def draw_comparison(comparison: Comparison) -> Figure:
     for axes in [upper, *rest]:
         axes.grid(axis='y', color='0.9')
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc='center left', bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+            axes.legend(loc='center left', bbox_to_anchor=(1.01, 0.5))
     return figure
 
 

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip('matplotlib')
 
 from strl_mmdet3d.evaluation.detection.comparison import differences_to, interval_of
-from strl_mmdet3d.evaluation.detection.comparison_figure import COLOURS, DASHES, MARKERS, draw_comparison
+from strl_mmdet3d.evaluation.detection.comparison_figure import draw_comparison
 from strl_mmdet3d.evaluation.detection.comparison_table import Comparison
 
 ARMS = ['scratch', 'finetuned-a', 'finetuned-b', 'frozen-a', 'frozen-b', 'frozen-random']
@@ -50,10 +50,12 @@ def test_arms_differ_in_grey_and_a_difference_to_scratch_looks_as_its_arm():
         assert (above.get_color(), above.get_marker()) == (below.get_color(), below.get_marker())
 
 
-def test_many_arms_stay_different():
-    looks = [(COLOURS[n % 7], MARKERS[n % 9], DASHES[n % 4]) for n in range(36)]
-    assert len(set(looks)) == 36
-    assert len({look[1:] for look in looks}) == 36
+def test_axes_have_units():
+    upper, lower = draw_comparison(comparison()).axes
+    assert (upper.get_ylabel(), lower.get_ylabel()) == ('Overall_3D [%]', 'paired difference [percentage points]')
+    shares = {'scratch': {1: {0: 0.2, 1: 0.4}}}
+    (upper,) = draw_comparison(Comparison('small', 'mAP_0.25', 9, {1: [5]}, shares, [])).axes
+    assert upper.get_ylabel() == 'mAP_0.25 (0 to 1)'
 
 
 def test_legends_lie_outside_of_the_axes():

@@ -1,0 +1,101 @@
+"""What the numbers of a finished pre-training say, in a sentence, and what to do next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .run_log import Curves
+
+COLLAPSED = 'the projections have collapsed'
+"""How `CollapseMonitorHook` calls it."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict.
+
+    Attributes:
+        sentence: What the numbers say.
+        next_steps: What to do now; texts.
+        good: Whether nothing speaks against the run; None if nothing can be said.
+    """
+
+    sentence: str
+    next_steps: list[str]
+    good: bool | None
+
+
+def judge(curves: Curves, warnings: Mapping[str, int], config: Mapping[str, Any]) -> Verdict:
+    """Judge a run by the thresholds of its hooks. No number of the run itself can prove that it has learned.
+
+    Args:
+        curves: The logged scalars.
+        warnings: Message -> how often it was logged.
+        config: The run's config.
+    """
+    last = {name: curve[max(curve)] for name, curve in curves.items()}
+    if 'loss' not in last:
+        return Verdict('No loss was logged, so nothing can be said about the run.', ['Look into the log.'], None)
+    loss = curves['loss']
+    iterations = f'{max(loss):,} iterations'
+    if not math.isfinite(last['loss']):
+        step = next(step for step, value in loss.items() if not math.isfinite(value))
+        return Verdict(
+            f'The run has failed: from iteration {step:,} on, the loss is not finite.',
+            ['Lower optim_wrapper.optimizer.lr, or warm it up for longer, and begin again from an earlier checkpoint.'],
+            good=False,
+        )
+    hooks = config.get('default_hooks') or {}
+    monitor, moved_hook = hooks.get('collapse') or {}, hooks.get('weights_moved') or {}
+    spread, rank, moved = (last.get(name, math.nan) for name in ('spread', 'effective_rank', 'weights_moved'))
+    warned = any(COLLAPSED in message for message in warnings)
+    if spread < monitor.get('min_spread', 0.3) or (warned and rank < monitor.get('min_rank', 1.5)):
+        return Verdict(
+            f'The run has collapsed: at the end of {iterations} the projections of different clouds are nearly the '
+            f'same (spread {spread:.2f}, effective rank {rank:.1f}).',
+            [
+                'Do not use this encoder.',
+                'Lower the learning rate or warm it up for longer, raise tau_start of TargetUpdateHook, or take larger '
+                'batches; see "Is it learning?" in docs/running.md.',
+            ],
+            good=False,
+        )
+    if moved < moved_hook.get('least', 0.05):
+        return Verdict(
+            f'The run has hardly changed the encoder: in {iterations} its weights have moved by {moved:.1%} of their '
+            'norm.',
+            ['Train for longer (train_cfg.max_epochs), raise optim_wrapper.optimizer.lr, or take AdamW.'],
+            good=False,
+        )
+    first = loss[min(loss)]
+    facts = [f'the loss {"fell" if last["loss"] < first else "went"} from {first:.3g} to {last["loss"]:.3g}']
+    if math.isfinite(spread):
+        facts.append(f'the projections differ from cloud to cloud (spread {spread:.2f}; 0 would be collapse)')
+    if math.isfinite(moved):
+        facts.append(f'the weights have moved by {moved:.0%} of their norm')
+    remark = ' For a while they had collapsed; see the warnings.' if warned else ''
+    return Verdict(
+        f'Nothing speaks against this run: in {iterations} {", ".join(facts)}.{remark} Whether the encoder helps, '
+        'these numbers cannot tell.',
+        after_training(config.get('work_dir')),
+        good=True,
+    )
+
+
+def after_training(work_dir: str | None) -> list[str]:
+    """Say how to find out whether an encoder helps.
+
+    Args:
+        work_dir: The run's folder.
+    """
+    encoder = Path(work_dir or 'WORK_DIR') / 'encoder.pth'
+    return [
+        f'Does it help a detector? python tools/evaluate_pretraining.py DOWNSTREAM_CONFIG --checkpoint strl={encoder} '
+        '--out work_dirs/does_it_help --labels 5 20 100',
+        f'In minutes, with labelled shapes: python tools/linear_probe.py DOWNSTREAM_CONFIG {encoder}',
+        f'To fine-tune: a config of configs/downstream with load_from={encoder}',
+    ]

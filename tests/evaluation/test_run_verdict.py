@@ -1,0 +1,64 @@
+"""What is said of a run: by the thresholds of its hooks, and never that it has learned."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from strl_mmdet3d.evaluation.run_verdict import judge
+
+HEALTHY = dict(loss=[4, 0.5], spread=[0.9, 0.8], effective_rank=[9, 6], weights_moved=[0.1, 0.3])
+
+
+def verdict(warnings=(), config=None, **changes):
+    curves = {name: {10: first, 1200: last} for name, (first, last) in (HEALTHY | changes).items()}
+    return judge(curves, dict.fromkeys(warnings, 1), config or dict(work_dir='work_dirs/run'))
+
+
+def test_a_healthy_run_is_described_and_its_encoder_is_to_be_probed():
+    said = verdict()
+    assert said.good
+    assert said.sentence == (
+        'Nothing speaks against this run: in 1,200 iterations the loss fell from 4 to 0.5, the projections differ from '
+        'cloud to cloud (spread 0.80; 0 would be collapse), the weights have moved by 30% of their norm. Whether the '
+        'encoder helps, these numbers cannot tell.'
+    )
+    assert any('evaluate_pretraining.py' in step and 'work_dirs/run/encoder.pth' in step for step in said.next_steps)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        (dict(loss=[4, math.nan]), 'The run has failed: from iteration 1,200 on'),
+        (dict(spread=[0.9, 0.1]), 'The run has collapsed'),
+        (dict(effective_rank=[5, 1.1], warnings=['iteration 9: the projections have collapsed. So']), 'has collapsed'),
+        (
+            dict(weights_moved=[0.01, 0.02]),
+            'hardly changed the encoder: in 1,200 iterations its weights have moved by 2.0%',
+        ),
+    ],
+)
+def test_a_bad_run_is_named(changes, words):
+    said = verdict(**changes)
+    assert said.good is False
+    assert words in said.sentence
+    assert said.next_steps
+
+
+def test_thresholds_are_those_of_the_hooks():
+    hooks = dict(collapse=dict(type='CollapseMonitorHook', min_spread=0.05), weights_moved=dict(least=0.0))
+    config = dict(default_hooks=hooks)
+    assert verdict(spread=[0.9, 0.1], weights_moved=[0, 0.01], config=config).good
+    assert verdict(config=dict(default_hooks=dict(collapse=None))).good
+
+
+def test_a_rank_is_judged_where_the_monitor_has_warned_and_a_recovery_is_remarked():
+    assert verdict(effective_rank=[1.2, 1.2]).good  # a small batch has a small rank
+    assert 'For a while they had collapsed' in verdict(['the projections have collapsed']).sentence
+
+
+def test_without_a_loss_nothing_is_said():
+    said = judge({}, {}, {})
+    assert said.good is None
+    assert 'No loss was logged' in said.sentence
