@@ -21,7 +21,8 @@ from strl_mmdet3d.export import export_encoder, save_exported, verify_export
 from strl_mmdet3d.export.trunk_record import RECORD_KEY, trunk_record
 
 STUDY = [path for path in sorted(Path('configs/study').glob('*.py')) if path.stem != 'matched']
-PRETRAINING = [*sorted(Path('configs/strl').glob('*.py')), *STUDY]
+ABLATIONS = sorted(Path('configs/ablations').glob('*.py'))
+PRETRAINING = [*sorted(Path('configs/strl').glob('*.py')), *STUDY, *ABLATIONS]
 # Their tensors land in stock configs, in test_detector_families.py.
 OF_FAMILIES = {family.config for family in FAMILIES}
 DOWNSTREAM = sorted(Path('configs/downstream').glob('*.py'))
@@ -52,6 +53,9 @@ LANDS = {
     'dgcnn_shapenet_pretrain': (30, 'dgcnn_shapes_from_strl'),
     'dgcnn_scannet_pretrain': (30, 'dgcnn_shapes_from_strl'),
     'dgcnn_seg_scannet_pretrain': (36, 'dgcnn_s3dis_from_strl'),
+    **{path.stem: (30, 'pointnet_shapes_from_strl') for path in ABLATIONS if path.stem.startswith('pointnet')},
+    'votenet_scannet_without_sequence': (96, 'votenet_sunrgbd_from_strl', 'votenet_scannet_from_strl'),
+    'dgcnn_scannet_25k': (30, 'dgcnn_shapes_from_strl'),
     'votenet_scannet_height_pretrain': (96, 'votenet_sunrgbd_height_from_strl', 'votenet_scannet_height_from_strl'),
 }
 

@@ -51,6 +51,14 @@ COMMANDS = {
             'width': (640, 'pixels in a row, a multiple of 4'),
         },
     ),
+    's3dis': Command(
+        'S3DISSimulation',
+        'rooms with the class of each point, as mmdet3d prepares the six areas of S3DIS',
+        {
+            'rooms': (4, 'rooms of each area'),
+            'points': (40000, 'points of a room'),
+        },
+    ),
     'shapes': Command(
         'ShapesSimulation',
         'single objects of twelve classes, labelled, in OUT/shapes.npz',

@@ -154,6 +154,20 @@ class QuietRunner(Runner):
         optimizer = getattr(self.optim_wrapper, 'optimizer', None)
         return [set(group) for group in optimizer.param_groups] if optimizer is not None else []
 
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Call the hooks; a checkpoint to save describes its data in plain values, which safe loading takes.
+
+        mmdet3d's data sets of segmentation keep mmengine's ConfigDict in their metainfo, and so in each checkpoint.
+
+        Args:
+            fn_name: The hooks' method.
+            kwargs: Its arguments.
+        """
+        if fn_name == 'before_save_checkpoint' and 'dataset_meta' in kwargs['checkpoint']['meta']:
+            meta = kwargs['checkpoint']['meta']
+            meta['dataset_meta'] = plain(meta['dataset_meta'])
+        super().call_hook(fn_name, **kwargs)
+
     def train(self) -> nn.Module:
         """Train, and return the model.
 
@@ -173,3 +187,10 @@ class QuietRunner(Runner):
                 f'{self.work_dir} cannot be written to any more ({error.strerror or error}){kept}. Free space or '
                 'restore the folder, and continue by --resume'
             ) from error
+
+
+def plain(value: Any) -> Any:
+    """Return a value with plain dicts in the place of mmengine's own, at any depth of dicts, lists and tuples."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value

@@ -51,6 +51,7 @@ COMMAND_LINES = {
     'make_pretrain_config': ['mmdet3d::a/b.py', '--list'],
     'linear_probe': ['config.py', 'encoder.pth', '--cfg-options', 'a.b=1'],
     'evaluate_pretraining': ['config.py', '--checkpoint', 'strl=encoder.pth', '--out', 'study'],
+    'reproduce': ['list', '1', '--work-dir', 'reproduction'],
     'select_labels': ['index.json', 'few.json', '--fraction', '0.1'],
     'simulate_data': ['kitti', '--out', 'data'],
     'prepare_sunrgbd': ['--root', 'official', '--out', 'data'],

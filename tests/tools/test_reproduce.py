@@ -1,0 +1,166 @@
+"""The tables by one command: one of them whole, all others up to their plan; stops, refusals and the report."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+import reproduce
+from matplotlib.figure import Figure
+
+from strl_mmdet3d.errors import ConfigError
+from strl_mmdet3d.reproduction.results import Results
+from strl_mmdet3d.reproduction.step import Settings
+from strl_mmdet3d.reproduction.steps import steps_of
+from strl_mmdet3d.reproduction.tables import TABLES, Table, find_tables
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Steps that take no time: each measurement gives the number of steps before it. The list names what was run."""
+    names = []
+
+    def execute(step):
+        names.append(step.name)
+
+    def numbers(step, returned):
+        return {step.seed: {'unscaled': float(len(names))}} if step.measures else {}
+
+    monkeypatch.setattr(reproduce, 'execute', execute)
+    monkeypatch.setattr('strl_mmdet3d.reproduction.numbers.numbers_of', numbers)
+    monkeypatch.setattr('strl_mmdet3d.reproduction.table_figure.draw_table', lambda *arguments: Figure())
+    return names
+
+
+def one_row(name: str) -> Table:
+    """A table with its first pre-trained row only."""
+    (table,) = find_tables([name])
+    return Table(table.name, table.title, table.columns, (next(row for row in table.rows if row.pretraining),))
+
+
+def test_a_table_is_run_whole_and_reported(tmp_path, monkeypatch, capsys):
+    """Simulated shapes, two steps of PointNet, its probe with a picture, the page."""
+    monkeypatch.setattr('strl_mmdet3d.reproduction.tables.TABLES', (one_row('figure-4'), one_row('1')))
+    work = tmp_path / 'work'
+    options = ['--size', 'tiny', '--work-dir', str(work)]
+    reproduce.main(['run', 'figure-4', *options])
+    place = 'evaluate/linearprobe-pointnet_shapes_from_strl-tsne/pointnet_shapenet_pretrain/seed_0.json'
+    number = json.loads((work / 'results' / place).read_text())['numbers']['0']['unscaled']
+    assert 0 <= number <= 100
+    assert (work / 'pretrain/pointnet_shapenet_pretrain/seed_0/encoder.pth').is_file()
+    page = (work / 'report.md').read_text()
+    assert f'| PointNet | not known here | {number:.1f} (n = 1, seed 0) |' in page
+    assert '| PointNet, STRL | 88.3 | not run |' in page
+    assert 'The numbers say nothing' in page
+    pictures = [line.partition('(')[2][:-1] for line in page.splitlines() if line.startswith('![')]
+    assert pictures == ['figures/figure-4.png', f'{place.removesuffix(".json")}_tsne.png']
+    assert all((work / picture).stat().st_size > 5000 for picture in pictures)
+
+    before = {path: path.stat().st_mtime_ns for path in work.rglob('*.json')}
+    capsys.readouterr()
+    reproduce.main(['run', 'figure-4', *options])
+    assert '== step' not in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    reproduce.main(['list', *options])
+    said = capsys.readouterr().out
+    assert 'PointNet: run; the paper: not known here' in said
+    assert 'PointNet, STRL: not run; the paper: 88.3' in said
+
+
+def test_a_stopped_run_goes_on(tmp_path, made, monkeypatch, capsys):
+    usual, options = reproduce.execute, ['--work-dir', str(tmp_path / 'work')]
+
+    def stop_at_third(step):
+        if len(made) == 2:
+            raise ConfigError(f'{step.name} failed: the disk is full')
+        return usual(step)
+
+    monkeypatch.setattr(reproduce, 'execute', stop_at_third)
+    with pytest.raises(SystemExit, match=r'^error: .* failed: the disk is full'):
+        reproduce.main(['run', '7a', *options])
+    first = list(made)
+    assert len(first) == 2
+    monkeypatch.setattr(reproduce, 'execute', usual)
+    reproduce.main(['run', '7a', *options])
+    (table,) = find_tables(['7a'])
+    planned = [step.name for step in steps_of([table], Settings(tmp_path / 'work'))]
+    assert made == planned, 'nothing twice, nothing left out'
+    made.clear()
+    reproduce.main(['run', '7a', '--seeds', '2', *options])
+    assert made
+    assert all('seed_1' in name for name in made), 'the first seed was run'
+    assert '| all of them |' in (tmp_path / 'work/report.md').read_text()
+
+
+def test_a_training_that_is_done_elsewhere_is_taken_as_it_is(tmp_path, made):
+    work = tmp_path / 'work'
+    encoder = work / 'pretrain/pointnet_shapenet_pretrain/seed_0/encoder.pth'
+    encoder.parent.mkdir(parents=True)
+    encoder.touch()
+    reproduce.main(['run', '1', '--work-dir', str(work)])
+    assert 'pretrain/pointnet_shapenet_pretrain/seed_0' not in made
+    assert 'pretrain/dgcnn_shapenet_pretrain/seed_0' in made
+    steps = steps_of(find_tables(['1']), Settings(work))
+    assert Results(work).finished(steps) == steps
+
+
+def test_the_results_of_another_size_are_refused(tmp_path, made):
+    options = ['--work-dir', str(tmp_path / 'work')]
+    reproduce.main(['run', '8', '--size', 'tiny', *options])
+    with pytest.raises(SystemExit, match=r'^error: .* is the result of another command: .* Name another folder'):
+        reproduce.main(['run', '8', *options])
+
+
+def test_real_data_that_is_missing_is_named_before_anything_is_run(tmp_path, made, monkeypatch):
+    for name in ('KITTI_RAW_ROOT', 'KITTI_ROOT'):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SystemExit, match=r'KITTI_ROOT is not set \(KITTI detection\)[^$]*KITTI_RAW_ROOT is not set'):
+        reproduce.main(['run', '5', '--data', 'real', '--work-dir', str(tmp_path / 'work')])
+    assert not made
+    assert not (tmp_path / 'work').exists()
+
+
+@pytest.mark.parametrize('data', ['simulated', 'real'])
+@pytest.mark.parametrize('table', [table.name for table in TABLES])
+def test_a_plan_is_commands_for_the_shell(table, data, tmp_path, capsys, monkeypatch):
+    reproduce.main(['plan', table, '--data', data, '--size', 'tiny', '--work-dir', str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    steps = steps_of(find_tables([table]), Settings(tmp_path, data, 'tiny'))
+    assert len(lines) == len(steps)
+    for line, step in zip(lines, steps, strict=True):
+        words = shlex.split(line)
+        variables = dict(word.split('=', 1) for word in words[: words.index('python')])
+        assert variables == dict(step.environment)
+        assert words[words.index('python') + 2 :] == list(step.arguments)
+        assert Path(words[words.index('python') + 1]).is_file()
+    monkeypatch.chdir(tmp_path)
+    reproduce.main(['plan', table, '--data', data, '--size', 'tiny', '--work-dir', str(tmp_path)])
+    elsewhere = [word for line in capsys.readouterr().out.splitlines() for word in shlex.split(line)]
+    paths = [Path(word) for word in elsewhere if word.endswith('.py')]
+    assert paths
+    assert all(path.is_file() for path in paths), 'configs and tools are found from any folder'
+
+
+def test_a_failed_step_is_one_sentence_and_leaves_the_environment_as_it_was(monkeypatch):
+    (step, *_) = [step for step in steps_of(find_tables(['1']), Settings(Path('W'))) if step.tool == 'train']
+    monkeypatch.delenv('SHAPENET_ROOT', raising=False)
+
+    class Tool:
+        """Stands for a tool that ends by a foreseen error."""
+
+        @staticmethod
+        def main(arguments):
+            assert reproduce.os.environ['SHAPENET_ROOT'] == 'W/data/shapes'
+            raise SystemExit('error: the index is damaged')
+
+    monkeypatch.setattr(reproduce.importlib, 'import_module', lambda name: Tool)
+    with pytest.raises(ConfigError, match=r'^pretrain/.*seed_0 failed: the index is damaged$'):
+        reproduce.execute(step)
+    assert 'SHAPENET_ROOT' not in reproduce.os.environ
+
+
+def test_an_unknown_table_is_named(tmp_path):
+    with pytest.raises(SystemExit, match=r"^error: the paper has no table '9' here: name one of 1, 2a"):
+        reproduce.main(['plan', '9', '--work-dir', str(tmp_path)])
