@@ -12,7 +12,18 @@ import pytest
 
 PACKAGE = 'strl_mmdet3d'
 # From the bottom up: a room imports its own modules and rooms before it. What stands in no room is at the bottom.
-ROOMS = ['safe_loading', 'ops', 'datasets', 'models', 'export', 'zoo', 'evaluation', 'engine', 'new_config', 'reproduction']
+ROOMS = [
+    'safe_loading',
+    'ops',
+    'datasets',
+    'models',
+    'export',
+    'zoo',
+    'evaluation',
+    'engine',
+    'new_config',
+    'reproduction',
+]
 # Of `datasets`, from the bottom up.
 SHELVES = ['readers', 'transforms']
 

@@ -81,3 +81,13 @@ def test_ranks_that_begin_at_different_checkpoints_are_refused(tmp_path, monkeyp
         ConfigError, match=r'the ranks see different checkpoints \(epoch_3\.pth, None\): put the work dir'
     ):
         runner.load_or_resume()
+
+
+def test_a_checkpoint_describes_its_data_in_plain_values(tmp_path):
+    """mmdet3d's data sets of segmentation keep mmengine's ConfigDict in their metainfo, which safe loading refuses."""
+    runner = QuietRunner.from_cfg(ConfigDict(tiny_config(work_dir=str(tmp_path), experiment_name=uuid4().hex)))
+    checkpoint = dict(meta=dict(dataset_meta=dict(classes=('a',), inner=[ConfigDict(seg=dict(b=1))])), state_dict={})
+    runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+    meta = checkpoint['meta']['dataset_meta']
+    assert meta == dict(classes=('a',), inner=[dict(seg=dict(b=1))])
+    assert type(meta['inner'][0]) is type(meta['inner'][0]['seg']) is dict
