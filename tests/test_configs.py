@@ -41,6 +41,10 @@ LANDS = {
     'pointpillars_mixed_pretrain': (120, 'pointpillars_kitti_from_strl'),
     'pointpillars_kitti_pretrain_dense': (120, 'pointpillars_kitti_from_strl'),
     'pointpillars_kitti_pretrain_occupancy': (120, 'pointpillars_kitti_from_strl'),
+    'pointpillars_kitti_pretrain_motion': (120, 'pointpillars_kitti_from_strl'),
+    'pointpillars_kitti_small_pretrain_motion': (120, 'pointpillars_kitti_small'),
+    'second_kitti_pretrain_motion': (156, 'second_kitti_from_strl'),
+    'pvrcnn_kitti_pretrain_motion': (156, 'pvrcnn_kitti_from_strl'),
     'pointpillars_kitti_small_pretrain': (120, 'pointpillars_kitti_small'),
     'pointpillars_kitti_small_pretrain_occupancy': (120, 'pointpillars_kitti_small'),
     **{path.stem: (120, 'pointpillars_kitti_small') for path in STUDY},
@@ -124,12 +128,14 @@ def cut_to_the_nearest(config):
 
 @pytest.mark.parametrize('path', [path for path in PRETRAINING if path.stem in LANDS], ids=lambda path: path.stem)
 def test_pretraining_learns_from_a_batch_and_its_export_lands(path, tmp_path):
-    if path.stem in ('motion', 'motion_pasted'):  # only cells with several marked points count
+    if path.stem in ('motion', 'motion_pasted') or path.stem.endswith(
+        'pretrain_motion'
+    ):  # only cells with several marked points count
         street(tmp_path, number=30000)
     else:
         next((write for name, write in DATA.items() if name in path.stem.split('_')), street)(tmp_path)
     config = Config.fromfile(path)
-    if path.stem == 'motion_pasted':
+    if path.stem.endswith(('motion_pasted', 'pretrain_motion')):
         things = np.random.default_rng(0).uniform([9, -1, -1.7, 0], [10, 0, 0, 1], (3, 200, 4))
         MovedThings.of(things).save(tmp_path / 'things.npz')
         config.train_dataloader.dataset.pipeline[-1].pair[-1].things = str(tmp_path / 'things.npz')
@@ -139,7 +145,7 @@ def test_pretraining_learns_from_a_batch_and_its_export_lands(path, tmp_path):
     if 'dgcnn' in path.stem:
         # Its graphs of all points take half a minute on a CPU.
         config.train_dataloader.dataset.pipeline.pack[0].num_points = 512
-    slow = path.stem.endswith(('kitti_pretrain_dense', 'kitti_pretrain_occupancy'))
+    slow = path.stem.endswith(('kitti_pretrain_dense', 'kitti_pretrain_occupancy', 'kitti_pretrain_motion'))
     changed = cut_to_the_nearest(config) if slow else []
     dataset = DATASETS.build(config.train_dataloader.dataset)
     pairs = [dataset[0], dataset[len(dataset) - 1]]
