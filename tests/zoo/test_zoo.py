@@ -11,7 +11,7 @@ import torch
 from mmengine.runner import CheckpointLoader
 
 from strl_mmdet3d.errors import StrlError
-from strl_mmdet3d.export import ExportError, read_exported, save_exported
+from strl_mmdet3d.export import ExportError, read_exported, save_exported, verify_export
 from strl_mmdet3d.export.provenance import sealed
 from strl_mmdet3d.zoo import ZooError, encoders, entry_of, read_entries
 from strl_mmdet3d.zoo.additions import add_encoder, gains_of, read_results
@@ -59,6 +59,15 @@ def test_every_encoder_here_is_as_recorded_whole_and_small():
         assert Path(entry.config).is_file()
     files = {path.name for path in encoders.ZOO.iterdir()}
     assert files == {'encoders.json'} | {entry.file for entry in entries.values()}
+
+
+@pytest.mark.parametrize('name', read_entries())
+def test_every_encoder_here_lands_where_its_gain_was_measured(name):
+    entry = entry_of(name)
+    assert entry.gains
+    for gain in entry.gains:
+        report = verify_export(checked_path(entry), f'configs/downstream/{gain.downstream}.py')
+        assert len(report.landed) == len(read_exported(checked_path(entry))['state_dict'])
 
 
 def test_the_page_is_made_of_the_records():
