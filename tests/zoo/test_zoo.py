@@ -163,12 +163,12 @@ def test_the_tool_lists_verifies_and_writes_the_page(tmp_path, capsys):
     assert said.count('strl://') == number
     assert f'{number} of {number} encoders are as recorded' in said
     page = tmp_path / 'zoo.md'
-    page.write_text(f'before\n{model_zoo.BEGIN}\nold\n{model_zoo.END}\nafter\n')
+    page.write_text(f'before\n{model_zoo.BEGIN}\nfirst version\n{model_zoo.END}\nafter\n')
     model_zoo.main(['page', '--out', str(page)])
     text = page.read_text()
     assert text.startswith('before\n')
     assert text.endswith('\nafter\n')
-    assert 'old' not in text
+    assert 'first version' not in text
     page.write_text('no marks')
     with pytest.raises(SystemExit, match='needs the lines'):
         model_zoo.main(['page', '--out', str(page)])
