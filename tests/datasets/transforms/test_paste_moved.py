@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import LiDARPoints
@@ -51,6 +51,7 @@ def frames(*clouds, poses=None):
 
 
 @settings(max_examples=25)
+@example(seed=413)
 @given(seed=st.integers(0, 10_000))
 def test_pasted_things_stand_free_on_the_ground_and_nothing_else_moves(paste, seed):
     before = np.concatenate([road(), block(15, 2, (2, 2, 3))])
@@ -78,8 +79,9 @@ def test_pasted_things_stand_free_on_the_ground_and_nothing_else_moves(paste, se
             assert np.ptp(thing[:, 2]) <= 1.71
             middle = (thing[:, :2].min(axis=0) + thing[:, :2].max(axis=0)) / 2 - sensor[:2]
             assert 4 < np.hypot(*middle) < 25  # as far as it was, give or take a metre
-            others = rows[(things != number) & (rows[:, 2] > ROAD + sensor[2] + 0.31)]
-            assert is_free(thing, others[:, :2])
+            # Of what stood there before it: a later one may stand in a corner of the rectangle around it.
+            before_it = rows[(things < number) & (rows[:, 2] > ROAD + sensor[2] + 0.31)]
+            assert is_free(thing, before_it[:, :2])
 
 
 def test_what_stands_before_a_thing_hides_it_and_it_hides_what_is_behind(paste):
