@@ -41,7 +41,7 @@ from rich.console import Console
 from rich.table import Table
 
 import strl_mmdet3d  # noqa: F401 - registers what the configs name
-from strl_mmdet3d.atomic_write import written_whole
+from strl_mmdet3d.atomic_write import write_text_whole
 from strl_mmdet3d.errors import ConfigError
 
 PARTS: dict[str, Callable[[Path, int], list[Row]]] = {
@@ -180,8 +180,7 @@ def add_run(about: dict[str, Any], rows: list[Row], path: Path) -> None:
     """Add a run to a file of runs, or replace the run of its name there."""
     runs = [run for run in earlier_runs(path) if run['name'] != about['name']]
     runs.append(dict(about, rows=[dict(asdict(row), ratio=row.ratio) for row in rows]))
-    with written_whole(path) as part:
-        part.write_text(json.dumps(dict(runs=runs), indent=1) + '\n')
+    write_text_whole(path, json.dumps(dict(runs=runs), indent=1) + '\n')
 
 
 if __name__ == '__main__':

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     from strl_mmdet3d import __version__
-    from strl_mmdet3d.atomic_write import written_whole
+    from strl_mmdet3d.atomic_write import write_text_whole
     from strl_mmdet3d.export import read_exported
     from strl_mmdet3d.safe_loading import load_safely
     from strl_mmdet3d.zoo import ZooError, read_entries
@@ -83,8 +83,7 @@ def run(args: argparse.Namespace) -> None:
         _, end, tail = rest.partition(END)
         if not begin or not end:
             raise ZooError(f'{args.out} needs the lines {BEGIN} and {END}')
-        with written_whole(args.out) as part:
-            part.write_text(f'{head}{begin}\n\n{zoo_tables(entries.values())}\n{end}{tail}', encoding='utf-8')
+        write_text_whole(args.out, f'{head}{begin}\n\n{zoo_tables(entries.values())}\n{end}{tail}')
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..atomic_write import written_whole
+from ..atomic_write import write_text_whole, written_whole
 from ..export import read_exported
 from .encoders import ZOO, ZooError, read_entries, sha256_of
 from .entry import Entry, Gain
@@ -113,7 +113,6 @@ def add_encoder(
     folder.mkdir(parents=True, exist_ok=True)
     with written_whole(folder / entry.file) as part:
         shutil.copyfile(encoder, part)
-    with written_whole(folder / 'encoders.json') as part:
-        text = json.dumps([entries[key].plain() for key in sorted(entries)], indent=1)
-        part.write_text(text + '\n', encoding='utf-8')
+    records = [entries[key].plain() for key in sorted(entries)]
+    write_text_whole(folder / 'encoders.json', json.dumps(records, indent=1) + '\n')
     return entry

@@ -115,9 +115,8 @@ class MarkMoved(DescribedTransform):
         for frame in frames.values():
             if 'lidar2view_1' not in frame:
                 raise ConfigError('MarkMoved needs the poses of lidar scans: set align_poses=True of the data set')
-            to_view_1 = frame['lidar2view_1']
             clouds.append(frame['points'].coord.numpy().astype(np.float64))
-            sensors.append(to_view_1[:3, :3] @ self.sensor + to_view_1[:3, 3])
+            sensors.append(place_of_sensor(frame, self.sensor))
         for frame, own, other, sensor in zip(frames.values(), clouds, clouds[::-1], sensors[::-1], strict=True):
             above = np.flatnonzero(is_above_ground(own, self.ground_cell, self.ground_height))
             frame[MARKS_KEY], frame[THINGS_KEY] = np.full(len(own), UNKNOWN), np.full(len(own), -1)
@@ -192,6 +191,12 @@ class MarkMoved(DescribedTransform):
         up = np.arctan2(rays[:, 2], np.hypot(rays[:, 0], rays[:, 1])) + _ABOVE_HORIZON
         left = np.arctan2(rays[:, 1], rays[:, 0]) + np.pi
         return (up / elevation).astype(np.int64), (left / azimuth).astype(np.int64), distance
+
+
+def place_of_sensor(frame: dict, sensor: Sequence[float]) -> np.ndarray:
+    """Return where the LiDAR of an aligned frame is, (3,), metres; ``sensor`` is its place in the frame's own axes."""
+    to_view_1 = frame['lidar2view_1']
+    return to_view_1[:3, :3] @ sensor + to_view_1[:3, 3]
 
 
 def touching(places: np.ndarray, cell: float) -> np.ndarray:

@@ -13,7 +13,7 @@ from ...errors import ConfigError
 from ..moved_things import MovedThings
 from .base import MARKS_KEY, THINGS_KEY, DescribedTransform, with_rows
 from .draw_regions import is_above_ground
-from .mark_moved import MOVED
+from .mark_moved import MOVED, place_of_sensor
 
 ROOM = 0.3
 """Metres that stay free around a pasted thing."""
@@ -102,8 +102,7 @@ class PasteMoved(DescribedTransform):
         for frame in frames.values():
             if MARKS_KEY not in frame or 'lidar2view_1' not in frame:
                 raise ConfigError('PasteMoved stands behind MarkMoved, in `pair` of MultiView')
-            to_view_1 = frame['lidar2view_1']
-            self.paste(frame, (to_view_1[:3, :3] @ self.sensor + to_view_1[:3, 3]).astype(np.float32))
+            self.paste(frame, place_of_sensor(frame, self.sensor).astype(np.float32))
         return frames
 
     def paste(self, frame: dict, sensor: np.ndarray) -> None:
