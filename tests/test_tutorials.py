@@ -28,6 +28,7 @@ SMALLER: dict[str, list[str]] = {
         '--drives 1 --frames-per-drive 4 --train 2 --val 1 --test 1 --azimuth-steps 400',
     ),
     'simulate_data scannet': shlex.split('--scenes 1 --frames-per-scene 4 --train 2 --val 1 --width 160'),
+    'collect_moved_things': ['--fewest', '5', '--cfg-options', 'train_dataloader.dataset.window=4'],
     'browse_pairs': ['--num', '1', '--cfg-options', 'train_dataloader.dataset.window=4'],
     'train pretrain': ['--cfg-options', *PRETRAINING],
     'train votenet': ['--cfg-options', *PRETRAINING, *FEW_POINTS],
@@ -97,11 +98,13 @@ ALL_TOOLS = ['simulate_data', 'create_sequence_index', 'inspect_sequences', 'bro
 
 def test_from_raw_lidar_to_a_detector(checkout, capsys):
     ran = follow('tutorial_lidar.md')
-    assert ran == [*ALL_TOOLS, 'make', 'train', 'test', 'evaluate_pretraining']
+    tools = list(ALL_TOOLS)
+    tools.insert(tools.index('browse_pairs'), 'collect_moved_things')
+    assert ran == [*tools, 'make', 'train', 'test', 'evaluate_pretraining']
     for left in (
         'work_dirs/drives.html',
         'work_dirs/pairs/pairs.html',
-        'work_dirs/pointpillars_kitti_small_pretrain/report.html',
+        'work_dirs/pointpillars_kitti_small_pretrain_motion/report.html',
         'work_dirs/from_strl/epoch_1.pth',
     ):
         assert (checkout / left).is_file(), left
