@@ -259,7 +259,7 @@ def table_lines(inspection: Inspection, chosen: str | None = None) -> list[str]:
     for feature in inspection.features:
         cell = ''
         if feature.cell:
-            cell = _side(feature.cell) + (f' ({feature.stride:g} voxels)' if feature.stride else '')
+            cell = _side(feature.cell) + _stride(feature.stride)
         parts = ', '.join(f'{name} {_percent(share)}' for name, share in feature.shares.items() if share) or 'nothing'
         mark = '* ' if feature.name == chosen else ''
         rows.append((mark + (feature.name or 'None'), feature.kind, feature.shape, cell, str(feature.channels),
@@ -273,6 +273,13 @@ def _side(cell: tuple[float, float] | None) -> str:
     """Write the sides of a cell, once if they are equal."""
     x, y = cell or (0.0, 0.0)
     return f'{x:.3g} m' if abs(x - y) < 1e-6 else f'{x:.3g} x {y:.3g} m'
+
+
+def _stride(voxels: float | None) -> str:
+    """Write the side of a cell in voxels, nothing for a detector without voxels."""
+    if not voxels:
+        return ''
+    return f' ({voxels:g} voxel)' if voxels == 1 else f' ({voxels:g} voxels)'
 
 
 def _percent(share: float) -> str:

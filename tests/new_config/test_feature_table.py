@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from mmengine.hub import get_config
@@ -96,6 +98,13 @@ def test_the_deepest_of_the_furthest_is_chosen():
     table = table_lines(inspection, choice.feature.name)
     assert len(table) == 1 + len(inspection.features)
     assert [line for line in table if line.startswith('* ')] == [next(line for line in table if '* 0' in line)]
+
+
+@pytest.mark.parametrize(('stride', 'written'), [(1.0, '1 m (1 voxel)'), (8.0, '1 m (8 voxels)'), (None, '1 m  ')])
+def test_a_cell_is_written_in_voxels_where_there_are_voxels(stride, written):
+    inspection = inspect_detector(tiny_detector(), POINTS)
+    features = (replace(inspection.features[0], stride=stride),)
+    assert f' {written}' in table_lines(replace(inspection, features=features), '0')[1]
 
 
 def test_a_feature_can_be_asked_for():
