@@ -30,40 +30,54 @@ def bars(axes):
 
 def test_points_and_bars_are_the_means_and_the_intervals():
     content = comparison()
-    upper, lower = draw_comparison(content).axes
+    left, right = draw_comparison(content).axes
     for arm in ARMS:
-        line, _, (ends,) = bars(upper)[arm]
+        line, _, (ends,) = bars(left)[arm]
         for frames, y, ((_, low), (_, high)) in zip((1, 4, 20), line.get_ydata(), ends.get_segments(), strict=True):
             interval = interval_of(content.values[arm][frames])
             assert (y, low, high) == pytest.approx((interval.mean, interval.low, interval.high))
-    line = bars(lower)['frozen-a \N{MINUS SIGN} frozen-random'][0]
+    line = bars(right)['frozen-a \N{MINUS SIGN} frozen-random'][0]
     assert list(line.get_ydata()) == pytest.approx([-2, -8, -40])
 
 
 def test_arms_differ_in_grey_and_a_difference_to_scratch_looks_as_its_arm():
-    upper, lower = draw_comparison(comparison()).axes
-    for axes in (upper, lower):
+    left, right = draw_comparison(comparison()).axes
+    for axes in (left, right):
         looks = [(bar[0].get_marker(), bar[0].get_linestyle()) for bar in bars(axes).values()]
         assert len(set(looks)) == len(looks)
     for arm in ARMS[1:]:
-        above, below = bars(upper)[arm][0], bars(lower)[f'{arm} \N{MINUS SIGN} scratch'][0]
+        above, below = bars(left)[arm][0], bars(right)[f'{arm} \N{MINUS SIGN} scratch'][0]
         assert (above.get_color(), above.get_marker()) == (below.get_color(), below.get_marker())
 
 
 def test_axes_have_units():
-    upper, lower = draw_comparison(comparison()).axes
-    assert (upper.get_ylabel(), lower.get_ylabel()) == ('Overall_3D [%]', 'paired difference [percentage points]')
+    left, right = draw_comparison(comparison()).axes
+    assert (left.get_ylabel(), right.get_ylabel()) == ('Overall_3D [%]', 'paired difference [percentage points]')
     shares = {'scratch': {1: {0: 0.2, 1: 0.4}}}
-    (upper,) = draw_comparison(Comparison('small', 'mAP_0.25', 9, {1: [5]}, shares, [])).axes
-    assert upper.get_ylabel() == 'mAP_0.25 (0 to 1)'
+    (left,) = draw_comparison(Comparison('small', 'mAP_0.25', 9, {1: [5]}, shares, [])).axes
+    assert left.get_ylabel() == 'mAP_0.25 (0 to 1)'
+
+
+def test_every_seed_is_a_dot():
+    content = comparison()
+    left, right = draw_comparison(content).axes
+    for axes, values in ((left, [content.values[arm] for arm in ARMS]), (right, None)):
+        groups = [dots.get_offsets()[:, 1].tolist() for dots in axes.collections if len(dots.get_offsets()) > 1]
+        if values is not None:
+            assert groups == [list(of[frames].values()) for of in values for frames in (1, 4, 20)]
+        else:
+            # The first arm after scratch is better by the number of frames, whatever the seed.
+            assert groups[:3] == [[frames] * 4 for frames in (1, 4, 20)]
 
 
 def test_legends_lie_outside_of_the_axes():
     figure = draw_comparison(comparison())
     figure.draw_without_rendering()
-    for axes in figure.axes:
-        assert axes.get_legend().get_window_extent().x0 >= axes.get_window_extent().x1
-        assert axes.get_legend().get_window_extent().x1 <= figure.bbox.x1
+    assert len(figure.subfigs) == 2
+    for part in figure.subfigs:
+        legend, axes = part.legends[0].get_window_extent(), part.axes[0]
+        assert 0 <= legend.y0 <= legend.y1 <= axes.xaxis.label.get_window_extent().y0
+        assert part.bbox.x0 <= legend.x0 <= legend.x1 <= part.bbox.x1
 
 
 @pytest.mark.parametrize('seeds', [0, 1, 2])
@@ -76,5 +90,5 @@ def test_what_data_calls_itself_is_never_interpreted():
         Comparison('$x', 'a/$_{b', 3, {1: [1]}, {'$\\frac$': {1: {0: 1.0, 1: 2.0}}}, [], num_missing=1)
     )
     figure.draw_without_rendering()
-    assert figure.axes[0].get_title() == '$x'
-    assert 'runs missing: 1' in figure.axes[0].get_xlabel()
+    assert figure.get_suptitle().startswith('$x\n')
+    assert 'runs missing: 1' in figure.get_suptitle()
