@@ -62,7 +62,7 @@ def smaller(tool: str, arguments: list[str]) -> list[str]:
     return [re.sub(r'epoch_\d+', 'epoch_1', each) for each in arguments] + SMALLER.get(kind, [])
 
 
-def follow(page: str) -> list[str]:
+def follow(page: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Run the steps of a page in the current folder, and return the tools that were run."""
     ran = []
     for kind, text in steps(page):
@@ -70,6 +70,10 @@ def follow(page: str) -> list[str]:
             Path(kind).write_text(text)
             continue
         program, *arguments = shlex.split(text)
+        if program == 'export':
+            for setting in arguments:
+                monkeypatch.setenv(*setting.split('='))
+            continue
         if program == 'make':  # the target calls what is called here
             target, data = arguments
             assert target == 'kitti-infos'
@@ -96,8 +100,8 @@ def checkout(tmp_path, monkeypatch):
 ALL_TOOLS = ['simulate_data', 'create_sequence_index', 'inspect_sequences', 'browse_pairs', 'train', 'export_encoder']
 
 
-def test_from_raw_lidar_to_a_detector(checkout, capsys):
-    ran = follow('tutorial_lidar.md')
+def test_from_raw_lidar_to_a_detector(checkout, capsys, monkeypatch):
+    ran = follow('tutorial_lidar.md', monkeypatch)
     tools = list(ALL_TOOLS)
     tools.insert(tools.index('browse_pairs'), 'collect_moved_things')
     assert ran == [*tools, 'make', 'train', 'test', 'evaluate_pretraining']
@@ -112,8 +116,8 @@ def test_from_raw_lidar_to_a_detector(checkout, capsys):
     assert re.search(r'(\d+) of \1 exported tensors landed bit for bit', capsys.readouterr().out)
 
 
-def test_from_walks_to_a_detector(checkout, capsys):
-    ran = follow('tutorial_rgbd.md')
+def test_from_walks_to_a_detector(checkout, capsys, monkeypatch):
+    ran = follow('tutorial_rgbd.md', monkeypatch)
     assert ran == [*ALL_TOOLS, 'train', 'test', 'evaluate_pretraining']
     assert (checkout / 'work_dirs/votenet_sunrgbd_from_strl/epoch_1.pth').is_file()
     # One room for validation lacks classes, so its mAP may not be finite, which the page then says.

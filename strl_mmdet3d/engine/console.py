@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from ..errors import ConfigError, StrlError
 from ..mmengine_internals import is_resumed
@@ -89,6 +90,25 @@ class QuietRunner(Runner):
         logger.info(f'the whole log is in {logger.log_file}')
         return logger
 
+    @staticmethod
+    def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:
+        """Build a dataloader whose data set describes itself in plain values.
+
+        mmdet3d's data sets of segmentation keep mmengine's ConfigDict in their metainfo. mmengine copies that into each
+        checkpoint, twice, and safe loading would refuse the checkpoint.
+
+        Args:
+            args: As in :class:`mmengine.runner.Runner`.
+            kwargs: As in :class:`mmengine.runner.Runner`.
+
+        Returns:
+            The dataloader.
+        """
+        loader = Runner.build_dataloader(*args, **kwargs)
+        if hasattr(loader.dataset, '_metainfo'):  # of mmengine's data sets and wrappers; `metainfo` is a copy
+            loader.dataset._metainfo = plain(loader.dataset._metainfo)
+        return loader
+
     def load_checkpoint(self, filename: str, *args: Any, **kwargs: Any) -> dict:
         """Load a checkpoint, without what mmengine would run as code, or would delete as its own.
 
@@ -153,20 +173,6 @@ class QuietRunner(Runner):
         """Return the names of the settings of each group of parameters; none if there are several optimizers."""
         optimizer = getattr(self.optim_wrapper, 'optimizer', None)
         return [set(group) for group in optimizer.param_groups] if optimizer is not None else []
-
-    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
-        """Call the hooks; a checkpoint to save describes its data in plain values, which safe loading takes.
-
-        mmdet3d's data sets of segmentation keep mmengine's ConfigDict in their metainfo, and so in each checkpoint.
-
-        Args:
-            fn_name: The hooks' method.
-            kwargs: Its arguments.
-        """
-        if fn_name == 'before_save_checkpoint' and 'dataset_meta' in kwargs['checkpoint']['meta']:
-            meta = kwargs['checkpoint']['meta']
-            meta['dataset_meta'] = plain(meta['dataset_meta'])
-        super().call_hook(fn_name, **kwargs)
 
     def train(self) -> nn.Module:
         """Train, and return the model.

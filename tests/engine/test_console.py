@@ -10,7 +10,7 @@ from mmengine.config import ConfigDict
 from tiny import tiny_config, tiny_strl
 
 from strl_mmdet3d.engine import console
-from strl_mmdet3d.engine.console import ConsoleFilter, QuietRunner
+from strl_mmdet3d.engine.console import ConsoleFilter, QuietRunner, plain
 from strl_mmdet3d.errors import ConfigError
 
 HIDDEN = ('System environment:', 'Config:\n', 'Hooks will be executed', '"FileClient" will be deprecated', 'Exp name:')
@@ -83,11 +83,8 @@ def test_ranks_that_begin_at_different_checkpoints_are_refused(tmp_path, monkeyp
         runner.load_or_resume()
 
 
-def test_a_checkpoint_describes_its_data_in_plain_values(tmp_path):
-    """mmdet3d's data sets of segmentation keep mmengine's ConfigDict in their metainfo, which safe loading refuses."""
-    runner = QuietRunner.from_cfg(ConfigDict(tiny_config(work_dir=str(tmp_path), experiment_name=uuid4().hex)))
-    checkpoint = dict(meta=dict(dataset_meta=dict(classes=('a',), inner=[ConfigDict(seg=dict(b=1))])), state_dict={})
-    runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
-    meta = checkpoint['meta']['dataset_meta']
-    assert meta == dict(classes=('a',), inner=[dict(seg=dict(b=1))])
-    assert type(meta['inner'][0]) is type(meta['inner'][0]['seg']) is dict
+def test_metainfo_is_plain_at_any_depth():
+    """A data set of segmentation, trained, saved and resumed: tests/test_s3dis_chain.py."""
+    meta = plain(ConfigDict(classes=('a',), inner=[ConfigDict(seg=dict(b=1))], palette=[[0, 1]]))
+    assert meta == dict(classes=('a',), inner=[dict(seg=dict(b=1))], palette=[[0, 1]])
+    assert type(meta) is type(meta['inner'][0]) is type(meta['inner'][0]['seg']) is dict
