@@ -21,6 +21,7 @@ from torch._C import PyTorchFileReader
 from .history import UnfinishedHistory, statistic_of
 from .numpy_stand_ins import fits
 from .plain_unpickler import CONTAINERS, LEAVES, STAND_INS, Name, Named, PlainUnpickler
+from .torch_stand_ins import config_of
 from .unsafe_pickle import UnsafePickleError
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -127,6 +128,7 @@ CHECKPOINT_STAND_INS = {
     ('torch', 'Size'): size_of,
     ('torch', 'device'): device_of,
     ('mmengine.logging.history_buffer', 'HistoryBuffer'): history_class,
+    ('mmengine.config.config', 'ConfigDict'): config_of,
     ('__builtin__', 'getattr'): history_statistic,
     ('builtins', 'getattr'): history_statistic,
     **{(module, name): Storage(name) for module in ('torch', 'torch.cuda', 'torch.storage') for name in STORAGES},

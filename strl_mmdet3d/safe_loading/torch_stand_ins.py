@@ -73,9 +73,16 @@ class StoredHistory(HistoryBuffer):
         self.__class__ = HistoryBuffer
 
 
+def config_of(*args: Any) -> dict:
+    """Stand in for ``ConfigDict``, by which mmdet3d's data sets of segmentation describe themselves: a plain dict."""
+    fits(len(args) == 1 and type(args[0]) is dict, 'a forged ConfigDict')
+    return args[0]
+
+
 NUMPY = {'_reconstruct': stored_array, 'scalar': scalar_of}
 ALLOWED: list = [
     (StoredHistory, 'mmengine.logging.history_buffer.HistoryBuffer'),
+    (config_of, 'mmengine.config.config.ConfigDict'),
     (statistic_of, 'builtins.getattr'),
     (bytes_of, 'builtins.bytes'),  # the data of an empty array
     (StoredNDArray, 'numpy.ndarray'),

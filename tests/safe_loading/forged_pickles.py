@@ -33,6 +33,7 @@ NAMES = [
     ),
     *('torch.FloatStorage', 'torch.LongStorage', 'torch.storage.UntypedStorage', 'torch._utils._rebuild_tensor_v2'),
     *('torch._utils._rebuild_parameter', 'mmengine.logging.history_buffer.HistoryBuffer', 'argparse.Namespace'),
+    'mmengine.config.config.ConfigDict',
 ]
 FORBIDDEN = [
     *('os.getcwd', 'builtins.eval', 'builtins.exec', 'numpy.frombuffer', 'numpy.load', 'numpy.ndarray.tofile'),

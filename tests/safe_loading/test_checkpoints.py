@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from forged_pickles import as_checkpoint
+from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import load_from_http
@@ -28,6 +29,8 @@ def a_checkpoint():
     history.update(4.0)
     return dict(
         meta=dict(epoch=1, iter=2, dataset_meta=dict(classes=('Car',), palette=np.array([[1, 2, 3]])), seed=None),
+        # As mmdet3d's own train.py writes it for segmentation.
+        labels=dict(label2cat=ConfigDict({0: 'wall', 255: ConfigDict(a=[1])})),
         state_dict=weights,
         message_hub=dict(
             log_scalars=OrderedDict({'train/loss': history, 'train/empty': HistoryBuffer()}),
@@ -53,6 +56,8 @@ def test_what_mmengine_writes_is_read_as_it_was(tmp_path, zipped):
         torch.testing.assert_close(read['optimizer'], written['optimizer'])
         assert read['param_schedulers'] == written['param_schedulers']
         np.testing.assert_equal(read['meta'], written['meta'])
+        assert read['labels'] == dict(label2cat={0: 'wall', 255: dict(a=[1])})
+        assert type(read['labels']['label2cat']) is type(read['labels']['label2cat'][255]) is dict
         np.testing.assert_equal(read['message_hub']['runtime_info'], written['message_hub']['runtime_info'])
         history = read['message_hub']['log_scalars']['train/loss']
         assert type(history) is HistoryBuffer
@@ -150,6 +155,8 @@ def altered(change, **saved) -> io.BytesIO:
             altered(lambda data: b'\x80\x02ccollections\nOrderedDict\n)R}X\x05\x00\x00\x00itemsK\x01sb.'),
             'with attributes',
         ),
+        (altered(lambda data: b'\x80\x02cmmengine.config.config\nConfigDict\n]\x85R.'), 'a forged ConfigDict'),
+        (altered(lambda data: b'\x80\x02cmmengine.config.config\nConfigDict\n}}\x86R.'), 'a forged ConfigDict'),
         (altered(lambda data: b''), 'EOFError'),
         (altered(lambda data: data[:-5]), 'damaged'),
         (io.BytesIO(b''), 'damaged'),
