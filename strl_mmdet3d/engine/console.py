@@ -94,8 +94,8 @@ class QuietRunner(Runner):
     def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:
         """Build a dataloader whose data set describes itself in plain values.
 
-        mmdet3d's data sets of segmentation keep mmengine's ConfigDict in their metainfo, and mmengine copies it into each
-        checkpoint, twice. ``torch.load`` with ``weights_only`` would refuse such a file elsewhere. Safe loading reads a
+        mmdet3d's data sets of segmentation keep mmengine's ConfigDict in their metainfo, and mmengine copies it into
+        each checkpoint, twice. ``torch.load`` with ``weights_only`` would refuse such a file elsewhere. Safe loading reads a
         plain dict there, and mmengine would warn of other data in a resumed run.
 
         Args:
