@@ -95,8 +95,8 @@ class QuietRunner(Runner):
         """Build a dataloader whose data set describes itself in plain values.
 
         mmdet3d's data sets of segmentation keep mmengine's ConfigDict in their metainfo, and mmengine copies it into
-        each checkpoint, twice. ``torch.load`` with ``weights_only`` would refuse such a file elsewhere. Safe loading reads a
-        plain dict there, and mmengine would warn of other data in a resumed run.
+        each checkpoint, twice. ``torch.load`` with ``weights_only`` would refuse such a file elsewhere. Safe loading
+        reads a plain dict there, and mmengine would warn of other data in a resumed run.
 
         Args:
             args: As in :class:`mmengine.runner.Runner`.
