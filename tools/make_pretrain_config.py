@@ -61,17 +61,17 @@ def read_stock(name: str) -> Config:
         ConfigError: If there is none of this name (names the nearest), it cannot be read, or has no model.
     """
     from strl_mmdet3d.errors import ConfigError
-    from strl_mmdet3d.models.encoder import suggest
+    from strl_mmdet3d.models.encoder import missing_config
 
     if '::' not in name and not Path(name).is_file():
-        raise ConfigError(f"no detector config '{name}'{suggest(name)}")
+        raise ConfigError(f"no detector config '{name}': check the path")
     try:
         config = load_config(name)
     except ImportError as error:  # of a package that is not installed
         raise ConfigError(f'{name} cannot be read as a config: {error}') from error
     except ConfigError as error:
-        if isinstance(error.__cause__, FileNotFoundError) and '::' in name:
-            raise ConfigError(f"no detector config '{name}'{suggest(name)}") from error
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise ConfigError(missing_config(name, error.__cause__)) from error
         raise
     if 'model' not in config:
         raise ConfigError(f'{name} defines no model: name the config of a detector')

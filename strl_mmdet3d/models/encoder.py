@@ -207,19 +207,28 @@ def load_model_config(name: str) -> ConfigDict:
     """
     try:
         config = get_config(name) if '::' in name else Config.fromfile(name)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no detector config '{name}'{suggest(name)}") from None
+    except FileNotFoundError as error:
+        raise FileNotFoundError(missing_config(name, error)) from None
     if 'model' not in config:
         raise ConfigKeyError(f"the config '{name}' defines no model")
     return config.model
 
 
-def suggest(name: str) -> str:
-    """Return the end of an error message: the config files whose names are nearest to `name`."""
+def missing_config(name: str, error: FileNotFoundError) -> str:
+    """Say that a config file, or a base of it, does not exist; the nearest names, for a file of a package.
+
+    Args:
+        name: As of `load_model_config`.
+        error: mmengine's, which names the file that it did not find.
+    """
+    unreadable = f"the config '{name}' cannot be read: {error}"
     if '::' not in name:
-        return ': check the path'
+        return unreadable if Path(name).is_file() else f"no detector config '{name}': check the path"
     package, relative = name.split('::', 1)
     root = Path(get_installed_path(package)) / '.mim' / 'configs'
+    if (root / relative).is_file():
+        return unreadable
     there = [path.relative_to(root).as_posix() for path in root.rglob('*.py')]
     near = difflib.get_close_matches(relative, there, n=3, cutoff=0.4)
-    return '; the nearest are ' + ', '.join(f"'{package}::{path}'" for path in near) if near else ''
+    nearest = '; the nearest are ' + ', '.join(f"'{package}::{path}'" for path in near) if near else ''
+    return f"no detector config '{name}'{nearest}"

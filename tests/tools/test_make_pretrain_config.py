@@ -177,6 +177,11 @@ def test_an_existing_file_is_not_replaced_unless_asked(tmp_path, monkeypatch):
     [
         ('mmdet3d::second/second_hv_secfpn.py', "no detector config .*; the nearest are 'mmdet3d::.*second_hv_secfpn"),
         ('nowhere.py', "no detector config 'nowhere.py': check the path"),
+        # Of mmdet3d 1.4's own, one whose base it does not ship.
+        (
+            'mmdet3d::mvfcos3d/multiview-fcos3d_r101-dcn_centerhead_16xb2_waymoD5-3d-3class.py',
+            'centerhead.*cannot be read: .*multiview-dfm_r101-dcn_16xb2_waymoD5-3d-3class.py',
+        ),
         ('mmdet3d::smoke/smoke_dla34_dlaneck_gn-all_4xb8-6x_kitti-mono3d.py', 'reads images'),
         ('mmdet3d::fcaf3d/fcaf3d_2xb8_scannet-3d-18class.py', 'MinkResNet|MinkowskiEngine'),
         ('no_package::a/b.py', 'no_package'),
