@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from . import figure_style as style
@@ -16,6 +17,7 @@ from .sequence_verdicts import ground_z
 
 MAX_PANELS = 9
 NUM_BINS = 80
+WIDTH = 10  # inches
 MAX_DRAWN = 40_000  # points of a cloud
 SHOWN = (0.5, 99.5)  # per cent of the points inside a panel
 
@@ -25,9 +27,11 @@ def draw_frame(survey: Survey) -> Figure:
     """Draw the first frame that was looked at, from above and from the side, with the range and the ground."""
     assert survey.example is not None
     coords = survey.example[:: max(1, len(survey.example) // MAX_DRAWN)]
-    figure = Figure(figsize=(13, 8), layout='constrained')
-    above, side = figure.subplots(2, 1, height_ratios=[3, 1])
     low, high = np.percentile(coords, SHOWN, axis=0)
+    extent = np.maximum(high - low, 1e-3)
+    height = float(np.clip(WIDTH * extent[1] / extent[0], 2, 12))  # the view from above fills the width
+    figure = Figure(figsize=(WIDTH, height + 2.5), layout='constrained')
+    above, side = figure.subplots(2, 1, height_ratios=[height, 2])
     points: dict[str, Any] = dict(s=0.6, c=coords[:, 2], cmap=style.HEIGHT_MAP, vmin=low[2], vmax=high[2], linewidths=0)
     for axes, up in ((above, 1), (side, 2)):
         mappable = axes.scatter(coords[:, 0], coords[:, up], **points)
@@ -37,14 +41,14 @@ def draw_frame(survey: Survey) -> Figure:
             corner, size = (box[0], box[up]), (box[3] - box[0], box[3 + up] - box[up])
             axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=style.RANGE, linestyle='--', linewidth=1))
         axes.set(xlabel='x [m]', ylabel=f'{"xyz"[up]} [m]', aspect='equal')
-        margin = 0.05 * (high - low)
+        margin = 0.05 * extent
         axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
         axes.set_ylim(low[up] - margin[up], high[up] + margin[up])
     ground = ground_z(survey.frames)
     if ground is not None:
         side.axhline(ground, color=style.COLOURS[2], linewidth=1)
     box_named = '; range: dashed box' if survey.point_cloud_range is not None else ''
-    above.set_title(f'{one_line(survey.frames[0].path)}, from above (sensor: cross{box_named})')
+    above.set_title(f'{one_line(survey.frames[0].path)}\nfrom above (sensor: cross{box_named})')
     side.set_title('from the side, z stretched' + (' (ground: orange line)' if ground is not None else ''))
     side.set_aspect('auto')
     figure.colorbar(mappable, ax=[above, side], label='z [m]', aspect=40)
@@ -109,6 +113,8 @@ def draw_overlap(pair: ExamplePair) -> Figure:
         low, high = np.percentile(np.concatenate(clouds), SHOWN, axis=0)
         axes.set(aspect='equal', xlabel='x [m]', ylabel='y [m]', xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         axes.set_title(title)
-    names = ' and '.join(map(one_line, pair.overlap.frames))
-    figure.suptitle(f'{names}, {pair.overlap.moved:.2f} m apart: the first blue, the second orange')
+    first_name, second_name = map(one_line, pair.overlap.frames)
+    names = [first_name, f'{second_name}, from a place {pair.overlap.moved:.2f} m away']
+    marks = [Line2D([], [], marker='o', linestyle='', color=style.COLOURS[number]) for number in (1, 2)]
+    style.legend_below(figure, marks, names, columns=1)
     return figure
