@@ -10,9 +10,9 @@ function, with unchanged arguments.
    pooling, overlaps and non-maximum suppression of 3D boxes, the step of the differentiable rotated IoU that orders
    corners, rotated IoU and rotated non-maximum suppression. mmcv has them for CUDA only, except the last two. Its CPU
    version of ``box_iou_rotated`` is wrong for boxes with common corners or edges. So is that of ``nms_rotated``, which
-   is also too slow to train with and drops a box whose IoU equals the threshold; the CUDA kernel keeps it. Areas that
-   boxes share are exact but for rounding, where the CUDA kernels allow tolerances
-   (:mod:`~strl_mmdet3d.ops.box_overlap`, :mod:`~strl_mmdet3d.ops.iou3d`, :mod:`~strl_mmdet3d.ops.diff_iou`).
+   is also too slow to train with and drops a box whose IoU equals the threshold; the CUDA kernel keeps it. Their
+   areas are exact but for rounding, where the CUDA kernels allow tolerances (:mod:`~strl_mmdet3d.ops.box_overlap`,
+   :mod:`~strl_mmdet3d.ops.diff_iou`). Those of 3D boxes have CUDA's margin (:mod:`~strl_mmdet3d.ops.margin_overlap`).
 2. The ``forward`` of three autograd functions of ``mmcv.ops`` (:data:`FORWARD_METHODS`): ``FurthestPointSampling``
    (``furthest_point_sample``), ``KNN`` (``knn``) and ``GroupingOperation`` (``grouping_operation``).
 3. ``points_in_boxes_all`` and ``points_in_boxes_part`` of ``mmcv.ops`` (:data:`PYTHON_FUNCTIONS`). Every loaded module

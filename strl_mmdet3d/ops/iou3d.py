@@ -7,11 +7,9 @@ import torch
 from torch import Tensor
 
 from .arrays import read_points, write_array
-from .box_overlap import AREA, overlap_all, with_directions
-from .nms_rotated import keep_best
-
-# Keeps the CUDA kernel's division away from 0.
-SMALLEST_UNION = 1e-8
+from .box_overlap import with_directions
+from .margin_overlap import SMALLEST_UNION, margin_areas, margin_keep
+from .threads import run_over_rows
 
 
 def _read_boxes(*tensors: Tensor) -> list[np.ndarray]:
@@ -36,8 +34,8 @@ def _from_above(boxes: np.ndarray) -> np.ndarray:
 def boxes_overlap_bev_forward(boxes_a: Tensor, boxes_b: Tensor, ans_overlap: Tensor) -> None:
     """Compute the areas that 3D boxes share in the ground plane.
 
-    The areas are exact but for rounding. The CUDA kernel counts a corner within 1 cm of a box as inside, which may add
-    up to about 1 cm times the length of a side.
+    As in the CUDA kernel, a corner within 1 cm of a box counts as inside, which may add up to about 1 cm times the
+    length of a side: see :mod:`~strl_mmdet3d.ops.margin_overlap`. Computed in float64.
 
     Args:
         boxes_a (Tensor): Boxes (x, y, z, x_size, y_size, z_size, yaw), metres and radians, shape (N, 7).
@@ -50,7 +48,7 @@ def boxes_overlap_bev_forward(boxes_a: Tensor, boxes_b: Tensor, ans_overlap: Ten
     """
     first, second = (with_directions(_from_above(boxes)) for boxes in _read_boxes(boxes_a, boxes_b))
     with write_array(ans_overlap) as out:
-        overlap_all(first, second, AREA, out)
+        run_over_rows(margin_areas, len(first), first, second, out)
 
 
 def _write_kept(kept: np.ndarray, keep: Tensor, keep_num: Tensor) -> None:
@@ -66,16 +64,16 @@ def nms3d_forward(boxes: Tensor, keep: Tensor, keep_num: Tensor, nms_overlap_thr
         boxes (Tensor): Boxes (x, y, z, x_size, y_size, z_size, yaw) by descending score, shape (N, 7).
         keep (Tensor): Receives the indices of the kept boxes at its start, int64 (N,).
         keep_num (Tensor): Receives their number, int64 ().
-        nms_overlap_thresh (float): IoU in [0, 1] above which the box with the lower score is dropped. See
-            :func:`~strl_mmdet3d.ops.nms_rotated.keep_best`; the areas are exact, unlike the CUDA kernel's, see
-            :func:`boxes_overlap_bev_forward`.
+        nms_overlap_thresh (float): IoU in [0, 1] above which the box with the lower score is dropped. The areas are
+            those of :func:`boxes_overlap_bev_forward`.
 
     Raises:
         TypeError: If the boxes hold no floating-point numbers.
         ValueError: If the boxes are of another shape.
     """
     (array,) = _read_boxes(boxes)
-    _write_kept(keep_best(_from_above(array), nms_overlap_thresh), keep, keep_num)
+    kept = margin_keep(with_directions(_from_above(array)), np.float32(nms_overlap_thresh))
+    _write_kept(kept.nonzero()[0], keep, keep_num)
 
 
 def nms3d_normal_forward(boxes: Tensor, keep: Tensor, keep_num: Tensor, nms_overlap_thresh: float) -> None:
