@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import OptimWrapper
@@ -18,6 +19,7 @@ PRIVATE_MEMBERS: dict[type, tuple[str, ...]] = {
     Runner: ('_resume', '_load_from', '_train_loop', '_val_loop', '_test_loop'),
     HistoryBuffer: ('_statistics_methods',),
     CheckpointHook: ('_save_checkpoint', '_save_checkpoint_with_step'),
+    BaseDataset: ('_metainfo',),
 }
 """Class -> its private members used below."""
 
@@ -46,6 +48,19 @@ def only_evaluates(runner: Runner) -> bool:
 def history_statistics() -> dict[str, Callable]:
     """Return the statistics that checkpoints refer to by name: min, max, current, mean."""
     return HistoryBuffer()._statistics_methods
+
+
+def keep_plain_metainfo(dataset: Any) -> None:
+    """Have a data set of mmengine, or a wrapper of some, describe itself in plain values; ``metainfo`` is a copy."""
+    if hasattr(dataset, '_metainfo'):
+        dataset._metainfo = plain(dataset._metainfo)
+
+
+def plain(value: Any) -> Any:
+    """Return a value with plain dicts in the place of mmengine's own, at any depth of dicts, lists and tuples."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
 
 
 class CheckpointHookWithSteps(CheckpointHook):

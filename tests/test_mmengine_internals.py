@@ -13,8 +13,9 @@ import mmengine.model
 import mmengine.optim
 import mmengine.runner
 import pytest
+from mmengine.config import ConfigDict
 
-from strl_mmdet3d.mmengine_internals import PRIVATE_MEMBERS
+from strl_mmdet3d.mmengine_internals import PRIVATE_MEMBERS, plain
 
 ROOM = Path('strl_mmdet3d/mmengine_internals.py')
 SOURCES = [path for folder in ('strl_mmdet3d', 'tools', 'configs') for path in Path(folder).rglob('*.py')]
@@ -80,3 +81,10 @@ def test_the_table_names_all_that_the_file_touches():
 def test_no_other_file_touches_any(path):
     found = attributes(ast.parse(path.read_text())) & set(OF_MMENGINE)
     assert not found, f'{path} touches {", ".join(f"{OF_MMENGINE[name]}.{name}" for name in sorted(found))}'
+
+
+def test_metainfo_is_plain_at_any_depth():
+    """A data set of segmentation, trained, saved and resumed: tests/test_s3dis_chain.py."""
+    meta = plain(ConfigDict(classes=('a',), inner=[ConfigDict(seg=dict(b=1))], palette=[[0, 1]]))
+    assert meta == dict(classes=('a',), inner=[dict(seg=dict(b=1))], palette=[[0, 1]])
+    assert type(meta) is type(meta['inner'][0]) is type(meta['inner'][0]['seg']) is dict

@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ..errors import ConfigError, StrlError
-from ..mmengine_internals import is_resumed
+from ..mmengine_internals import is_resumed, keep_plain_metainfo
 from ..safe_loading import without_code, without_foreign_files
 from .run_start import checkpoint_folder, last_good, reason_of
 from .unwrapping import unwrapped_model
@@ -106,8 +106,7 @@ class QuietRunner(Runner):
             The dataloader.
         """
         loader = Runner.build_dataloader(*args, **kwargs)
-        if hasattr(loader.dataset, '_metainfo'):  # of mmengine's data sets and wrappers; `metainfo` is a copy
-            loader.dataset._metainfo = plain(loader.dataset._metainfo)
+        keep_plain_metainfo(loader.dataset)
         return loader
 
     def load_checkpoint(self, filename: str, *args: Any, **kwargs: Any) -> dict:
@@ -194,10 +193,3 @@ class QuietRunner(Runner):
                 f'{self.work_dir} cannot be written to any more ({error.strerror or error}){kept}. Free space or '
                 'restore the folder, and continue by --resume'
             ) from error
-
-
-def plain(value: Any) -> Any:
-    """Return a value with plain dicts in the place of mmengine's own, at any depth of dicts, lists and tuples."""
-    if isinstance(value, dict):
-        return {key: plain(inner) for key, inner in value.items()}
-    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value

@@ -10,7 +10,7 @@ from mmengine.config import ConfigDict
 from tiny import tiny_config, tiny_strl
 
 from strl_mmdet3d.engine import console
-from strl_mmdet3d.engine.console import ConsoleFilter, QuietRunner, plain
+from strl_mmdet3d.engine.console import ConsoleFilter, QuietRunner
 from strl_mmdet3d.errors import ConfigError
 
 HIDDEN = ('System environment:', 'Config:\n', 'Hooks will be executed', '"FileClient" will be deprecated', 'Exp name:')
@@ -81,10 +81,3 @@ def test_ranks_that_begin_at_different_checkpoints_are_refused(tmp_path, monkeyp
         ConfigError, match=r'the ranks see different checkpoints \(epoch_3\.pth, None\): put the work dir'
     ):
         runner.load_or_resume()
-
-
-def test_metainfo_is_plain_at_any_depth():
-    """A data set of segmentation, trained, saved and resumed: tests/test_s3dis_chain.py."""
-    meta = plain(ConfigDict(classes=('a',), inner=[ConfigDict(seg=dict(b=1))], palette=[[0, 1]]))
-    assert meta == dict(classes=('a',), inner=[dict(seg=dict(b=1))], palette=[[0, 1]])
-    assert type(meta) is type(meta['inner'][0]) is type(meta['inner'][0]['seg']) is dict
