@@ -107,7 +107,7 @@ def check_run(runner: Runner, iterations: int) -> None:
 def test_made_up_rooms_from_scratch(rooms, monkeypatch):
     load_safely()
     check_run(small_runner(SCRATCH, rooms, monkeypatch), iterations=2)
-    # mmdet3d's data sets of segmentation describe themselves by mmengine's ConfigDict, which safe loading refuses.
+    # mmdet3d's data sets of segmentation describe themselves by mmengine's ConfigDict, which is no plain value.
     checkpoint = rooms / 'run/epoch_1.pth'
     assert torch.load(checkpoint, weights_only=True)['meta']['dataset_meta']['label2cat'][12] == 'clutter'
     resumed = small_runner(SCRATCH, rooms, monkeypatch, resume=True, load_from=str(checkpoint))

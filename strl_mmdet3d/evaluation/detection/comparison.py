@@ -75,9 +75,14 @@ def interval_of(values: SeedValues) -> Interval | None:
     return Interval(seeds, mean, deviation, mean - half, mean + half)
 
 
+def paired_differences(values: SeedValues, baseline: SeedValues) -> SeedValues:
+    """Subtract the baseline seed by seed, where both have the seed."""
+    return {seed: values[seed] - baseline[seed] for seed in values.keys() & baseline.keys()}
+
+
 def paired_interval(values: SeedValues, baseline: SeedValues) -> Interval | None:
-    """Compute the interval of the differences, over the seeds that both have; None if there is none."""
-    return interval_of({seed: values[seed] - baseline[seed] for seed in values.keys() & baseline.keys()})
+    """Compute the interval of the paired differences; None without a common seed."""
+    return interval_of(paired_differences(values, baseline))
 
 
 def differences_to(

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ..figure_style import COLOURS, DASHES, MARKERS
 from ..figure_text import one_line, plain_text
-from .comparison import CONFIDENCE, SeedValues, interval_of, seeds_text
+from .comparison import CONFIDENCE, SeedValues, interval_of, paired_differences, seeds_text
 from .comparison_table import Comparison
 
 WIDTH = 0.5
@@ -70,11 +70,7 @@ def draw_comparison(comparison: Comparison) -> Figure:
 def paired_values(comparison: Comparison, arm: str, baseline: str) -> dict[int, SeedValues]:
     """Return the differences of an arm to another: number of frames -> seed -> difference."""
     first, second = comparison.values[arm], comparison.values[baseline]
-    return {
-        frames: {seed: value - second[frames][seed] for seed, value in of.items() if seed in second[frames]}
-        for frames, of in first.items()
-        if frames in second
-    }
+    return {frames: paired_differences(of, second[frames]) for frames, of in first.items() if frames in second}
 
 
 def draw_line(
