@@ -19,7 +19,7 @@ from ..datasets.transforms.mark_moved import MOVED, STAYS
 from ..errors import ConfigError
 from .balanced_loss import balanced_loss
 from .hidden_patches import at_cells, cells_of, is_within
-from .rectangles import upright_box
+from .rectangles import upright_boxes
 
 BOX_CODE = 8
 """Numbers that a box is predicted as, see `MotionHead.encode`."""
@@ -36,7 +36,7 @@ class MotionHead(nn.Module):
     """Predict the cells whose points have moved, by the marks of `MarkMoved`.
 
     A cell of the plane counts if it is visible and has marked points; it has moved if most of them have. In a moved
-    cell, the head also predicts the box around the visible points of its thing (`upright_box`).
+    cell, the head also predicts the box around the visible points of its thing (`upright_boxes`).
 
     Args:
         in_channels: C of the plane.
@@ -99,22 +99,27 @@ class MotionHead(nn.Module):
             logarithms of length, width and height in metres; sine and cosine of twice the yaw, since front and rear
             are not told apart. And bool (B, H, W), the cells that hold a point of a thing.
         """
-        codes = clouds[0].new_zeros(len(clouds), grid[0] * grid[1], BOX_CODE, dtype=torch.float32)
-        known = torch.zeros(codes.shape[:2], dtype=torch.bool, device=codes.device)
-        for points, numbers, code, has_thing in zip(clouds, things, codes, known, strict=True):
-            inside = is_within(points, self.area)
-            for number in numbers.unique().tolist():
-                of_thing = numbers == number
-                if number < 0 or not (of_thing & inside).any():
-                    continue
-                x, y, z, length, width, height, yaw = upright_box(points[of_thing].float())
-                cells = cells_of(points[of_thing & inside], self.area, grid).unique()
-                middles = self.middles(cells, grid)
-                size = torch.stack([length, width, height]).log()
-                rest = torch.stack([z, *size, torch.sin(2 * yaw), torch.cos(2 * yaw)])
-                code[cells] = torch.cat([torch.stack([x, y]) - middles, rest.expand(len(cells), -1)], dim=1)
-                has_thing[cells] = True
-        return codes.unflatten(1, tuple(grid)), known.unflatten(1, tuple(grid))
+        lengths = torch.tensor([len(points) for points in clouds])
+        cloud = torch.arange(len(clouds)).repeat_interleave(lengths).to(clouds[0].device)
+        points, number = torch.cat([points[:, :3] for points in clouds]).float(), torch.cat([*things])
+        of_thing = number >= 0
+        points, cloud, number = points[of_thing], cloud[of_thing], number[of_thing]
+        found, group = (cloud * 2**32 + number).unique(return_inverse=True)  # the number alone is not one of the batch
+        x, y, *rest, yaw = upright_boxes(points, group, len(found)).unbind(dim=1)
+
+        # The thing of each cell; if points of several lie in it, the last one.
+        inside = is_within(points, self.area)
+        cells = cells_of(points, self.area, grid) + cloud * (grid[0] * grid[1])
+        owner = torch.full((len(clouds) * grid[0] * grid[1],), -1, device=cells.device)
+        owner.scatter_reduce_(0, cells[inside], group[inside], 'amax')
+
+        known = owner >= 0
+        thing, cell = owner[known], known.nonzero()[:, 0] % (grid[0] * grid[1])
+        z, *sizes = rest
+        of_box = torch.stack([z, *(size.log() for size in sizes), torch.sin(2 * yaw), torch.cos(2 * yaw)], dim=1)
+        codes = points.new_zeros(len(owner), BOX_CODE)
+        codes[known] = torch.cat([torch.stack([x, y], dim=1)[thing] - self.middles(cell, grid), of_box[thing]], dim=1)
+        return codes.view(len(clouds), *grid, BOX_CODE), known.view(len(clouds), *grid)
 
     def middles(self, cells: Tensor, grid: Sequence[int]) -> Tensor:
         """Return x and y (N, 2) in metres of the middles of cells (N,), numbered row by row in a grid (H, W)."""

@@ -18,7 +18,8 @@ function, with unchanged arguments.
 3. ``points_in_boxes_all`` and ``points_in_boxes_part`` of ``mmcv.ops`` (:data:`PYTHON_FUNCTIONS`). Every loaded module
    that has imported one of them by name, such as mmdet3d's 3D boxes, gets the replacement too.
 4. ``indice_conv`` and ``indice_maxpool`` of ``spconv.pytorch.ops``, and their gradients ``indice_conv_backward`` and
-   ``indice_maxpool_backward``, if spconv is installed (:mod:`~strl_mmdet3d.ops.sparse_conv`).
+   ``indice_maxpool_backward``, if spconv is installed (:mod:`~strl_mmdet3d.ops.sparse_conv`). The layers of a spconv
+   built with CUDA take the algorithm that a CPU has, for CPU tensors.
 5. The module ``mmdet3d.evaluation.functional.kitti_utils.rotate_iou``, which computes the overlaps of the KITTI metric
    from numpy arrays, if torch finds no GPU and the module is not loaded yet. :mod:`~strl_mmdet3d.ops.rotate_iou` then
    takes its name. With a GPU mmdet3d's own module stays.
@@ -166,6 +167,8 @@ def register() -> None:
     # mmdet3d falls back on mmcv's sparse convolutions if spconv is not installed.
     if importlib.util.find_spec('spconv') is not None:
         from spconv.pytorch import ops as spconv_ops
+        from spconv.pytorch.conv import SparseConvolutionBase
+        from spconv.pytorch.pool import SparseMaxPool
 
         from . import sparse_conv
 
@@ -176,3 +179,5 @@ def register() -> None:
             sparse_conv.indice_maxpool_backward,
         ):
             setattr(spconv_ops, on_cpu.__name__, by_device(on_cpu, getattr(spconv_ops, on_cpu.__name__)))
+        for layer, name in ((SparseConvolutionBase, '_conv_forward'), (SparseMaxPool, 'forward')):
+            setattr(layer, name, sparse_conv.by_native_algorithm(getattr(layer, name)))

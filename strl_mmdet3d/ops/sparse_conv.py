@@ -5,20 +5,47 @@ spconv 2.3.8 has a CPU path, but it cannot be used for training. Its backward as
 calls with 50,000 distinct rows got rows wrong, up to 28 of them. Under autocast its products change their type, but its
 buffers do not, and its max pooling does not know bfloat16. Here every number of threads gives the same, computed at
 least in float32. spconv's modules, autograd functions and index pairs stay in use.
+
+A spconv built with CUDA gives its layers an algorithm that exists on a GPU only. :func:`by_native_algorithm` lets them
+take the other one, ``ConvAlgo.Native``, where the features are on the CPU. The weights have the same layout for both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from cumm import tensorview as tv
-from torch import Tensor
+from spconv.core import ConvAlgo
+from spconv.pytorch import SparseConvTensor
+from torch import Tensor, nn
 
 from .arrays import read_array
 from .sparse_products import convolve, convolve_backward, max_pool, max_pool_backward
+
+
+def by_native_algorithm(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of a spconv layer by which CPU features take ``ConvAlgo.Native``, whatever the layer has.
+
+    The original becomes the ``__wrapped__`` of the result. Features on another device take it, with the layer's own
+    algorithm. An error leaves the layer with its own, too.
+    """
+
+    @functools.wraps(forward)
+    def dispatch(layer: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        sites = next(value for value in (*args, *kwargs.values()) if isinstance(value, SparseConvTensor))
+        if not sites.features.is_cpu or layer.algo == ConvAlgo.Native:
+            return forward(layer, *args, **kwargs)
+        own, layer.algo = layer.algo, ConvAlgo.Native
+        try:
+            return forward(layer, *args, **kwargs)
+        finally:
+            layer.algo = own
+
+    return dispatch
 
 
 def _connections(

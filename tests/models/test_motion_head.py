@@ -69,6 +69,25 @@ def test_each_cell_of_a_thing_learns_the_box_around_it():
     assert codes[0][~expected].abs().sum() == 0
 
 
+def test_things_of_several_clouds_keep_apart_and_the_last_has_a_shared_cell():
+    """The same number in two clouds is two things. A cell has the box of the thing with the highest number in it."""
+    first = torch.tensor([[3.2, 0.2, 0, 0], [3.8, 0.8, 0, 0], [3.4, 0.4, 0.5, 0], [30.0, 0, 0, 0]])
+    second = torch.tensor([[9.2, 3.2, 0, 0], [9.8, 3.8, 2.0, 0]])
+    head = MotionHead(1, RANGE)
+    codes, known = head.encode([first, second], [torch.tensor([0, 0, 7, 9]), torch.tensor([0, 0])], (16, 16))
+    assert known.nonzero().tolist() == [[0, 8, 3], [1, 11, 9]]  # the thing at x = 30 is out of the area
+    alone, _ = head.encode([first[2:3]], [torch.tensor([3])], (16, 16))
+    torch.testing.assert_close(codes[0, 8, 3], alone[0, 8, 3])
+    apart, _ = head.encode([second], [torch.tensor([5, 5])], (16, 16))
+    torch.testing.assert_close(codes[1, 11, 9], apart[0, 11, 9])
+
+
+def test_a_scan_without_things_has_no_boxes():
+    codes, known = MotionHead(1, RANGE).encode([torch.ones(3, 4)], [torch.full((3,), -1)], (16, 16))
+    assert codes.shape == (1, 16, 16, 8)
+    assert not known.any()
+
+
 def test_the_loss_adds_the_boxes_of_visible_moved_cells():
     points = torch.tensor([[3.2, 0.2, 0, 0], [3.8, 0.8, 0, 0], [9.2, 3.2, 0, 0], [9.8, 3.8, 0, 0]])
     view = dict(

@@ -9,7 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strl_mmdet3d.models.rectangles import SMALLEST_SIDE, upright_box
+from strl_mmdet3d.models.rectangles import SMALLEST_SIDE, upright_boxes
+
+
+def upright_box(points):
+    """The box of one group."""
+    (box,) = upright_boxes(points, torch.zeros(len(points), dtype=torch.int64), 1)
+    return box
 
 
 def two_sides(length, width, yaw, x, y):
@@ -44,3 +50,17 @@ def test_a_row_of_points_is_as_long_as_it_is():
     box = upright_box(torch.stack([x, x, 0 * x], dim=1))
     assert box[3].item() == pytest.approx(4 * math.sqrt(2))
     assert box[6].item() == pytest.approx(math.pi / 4)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_each_group_has_its_own_box_in_any_order_of_the_points(seed):
+    drawn = torch.Generator().manual_seed(seed)
+    group = torch.cat([torch.arange(4), torch.randint(4, (50,), generator=drawn)])[torch.randperm(54, generator=drawn)]
+    points = torch.randn(54, 4, generator=drawn) * torch.tensor([4.0, 2.0, 1.0, 1.0])
+    boxes = upright_boxes(points, group, 4)
+    for number, box in enumerate(boxes):
+        torch.testing.assert_close(box, upright_box(points[group == number]))
+
+
+def test_no_group_has_no_box():
+    assert upright_boxes(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), 0).shape == (0, 7)

@@ -16,7 +16,7 @@ from mmcv.ops.sparse_conv import SparseConv4d
 from mmcv.ops.sparse_ops import get_indice_pairs
 from mmdet.models.losses import FocalLoss
 from mmdet3d.models import Det3DDataPreprocessor
-from mmdet3d.structures import Det3DDataSample
+from mmdet3d.structures import Det3DDataSample, PointData
 from torch import Tensor, nn
 
 GRID = [7, 8, 9]
@@ -153,7 +153,9 @@ def spconv_sparse(*layers: Callable[[], nn.Module]) -> Callable:
 def minkunet_voxels(s: Scene) -> dict[str, Tensor]:
     layer = dict(max_num_points=-1, point_cloud_range=[-9, -9, -9, 9, 9, 9], voxel_size=[0.5] * 3, max_voxels=(-1, -1))
     preprocessor = Det3DDataPreprocessor(voxel=True, voxel_type='minkunet', voxel_layer=layer).eval()
-    return preprocessor.voxelize(list(F.pad(s.xyz, (0, 1))), [Det3DDataSample(), Det3DDataSample()])
+    # mmdet3d's own looks for labels, and needs a place for them.
+    samples = [Det3DDataSample(gt_pts_seg=PointData()) for _ in s.xyz]
+    return preprocessor.voxelize(list(F.pad(s.xyz, (0, 1))), samples)
 
 
 CASES: dict[str, Callable[[Scene], object]] = {

@@ -4,7 +4,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 from cumm import tensorview as tv
-from spconv.pytorch import SparseConv3d, SparseConvTensor, SparseInverseConv3d, SparseSequential, SubMConv3d
+from spconv.core import ConvAlgo
+from spconv.pytorch import (
+    SparseConv3d,
+    SparseConvTensor,
+    SparseInverseConv3d,
+    SparseMaxPool3d,
+    SparseSequential,
+    SubMConv3d,
+)
 
 import strl_mmdet3d.ops  # noqa: F401
 
@@ -136,3 +144,35 @@ def test_fused_activation_is_refused():
     conv.act_type = tv.gemm.Activation.ReLU
     with pytest.raises(NotImplementedError, match='CUDA only'):
         conv(SparseConvTensor(torch.rand(len(indices), 3), indices, SHAPE, 2))
+
+
+def test_layers_of_a_spconv_built_with_cuda_compute_on_the_cpu_what_those_built_without_do():
+    """Such a spconv gives its layers an algorithm that a CPU does not have."""
+    indices = active_sites()
+    layers = SparseSequential(
+        SubMConv3d(3, 4, 3, indice_key='fine'),
+        SparseConv3d(4, 4, 3, stride=2, padding=1, indice_key='down'),
+        SparseInverseConv3d(4, 5, 3, indice_key='down'),
+        SparseMaxPool3d(3, stride=2),
+    )
+
+    def results():
+        features = torch.linspace(-1, 1, 3 * len(indices)).view(-1, 3).requires_grad_()
+        out = layers(SparseConvTensor(features, indices, SHAPE, 2))
+        return out.indices, out.features, *gradients(out.features, [features, *layers.parameters()])
+
+    expected = results()
+    for layer in layers:
+        layer.algo = ConvAlgo.MaskImplicitGemm
+    for found, one in zip(results(), expected, strict=True):
+        assert torch.equal(found, one)
+    assert {layer.algo for layer in layers} == {ConvAlgo.MaskImplicitGemm}
+
+
+def test_a_layer_keeps_its_algorithm_after_an_error():
+    conv = SubMConv3d(3, 4, 3)
+    conv.algo = ConvAlgo.MaskImplicitGemm
+    indices = active_sites()
+    with pytest.raises(AssertionError, match='channel size mismatch'):
+        conv(SparseConvTensor(torch.rand(len(indices), 5), indices, SHAPE, 2))
+    assert conv.algo == ConvAlgo.MaskImplicitGemm
