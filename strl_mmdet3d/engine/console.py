@@ -188,7 +188,7 @@ class QuietRunner(Runner):
             if not cannot_be_written(self.work_dir, error):
                 raise
             folder = checkpoint_folder(self.cfg)
-            kept = f'; {last_good(folder)}' if folder else ''
+            kept = f'; {last_good(folder, self.cfg)}' if folder else ''
             raise WorkDirError(
                 f'{self.work_dir} cannot be written to any more ({error.strerror or error}){kept}. Free space or '
                 'restore the folder, and continue by --resume'

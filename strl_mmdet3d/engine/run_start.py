@@ -141,13 +141,14 @@ def newest_whole(paths: list[Path]) -> tuple[Checkpoint | None, dict[Path, str]]
     return None, skipped
 
 
-def last_good(folder: Path) -> str:
+def last_good(folder: Path, config: Config) -> str:
     """Name the checkpoint from which a failed run goes on, as a clause.
 
     Args:
         folder: The folder of the checkpoints.
+        config: The run's config, which may name them.
     """
-    good, _ = newest_whole(checkpoints_in(folder))
+    good, _ = newest_whole(checkpoints_in(folder, config))
     return f'the last good checkpoint is {good.path}' if good else 'there is no checkpoint yet'
 
 

@@ -59,7 +59,7 @@ def test_the_newest_is_the_one_with_the_most_iterations_whatever_its_name(tmp_pa
     save(tmp_path / 'epoch_10.pth', 99)
     start, skipped = start_to_resume(config_of(tmp_path))
     assert (start.path, start.iteration, skipped) == (newest, 100, {})
-    assert last_good(tmp_path) == f'the last good checkpoint is {newest}'
+    assert last_good(tmp_path, config_of(tmp_path)) == f'the last good checkpoint is {newest}'
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_where_no_checkpoint_is_whole_nothing_begins(tmp_path):
         truncate(save(tmp_path / f'epoch_{number}.pth', number))
     with pytest.raises(ConfigError, match=r'no checkpoint in .* whole \(epoch_1\.pth: .*epoch_2\.pth: .*--start-over'):
         start_to_resume(config_of(tmp_path))
-    assert last_good(tmp_path) == 'there is no checkpoint yet'
+    assert last_good(tmp_path, config_of(tmp_path)) == 'there is no checkpoint yet'
     assert start_to_resume(config_of(tmp_path / 'empty')) == (None, {})
 
 
@@ -122,6 +122,7 @@ def test_checkpoints_in_another_folder_and_under_another_name(tmp_path):
     folder.mkdir(parents=True)
     mine = save(folder / 'mine-3.pth', 3)
     assert start_to_resume(config)[0].path == mine
+    assert last_good(folder, config) == f'the last good checkpoint is {mine}'
     with pytest.raises(ConfigError, match=r'holds a run already \(mine-3\.pth\)'):
         refuse_to_overwrite(config)
     assert checkpoint_folder(config_of(tmp_path, out_dir='s3://bucket')) is None

@@ -118,8 +118,8 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
             self._write_whole(runner, path, meta)
         except (OSError, RuntimeError) as error:  # torch's writer raises a RuntimeError where the disk is full
             raise WorkDirError(
-                f'the checkpoint {path} cannot be written ({reason_of(error)}); {last_good(path.parent)}. Free space, '
-                'and continue by --resume'
+                f'the checkpoint {path} cannot be written ({reason_of(error)}); '
+                f'{last_good(path.parent, runner.cfg)}. Free space, and continue by --resume'
             ) from error
         self._saved = meta.get('iter', runner.iter)
 
@@ -137,7 +137,7 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
         if name is not None:
             raise DivergedError(
                 f'iteration {runner.iter + 1}: {name} holds NaN or infinity, so {path.name} is not saved; '
-                f'{last_good(path.parent)}'
+                f'{last_good(path.parent, runner.cfg)}'
             )
 
     @master_only

@@ -34,8 +34,9 @@ class FiniteWeightsHook(Hook):
             return
         losses = ', '.join(f'{key} {float(value):.4g}' for key, value in (outputs or {}).items() if 'loss' in key)
         folder = checkpoint_folder(runner.cfg)
+        kept = last_good(folder, runner.cfg) if folder else 'its checkpoints are good'
         raise DivergedError(
             f'iteration {runner.iter + 1}: {name} holds NaN or infinity{f" ({losses})" if losses else ""}, so the run '
-            f'has diverged; {last_good(folder) if folder else "its checkpoints are good"}. Lower the learning rate '
-            '(--allow-change optim_wrapper) or clip the gradients (optim_wrapper.clip_grad), and continue by --resume'
+            f'has diverged; {kept}. Lower the learning rate (--allow-change optim_wrapper) or clip the gradients '
+            '(optim_wrapper.clip_grad), and continue by --resume'
         )
