@@ -36,7 +36,7 @@ $(READY): tools/environment/requirements.txt tools/environment/install_mmcv.py s
 	@touch $@
 
 demo: $(READY)
-	$(BIN)/python tools/simulate_data.py kitti --out $(SIM)
+	$(BIN)/python tools/simulate_data.py kitti --out $(SIM) --jobs $(JOBS)
 	$(BIN)/python tools/create_sequence_index.py kitti-raw --root $(SIM)/raw --out $(SIM)/raw/sequences.json
 	$(BIN)/python tools/train.py configs/strl/pvrcnn_kitti_pretrain.py --work-dir $(RUN) --resume --cfg-options $(SHORT)
 	$(BIN)/python tools/export_encoder.py $(RUN)/encoder.pth \

@@ -83,22 +83,27 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             subparser.add_argument(f'--{setting.replace("_", "-")}', type=int, default=default, help=help_text)
         subparser.add_argument('--out', type=Path, required=True, help='folder to write; must be missing or empty')
         subparser.add_argument('--seed', type=int, default=0, help='the same seed gives the same bytes')
-    return parser.parse_args(argv)
+        subparser.add_argument('--jobs', type=int, default=1, help='processes that simulate at the same time')
+    args = parser.parse_args(argv)
+    if args.jobs < 1:
+        parser.error(f'--jobs must be at least 1, not {args.jobs}')
+    return args
 
 
-def simulate(dataset: str, out: Path, **options: int) -> None:
+def simulate(dataset: str, out: Path, jobs: int = 1, **options: int) -> None:
     """Simulate, unless the folder holds the same data already. One process at a time writes to a folder.
 
     Args:
         dataset: A key of `COMMANDS`.
         out: The folder to write.
+        jobs: Number of processes. The bytes do not depend on it.
         options: The settings of the simulation, the seed included.
 
     Raises:
         StrlError: If a setting is out of range, the folder holds other things or has lost files, or another process
             writes to it.
     """
-    from rich.progress import track
+    from rich.progress import Progress
 
     from strl_mmdet3d.extras import extra
     from strl_mmdet3d.locks import locked
@@ -120,9 +125,11 @@ def simulate(dataset: str, out: Path, **options: int) -> None:
         if is_finished(out, settings):
             say_finished(out)
             return
-        with simulated_whole(out, settings) as folder:
-            for _ in track(simulation.write(folder), description=f'Simulating {dataset}', total=simulation.total):
-                pass
+        # Without a thread of its own, since the process may be copied.
+        with simulated_whole(out, settings) as folder, Progress(auto_refresh=False) as progress:
+            task = progress.add_task(f'Simulating {dataset}', total=simulation.total)
+            for size in simulation.write(folder, jobs):
+                progress.update(task, advance=size, refresh=True)
     print(f'Wrote {simulation.total} {simulation.UNIT} to {out}.')
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from strl_mmdet3d.simulation.pieces import Piece, write_pieces
 from strl_mmdet3d.simulation.recording.kitti_object import make_folders, write_frame
 from strl_mmdet3d.simulation.recording.kitti_raw import DATE, write_drive
 from strl_mmdet3d.simulation.recording.kitti_sensors import write_raw_calibration
@@ -52,21 +53,30 @@ class KittiSimulation(Simulation):
         """Number of scans. The tool calls them frames."""
         return self.drives * self.frames_per_drive + self.train + self.val + self.test
 
-    def write(self, root: Path) -> Iterator[None]:
+    def write(self, root: Path, jobs: int = 1) -> Iterator[int]:
         """Write the drives to ``root/raw`` and the frames to ``root/object``."""
-        lidar = SpinningLidar(self.azimuth_steps, self.beams)
-        date_folder = root / 'raw' / DATE
-        if self.drives:
-            date_folder.mkdir(parents=True)
-            write_raw_calibration(date_folder, '01-Jan-2030 12:00:00')
-        for drive in range(self.drives):
-            # Seed stream 0 belongs to the drives, the later streams to the splits.
-            yield from write_drive(date_folder, drive + 1, self.frames_per_drive, lidar, self.seed_of(0, drive))
-        if self.train:
-            yield from self._write_frames(root / 'object', lidar)
+        pieces = [*self._drives(root / 'raw' / DATE), *self._frames(root / 'object')]
+        yield from (size for size, _ in write_pieces(pieces, jobs))
 
-    def _write_frames(self, root: Path, lidar: SpinningLidar) -> Iterator[None]:
-        """Write the detection layout to ``root``, yielding after each frame."""
+    def _drives(self, date_folder: Path) -> list[Piece]:
+        """Make the folder of the drives, if there are any, and return what writes each of them."""
+        if not self.drives:
+            return []
+        date_folder.mkdir(parents=True)
+        write_raw_calibration(date_folder, '01-Jan-2030 12:00:00')
+        lidar = SpinningLidar(self.azimuth_steps, self.beams)
+        frames = self.frames_per_drive
+        # Seed stream 0 belongs to the drives, the later streams to the splits.
+        return [
+            Piece(write_drive, (date_folder, drive + 1, frames, lidar, self.seed_of(0, drive)), frames)
+            for drive in range(self.drives)
+        ]
+
+    def _frames(self, root: Path) -> list[Piece]:
+        """Make the folders of the detection layout, if there are frames, and return what writes each of them."""
+        if not self.train:
+            return []
+        lidar = SpinningLidar(self.azimuth_steps, self.beams)
         training, testing, image_sets = (root / name for name in ('training', 'testing', 'ImageSets'))
         make_folders(training, labelled=True)
         make_folders(testing, labelled=False)
@@ -75,9 +85,10 @@ class KittiSimulation(Simulation):
         splits = {'train': train, 'val': val, 'trainval': [*train, *val], 'test': range(self.test)}
         for split, indices in splits.items():
             (image_sets / f'{split}.txt').write_text(''.join(f'{index:06d}\n' for index in indices))
+        pieces = []
         for stream, split in enumerate(('train', 'val', 'test'), start=1):
             for number, index in enumerate(splits[split]):
                 rng = np.random.default_rng(self.seed_of(stream, number))
                 folder = testing if split == 'test' else training
-                write_frame(folder, index, lidar, rng, labelled=split != 'test')
-                yield
+                pieces.append(Piece(write_frame, (folder, index, lidar, rng, split != 'test')))
+        return pieces

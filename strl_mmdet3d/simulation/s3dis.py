@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import trimesh
 
+from strl_mmdet3d.simulation.pieces import Piece, write_pieces
 from strl_mmdet3d.simulation.rooms.room import PLANS, Room
 from strl_mmdet3d.simulation.settings import Simulation
 
@@ -49,20 +50,26 @@ class S3DISSimulation(Simulation):
         """Number of rooms."""
         return AREAS * self.rooms
 
-    def write(self, root: Path) -> Iterator[None]:
+    def write(self, root: Path, jobs: int = 1) -> Iterator[int]:
         """Write points, classes and instances of each room, and the index of each area."""
         kinds = list(PLANS)
         for folder in ('points', 'semantic_mask', 'instance_mask', 'seg_info'):
             (root / folder).mkdir()
+        pieces = []
         for area in range(1, AREAS + 1):
             names = []
             for number in range(self.rooms):
-                rng = np.random.default_rng(self.seed_of(area, number))
                 kind = kinds[(area + number) % len(kinds)]
                 names.append(f'Area_{area}_{kind}_{number + 1}')
-                write_room(root, names[-1], Room.sample(rng, kind), self.points, rng)
-                yield
+                pieces.append(Piece(draw_room, (root, names[-1], kind, self.points, self.seed_of(area, number))))
             write_area(root, area, names, self.points)
+        yield from (size for size, _ in write_pieces(pieces, jobs))
+
+
+def draw_room(root: Path, name: str, kind: str, points: int, seed: np.random.SeedSequence) -> None:
+    """Draw a room of a kind and points of it, and write them; see :func:`write_room`."""
+    rng = np.random.default_rng(seed)
+    write_room(root, name, Room.sample(rng, kind), points, rng)
 
 
 def labels_of(room: Room) -> np.ndarray:

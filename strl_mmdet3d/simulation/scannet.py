@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from strl_mmdet3d.simulation.pieces import Piece, write_pieces
 from strl_mmdet3d.simulation.rooms import sunrgbd
 from strl_mmdet3d.simulation.rooms.depth_camera import DepthCamera
 from strl_mmdet3d.simulation.rooms.room import PLANS
@@ -47,25 +48,27 @@ class ScanNetSimulation(Simulation):
         """Number of depth pictures."""
         return self.scenes * self.frames_per_scene + self.train + self.val
 
-    def write(self, root: Path) -> Iterator[None]:
+    def write(self, root: Path, jobs: int = 1) -> Iterator[int]:
         """Write the walks to ``root/frames`` and the labelled views to ``root/sunrgbd``."""
         camera, kinds = DepthCamera(self.width), list(PLANS)
+        frames = self.frames_per_scene
+        pieces = []
         for scene in range(self.scenes):
             folder = root / 'frames' / f'scene{scene:04d}_00'
             # Seed stream 0 belongs to the scenes, the later streams to the splits.
             kind, seed = kinds[scene % len(kinds)], self.seed_of(0, scene)
-            yield from write_scene(folder, kind, self.frames_per_scene, self.frame_step, camera, seed)
-        if not self.train:
-            return
-        sunrgbd.make_folders(root / 'sunrgbd')
-        # As in SUN RGB-D, the files are numbered from 1.
-        number = 1
-        for stream, (split, views) in enumerate((('train', self.train), ('val', self.val)), start=1):
-            data_list = []
-            for view in range(views):
-                rng = np.random.default_rng(self.seed_of(stream, view))
-                kind = kinds[view % len(kinds)]
-                data_list.append(sunrgbd.write_view(root / 'sunrgbd', number, kind, camera, rng))
-                number += 1
-                yield
+            pieces.append(Piece(write_scene, (folder, kind, frames, self.frame_step, camera, seed), frames))
+        if self.train:
+            sunrgbd.make_folders(root / 'sunrgbd')
+        of_split = [('train', view) for view in range(self.train)] + [('val', view) for view in range(self.val)]
+        for number, (split, view) in enumerate(of_split, start=1):  # as in SUN RGB-D, the files are numbered from 1
+            rng = np.random.default_rng(self.seed_of(1 + self.SPLITS.index(split), view))
+            pieces.append(Piece(sunrgbd.write_view, (root / 'sunrgbd', number, kinds[view % len(kinds)], camera, rng)))
+
+        returned = []
+        for size, one in write_pieces(pieces, jobs):
+            returned.append(one)
+            yield size
+        for split in self.SPLITS if self.train else ():
+            data_list = [one for one, (name, _) in zip(returned[self.scenes :], of_split, strict=True) if name == split]
             sunrgbd.write_infos(root / 'sunrgbd' / f'sunrgbd_infos_{split}.pkl', data_list)

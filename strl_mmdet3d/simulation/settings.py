@@ -55,11 +55,15 @@ class Simulation(ABC):
         """Number of frames, pictures or shapes that ``write`` makes."""
 
     @abstractmethod
-    def write(self, root: Path) -> Iterator[None]:
+    def write(self, root: Path, jobs: int = 1) -> Iterator[int]:
         """Write the data to ``root``, an existing, empty folder.
 
+        Args:
+            root: The folder.
+            jobs: Number of processes, at least 1. The bytes do not depend on it.
+
         Yields:
-            Nothing, once after each of the ``total`` frames, pictures or shapes.
+            How many of the ``total`` frames, pictures or shapes have been written since the last time.
         """
 
     def seed_of(self, *key: int) -> np.random.SeedSequence:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import trimesh
 
 from strl_mmdet3d.simulation.object_shapes import BUILDERS
+from strl_mmdet3d.simulation.pieces import Piece, write_pieces
 from strl_mmdet3d.simulation.settings import Simulation
 from strl_mmdet3d.simulation.surface import Surface
 
@@ -42,17 +43,20 @@ class ShapesSimulation(Simulation):
         """Number of shapes."""
         return len(BUILDERS) * (self.train + self.test)
 
-    def write(self, root: Path) -> Iterator[None]:
+    def write(self, root: Path, jobs: int = 1) -> Iterator[int]:
         """Write ``root/shapes.npz``: ``points``, ``label``, ``classes`` and ``split``."""
-        shapes, labels, splits = [], [], []
+        pieces, labels, splits = [], [], []
         for stream, split in enumerate(self.SPLITS):
-            for label, build in enumerate(BUILDERS.values()):
-                for number in range(getattr(self, split)):
-                    rng = np.random.default_rng(self.seed_of(stream, label, number))
-                    shapes.append(sample_points(stretched(build(rng), rng), self.points, rng))
-                    labels.append(label)
-                    splits.append(split)
-                    yield
+            number = getattr(self, split)
+            for label in range(len(BUILDERS)):
+                seeds = [self.seed_of(stream, label, one) for one in range(number)]
+                pieces.append(Piece(draw_shapes, (label, self.points, seeds), number))
+                labels += [label] * number
+                splits += [split] * number
+        shapes: list[np.ndarray] = []
+        for size, drawn in write_pieces(pieces, jobs):
+            shapes += drawn
+            yield size
         np.savez(
             root / ARCHIVE,
             points=np.stack(shapes),
@@ -60,6 +64,16 @@ class ShapesSimulation(Simulation):
             classes=np.array(list(BUILDERS)),
             split=np.array(splits),
         )
+
+
+def draw_shapes(label: int, points: int, seeds: Sequence[np.random.SeedSequence]) -> list[np.ndarray]:
+    """Draw shapes of a class, one for each seed, and points of each; see :func:`sample_points`."""
+    build = list(BUILDERS.values())[label]
+    drawn = []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        drawn.append(sample_points(stretched(build(rng), rng), points, rng))
+    return drawn
 
 
 def stretched(surface: Surface, rng: np.random.Generator) -> Surface:

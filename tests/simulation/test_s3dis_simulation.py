@@ -17,7 +17,7 @@ def areas(tmp_path_factory):
     """Two rooms of each area."""
     root = tmp_path_factory.mktemp('s3dis')
     simulation = S3DISSimulation(seed=0, rooms=2, points=3000)
-    assert len(list(simulation.write(root))) == simulation.total == 12
+    assert sum(simulation.write(root, jobs=2)) == simulation.total == 12
     return root
 
 

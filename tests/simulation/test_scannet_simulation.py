@@ -19,11 +19,11 @@ from strl_mmdet3d.simulation.rooms.furniture import CLASSES
 SMALL = dict(scenes=1, frames_per_scene=2, train=5, val=5, width=80)
 
 
-def _write(root: Path, **settings: int) -> dict[str, str]:
+def _write(root: Path, jobs: int = 1, **settings: int) -> dict[str, str]:
     """Simulate into ``root``, and return the digest of every file by its path."""
     root.mkdir()
     simulation = ScanNetSimulation(**settings)
-    assert len(list(simulation.write(root))) == simulation.total
+    assert sum(simulation.write(root, jobs)) == simulation.total
     files = sorted(path for path in root.rglob('*') if path.is_file())
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -49,8 +49,8 @@ def _dataset(root: Path, split: str, pipeline: list[dict], **settings: bool):
     )
 
 
-def test_same_seed_same_bytes(small, tmp_path):
-    assert _write(tmp_path / 'again', seed=5, **SMALL) == small[1]
+def test_same_seed_same_bytes_from_any_number_of_processes(small, tmp_path):
+    assert _write(tmp_path / 'again', jobs=2, seed=5, **SMALL) == small[1]
 
 
 def test_other_seed_other_pictures(small, tmp_path):

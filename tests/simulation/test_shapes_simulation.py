@@ -21,7 +21,7 @@ SMALL = dict(train=2, test=1, points=64)
 def write(root, **settings):
     root.mkdir()
     simulation = ShapesSimulation(**settings)
-    assert len(list(simulation.write(root))) == simulation.total
+    assert sum(simulation.write(root, jobs=2)) == simulation.total
     return root / 'shapes.npz'
 
 

@@ -188,7 +188,7 @@ def _bbox(moment: Moment, actor: PlacedActor) -> np.ndarray:
     return np.concatenate([np.clip(pixels.min(0), 0, limits), np.clip(pixels.max(0), 0, limits)])
 
 
-def write_frame(folder: Path, index: int, lidar: SpinningLidar, rng: np.random.Generator, *, labelled: bool) -> None:
+def write_frame(folder: Path, index: int, lidar: SpinningLidar, rng: np.random.Generator, labelled: bool) -> None:
     """Draw a street scene and write one frame of it, number ``index``.
 
     ``folder`` is ``training`` or ``testing``; its subfolders must exist (see :func:`make_folders`). A ``labelled``

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -26,11 +25,10 @@ metres."""
 
 def write_drive(
     date_folder: Path, number: int, frames: int, lidar: SpinningLidar, seed: np.random.SeedSequence
-) -> Iterator[None]:
+) -> None:
     """Draw a scene, and write the scans and the navigation data of drive ``number`` through it.
 
-    It writes to a new folder in ``date_folder``, which must exist, and yields after each of ``frames`` scans, 0.1 s
-    apart.
+    It writes ``frames`` scans, 0.1 s apart, to a new folder in ``date_folder``, which must exist.
     """
     drive = date_folder / f'{DATE}_drive_{number:04d}_sync'
     scans, packets = drive / 'velodyne_points' / 'data', drive / 'oxts' / 'data'
@@ -50,7 +48,6 @@ def write_drive(
         scan = lidar.scan(RayCaster(moment.surface), moment.surface, moment.position, moment.rotation, noise)
         (scans / f'{frame:010d}.bin').write_bytes(scan.points.tobytes())
         (packets / f'{frame:010d}.txt').write_text(_packet(scene, SCAN_PERIOD * frame))
-        yield
 
 
 def _imu_pose(scene: Scene, time: float) -> tuple[np.ndarray, np.ndarray]:

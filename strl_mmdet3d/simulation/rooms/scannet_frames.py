@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from strl_mmdet3d.simulation.rooms.room import CAMERA_CLEARANCE, Room
 
 def write_scene(
     folder: Path, kind: str, frames: int, frame_step: int, camera: DepthCamera, seed: np.random.SeedSequence
-) -> Iterator[None]:
+) -> None:
     """Draw a room, and write the frames of a camera that is carried through it.
 
     Args:
@@ -29,9 +28,6 @@ def write_scene(
             number of the frame in the recording.
         camera: The camera.
         seed: Seed of everything random.
-
-    Yields:
-        Nothing, once after each frame.
     """
     depth_folder, pose_folder = folder / 'depth', folder / 'pose'
     depth_folder.mkdir(parents=True)
@@ -51,4 +47,3 @@ def write_scene(
         # The fastest compression: a higher level does not make noise smaller.
         Image.fromarray(image.depth).save(depth_folder / f'{frame:06d}.png', compress_level=1)
         np.savetxt(pose_folder / f'{frame:06d}.txt', pose, fmt='%.8f')
-        yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,4 +209,6 @@ def write_infos(path: Path, data_list: list[dict[str, Any]]) -> None:
         'dataset': 'sunrgbd',
         'info_version': '1.1',
     }
-    path.write_bytes(pickle.dumps({'metainfo': metainfo, 'data_list': data_list}, protocol=4))
+    # Pickle's bytes depend on which equal values are one object, and so on which process made them.
+    plain = json.loads(json.dumps(data_list))
+    path.write_bytes(pickle.dumps({'metainfo': metainfo, 'data_list': plain}, protocol=4))
