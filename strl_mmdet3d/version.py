@@ -22,7 +22,12 @@ REQUIRED: dict[str, tuple[str, str, str]] = {
     'mmdet': ('3.0.0', '3.4', "pip install 'mmdet>=3.0,<3.4'"),
     'mmdet3d': ('1.4.0', '1.5', "pip install 'mmdet3d==1.4.0'"),
     'numba': ('0.57', '1.0', "pip install 'numba>=0.57'"),
-    'numpy': ('1.25', '2.0', "pip install 'numpy>=1.25,<2' (mmdet3d 1.4 needs numpy 1)"),
+    'numpy': (
+        '1.25',
+        '2.0',
+        "pip install 'numpy>=1.25,<2' 'scipy<1.18' 'pandas<3.1' (mmdet3d 1.4 needs numpy 1; newer scipy and pandas need "
+        'numpy 2)',
+    ),
     'pytorch-optimizer': ('4.0', '5.0', "pip install 'pytorch-optimizer>=4.0'"),
 }
 
