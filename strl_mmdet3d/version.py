@@ -25,8 +25,8 @@ REQUIRED: dict[str, tuple[str, str, str]] = {
     'numpy': (
         '1.25',
         '2.0',
-        "pip install 'numpy>=1.25,<2' 'scipy<1.18' 'pandas<3.1' (mmdet3d 1.4 needs numpy 1; newer scipy and pandas need "
-        'numpy 2)',
+        "pip install 'numpy>=1.25,<2' 'scipy<1.18' 'pandas<3.1' (mmdet3d 1.4 needs numpy 1; newer scipy and pandas "
+        'need numpy 2)',
     ),
     'pytorch-optimizer': ('4.0', '5.0', "pip install 'pytorch-optimizer>=4.0'"),
 }
