@@ -30,7 +30,7 @@ def kitti(tmp_path_factory):
     root = tmp_path_factory.mktemp('kitti') / 'sim'
     root.mkdir()
     simulation = KittiSimulation(seed=1, drives=1, frames_per_drive=4, train=2, val=1, test=1, azimuth_steps=400)
-    assert len(list(simulation.write(root))) == simulation.total
+    assert sum(simulation.write(root)) == simulation.total
     create_data(root / 'object')
     out = root / 'raw' / 'sequences.json'
     create_sequence_index.main(['kitti-raw', '--root', str(root / 'raw'), '--out', str(out)])

@@ -26,7 +26,7 @@ def rooms(tmp_path_factory):
     root = tmp_path_factory.mktemp('rooms') / 'sim'
     root.mkdir()
     simulation = ScanNetSimulation(seed=0, scenes=1, frames_per_scene=4, train=2, val=1, width=160)
-    assert len(list(simulation.write(root))) == simulation.total
+    assert sum(simulation.write(root)) == simulation.total
     out = root / 'frames' / 'sequences.json'
     create_sequence_index.main(['scannet', '--root', str(root / 'frames'), '--out', str(out)])
     return root

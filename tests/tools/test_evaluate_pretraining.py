@@ -34,7 +34,7 @@ def kitti(tmp_path_factory):
     root = tmp_path_factory.mktemp('kitti') / 'sim'
     root.mkdir()
     simulation = KittiSimulation(seed=1, drives=0, train=4, val=2, test=1, azimuth_steps=400)
-    assert len(list(simulation.write(root))) == simulation.total
+    assert sum(simulation.write(root)) == simulation.total
     create_data(root / 'object')
     return root / 'object'
 
@@ -146,7 +146,7 @@ def test_all_arms_are_trained_from_paired_starts_on_the_same_data(kitti, encoder
 def test_votenet_is_measured_on_rooms(tmp_path, monkeypatch):
     """SUN RGB-D's info files and metric, and a trunk that takes points; a test of one view lacks most classes."""
     simulation = ScanNetSimulation(seed=0, scenes=0, train=2, val=1, width=160)
-    assert len(list(simulation.write(tmp_path / 'rooms'))) == simulation.total
+    assert sum(simulation.write(tmp_path / 'rooms')) == simulation.total
     monkeypatch.setenv('SUNRGBD_ROOT', str(tmp_path / 'rooms/sunrgbd'))
     model = MODELS.build(Config.fromfile('configs/strl/votenet_scannet_pretrain.py').model)
     exported = export_encoder(dict(meta={}, state_dict=model.state_dict()), 'run.pth')

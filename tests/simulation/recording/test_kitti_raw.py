@@ -33,7 +33,7 @@ def terrain(request):
 @pytest.fixture(scope='module')
 def drive(tmp_path_factory, terrain):
     folder = tmp_path_factory.mktemp('date')
-    assert len(list(write_drive(folder, 1, FRAMES, SpinningLidar(60), np.random.SeedSequence(11)))) == FRAMES
+    write_drive(folder, 1, FRAMES, SpinningLidar(60), np.random.SeedSequence(11))
     return folder / f'{DATE}_drive_0001_sync'
 
 

@@ -20,7 +20,7 @@ SEED = 3
 def scene(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('frames') / 'scene0000_00'
     seed = np.random.SeedSequence(SEED)
-    assert len(list(write_scene(folder, 'bedroom', 4, 10, DepthCamera(80), seed))) == 4
+    write_scene(folder, 'bedroom', 4, 10, DepthCamera(80), seed)
     return folder
 
 
