@@ -75,7 +75,7 @@ def test_a_fault_in_the_work_dir_is_one_sentence(tmp_path, fault):
     said = str(ending.value)
     assert said.startswith(f'error: {run} cannot be written to any more (')
     assert said.endswith('and continue by --resume')
-    assert last_good(run) in said
+    assert last_good(run, Config.fromfile(config)) in said
     assert ('iter_4.pth' in said) == (fault != 'the folder is gone')
 
 
