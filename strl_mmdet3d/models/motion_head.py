@@ -104,8 +104,8 @@ class MotionHead(nn.Module):
         points, number = torch.cat([points[:, :3] for points in clouds]).float(), torch.cat([*things])
         of_thing = number >= 0
         points, cloud, number = points[of_thing], cloud[of_thing], number[of_thing]
-        found, group = (cloud * 2**32 + number).unique(return_inverse=True)  # the number alone is not one of the batch
-        x, y, *rest, yaw = upright_boxes(points, group, len(found)).unbind(dim=1)
+        found, group = (cloud * 2**32 + number).unique(return_inverse=True)  # each cloud counts its own things
+        x, y, z, *sizes, yaw = upright_boxes(points, group, len(found)).unbind(dim=1)
 
         # The thing of each cell; if points of several lie in it, the last one.
         inside = is_within(points, self.area)
@@ -114,11 +114,11 @@ class MotionHead(nn.Module):
         owner.scatter_reduce_(0, cells[inside], group[inside], 'amax')
 
         known = owner >= 0
-        thing, cell = owner[known], known.nonzero()[:, 0] % (grid[0] * grid[1])
-        z, *sizes = rest
+        (places,) = known.nonzero(as_tuple=True)
+        thing, middles = owner[places], self.middles(places % (grid[0] * grid[1]), grid)
         of_box = torch.stack([z, *(size.log() for size in sizes), torch.sin(2 * yaw), torch.cos(2 * yaw)], dim=1)
         codes = points.new_zeros(len(owner), BOX_CODE)
-        codes[known] = torch.cat([torch.stack([x, y], dim=1)[thing] - self.middles(cell, grid), of_box[thing]], dim=1)
+        codes[places] = torch.cat([torch.stack([x, y], dim=1)[thing] - middles, of_box[thing]], dim=1)
         return codes.view(len(clouds), *grid, BOX_CODE), known.view(len(clouds), *grid)
 
     def middles(self, cells: Tensor, grid: Sequence[int]) -> Tensor:
