@@ -45,6 +45,10 @@ LANDS = {
     'pointpillars_kitti_small_pretrain_motion': (120, 'pointpillars_kitti_small'),
     'second_kitti_pretrain_motion': (156, 'second_kitti_from_strl'),
     'pvrcnn_kitti_pretrain_motion': (156, 'pvrcnn_kitti_from_strl'),
+    'centerpoint_voxel_nuscenes_pretrain_motion': (
+        210,
+        'mmdet3d::centerpoint/centerpoint_voxel01_second_secfpn_8xb4-cyclic-20e_nus-3d.py',
+    ),
     'pointpillars_kitti_small_pretrain': (120, 'pointpillars_kitti_small'),
     'pointpillars_kitti_small_pretrain_occupancy': (120, 'pointpillars_kitti_small'),
     **{path.stem: (120, 'pointpillars_kitti_small') for path in STUDY},
@@ -77,17 +81,22 @@ def street(root, number=3000):
     write_sequence_index(root / 'sequences.json', dict(load_dim=4), [drive])
 
 
-def two_streets(root):
-    """The same frames as of KITTI, and as of nuScenes: intensities from 0 to 255, and a ring."""
-    (root / 'kitti').mkdir()
-    street(root / 'kitti')
-    (root / 'nuscenes' / 's').mkdir(parents=True)
-    frames = ['s/0.bin', 's/1.bin']
-    for frame in frames:
-        points = np.fromfile(root / 'kitti' / frame, np.float32).reshape(-1, 4)
+def street_of_nuscenes(root, number=3000):
+    """The same as of nuScenes: intensities from 0 to 255, and a ring."""
+    street(root, number)
+    for frame in (root / 's').iterdir():
+        points = np.fromfile(frame, np.float32).reshape(-1, 4)
         rings = np.arange(len(points), dtype=np.float32)[:, None] % 32
-        np.hstack([points[:, :3], points[:, 3:] * 255, rings]).tofile(root / 'nuscenes' / frame)
-    write_sequence_index(root / 'nuscenes' / 'sequences.json', dict(load_dim=5), [FrameSequence('s', frames)])
+        np.hstack([points[:, :3], points[:, 3:] * 255, rings]).tofile(frame)
+    index = root / 'sequences.json'
+    index.write_text(index.read_text().replace('"load_dim": 4', '"load_dim": 5'))
+
+
+def two_streets(root):
+    """Frames of two sensors."""
+    for name, write in dict(kitti=street, nuscenes=street_of_nuscenes).items():
+        (root / name).mkdir()
+        write(root / name)
 
 
 def walk(root):
@@ -104,7 +113,7 @@ def shapes(root):
 
 
 # What a pre-training learns from here, by the data set in its config's name.
-DATA = {'kitti': street, 'mixed': two_streets, 'scannet': walk, 'shapenet': shapes}
+DATA = {'kitti': street, 'nuscenes': street_of_nuscenes, 'mixed': two_streets, 'scannet': walk, 'shapenet': shapes}
 
 
 def test_the_tables_here_name_all_configs():
@@ -113,13 +122,20 @@ def test_the_tables_here_name_all_configs():
 
 def cut_to_the_nearest(config, parts):
     """A part of a plane shows as much as the whole, in less time: its layers are the same."""
-    override, pillars = {}, 'pointpillars' in config.model.encoder.detector
+    override, detector = {}, config.model.encoder.detector.split('/')[-1].split('_')[0]
     for part in parts:
-        part.point_cloud_range[3] /= 3 if pillars else 4
+        low, high = part.point_cloud_range[:3], part.point_cloud_range[3:]
+        if detector == 'centerpoint':  # it sees the whole round
+            low[:2], high[:2] = [side / 4 for side in low[:2]], [side / 4 for side in high[:2]]
+        else:
+            high[0] /= 3 if detector == 'pointpillars' else 4
+        part.point_cloud_range = [*low, *high]
     override['data_preprocessor.voxel_layer.point_cloud_range'] = parts[0].point_cloud_range
-    if pillars:
+    if detector == 'pointpillars':
         override['middle_encoder.output_shape'] = [496, 144]
         override['voxel_encoder.point_cloud_range'] = parts[0].point_cloud_range
+    elif detector == 'centerpoint':
+        override['pts_middle_encoder.sparse_shape'] = [41, 256, 256]
     else:
         override['middle_encoder.sparse_shape'] = [41, 1600, 352]
     config.model.encoder.override = override
@@ -128,24 +144,27 @@ def cut_to_the_nearest(config, parts):
 
 @pytest.mark.parametrize('path', [path for path in PRETRAINING if path.stem in LANDS], ids=lambda path: path.stem)
 def test_pretraining_learns_from_a_batch_and_its_export_lands(path, tmp_path):
-    if path.stem in ('motion', 'motion_pasted') or path.stem.endswith(
-        'pretrain_motion'
-    ):  # only cells with several marked points count
-        street(tmp_path, number=30000)
+    write = next((write for name, write in DATA.items() if name in path.stem.split('_')), street)
+    if path.stem in ('motion', 'motion_pasted') or path.stem.endswith('pretrain_motion'):
+        write(tmp_path, number=30000)  # only cells with several marked points count
     else:
-        next((write for name, write in DATA.items() if name in path.stem.split('_')), street)(tmp_path)
+        write(tmp_path)
     config = Config.fromfile(path)
     if path.stem.endswith(('motion_pasted', 'pretrain_motion')):
-        things = np.random.default_rng(0).uniform([9, -1, -1.7, 0], [10, 0, 0, 1], (3, 200, 4))
+        stages = config.train_dataloader.dataset.pipeline
+        stages = stages[-1] if isinstance(stages, list) else stages
+        channels = 5 if 'nuscenes' in path.stem else 4
+        things = np.random.default_rng(0).uniform([9, -1, -1.7, 0, 0], [10, 0, 0, 1, 0], (3, 200, 5))[..., :channels]
         MovedThings.of(things).save(tmp_path / 'things.npz')
-        config.train_dataloader.dataset.pipeline[-1].pair[-1].things = str(tmp_path / 'things.npz')
+        stages.pair[-1].things = str(tmp_path / 'things.npz')
     parts = config.train_dataloader.dataset.get('datasets', [config.train_dataloader.dataset])
     for part, folder in zip(parts, ['.'] if len(parts) == 1 else ['kitti', 'nuscenes'], strict=True):
         part.update(data_root=str(tmp_path / folder), ann_file='sequences.json', window=2)
     if 'dgcnn' in path.stem:
         # Its graphs of all points take half a minute on a CPU.
         config.train_dataloader.dataset.pipeline.pack[0].num_points = 512
-    whole_plane = path.stem.split('_')[0] in ('pointpillars', 'second', 'pvrcnn') and 'small' not in path.stem
+    trunks = ('pointpillars', 'second', 'pvrcnn', 'centerpoint')
+    whole_plane = path.stem.split('_')[0] in trunks and 'small' not in path.stem
     changed = cut_to_the_nearest(config, parts) if whole_plane else []
     dataset = DATASETS.build(config.train_dataloader.dataset)
     pairs = [dataset[0], dataset[len(dataset) - 1]]
@@ -165,7 +184,11 @@ def test_pretraining_learns_from_a_batch_and_its_export_lands(path, tmp_path):
     meta = {RECORD_KEY: trunk_record(model, config)}  # as the hook writes it
     save_exported(export_encoder(dict(meta=meta, state_dict=model.state_dict()), str(path)), out)
     for name in downstream:
-        assert len(verify_export(out, f'configs/downstream/{name}.py', allow_different=changed).landed) == tensors
+        detector = f'configs/downstream/{name}.py'
+        if '::' in name:
+            detector = str(tmp_path / 'downstream.py')
+            Path(detector).write_text(f'_base_ = [{name!r}]\n')
+        assert len(verify_export(out, detector, allow_different=changed).landed) == tensors
 
 
 def unscoped(config):

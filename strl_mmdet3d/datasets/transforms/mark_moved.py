@@ -22,6 +22,10 @@ DOUBTFUL_SHARE = 0.1
 """Of a thing that stays, at most this share of the known points looks as if it had moved (measured on simulated drives:
 0.05 to 0.15 at their edges, rarely)."""
 
+OWN_CAR = 1.0
+"""Within this distance of the LiDAR, in metres, returns are from the car that carries it, as in mmdet3d's
+``LoadPointsFromMultiSweeps(remove_close=True)``. KITTI's scans also hold returns at the LiDAR itself."""
+
 _ABOVE_HORIZON = np.pi / 2
 
 
@@ -31,11 +35,15 @@ class MarkMoved(DescribedTransform):
 
     A LiDAR's ray proves that the air up to its return is empty. So a point has moved if the other frame's rays in its
     direction all return from farther away. It stays if one of them returns from its distance. Behind a nearer return,
-    where no ray returns, and on the ground (see `DrawRegions`), it is unknown. No label is needed, only poses. The rule
-    is ours; detectors without labels find their objects by the like (You et al., MODEST, CVPR 2022).
+    where no ray returns, on the ground (see `DrawRegions`), and on the car that carries the LiDAR, it is unknown. No
+    label is needed, only poses. The rule is ours; detectors without labels find their objects by the like (You et al.,
+    MODEST, CVPR 2022).
 
     Rays are compared in cells of azimuth and elevation, each point with its own cell and the eight around it, since two
-    scans never take the same rays.
+    scans never take the same rays. A cell is about as high as the beams are apart. On eight simulated drives, frames
+    0.3 and 0.8 s apart, within 40 m, these shares of the points marked as moved had moved, and these of what had moved
+    were found: 64 beams 99 % and 74 to 77 %; 32 beams 96 % and 79 % with the default cells, 98 % and 77 to 79 % with
+    (0.4, 1.4).
 
     Things move as a whole. Points above the ground whose cells touch, seen from above, are one thing. A thing moves if
     more than ``share`` of its known points have, and then all of its points have, those too that a long car covers
@@ -117,10 +125,11 @@ class MarkMoved(DescribedTransform):
                 raise ConfigError('MarkMoved needs the poses of lidar scans: set align_poses=True of the data set')
             clouds.append(frame['points'].coord.numpy().astype(np.float64))
             sensors.append(place_of_sensor(frame, self.sensor))
-        for frame, own, other, sensor in zip(frames.values(), clouds, clouds[::-1], sensors[::-1], strict=True):
-            above = np.flatnonzero(is_above_ground(own, self.ground_cell, self.ground_height))
+        around = [cloud[is_around(cloud - sensor)] for cloud, sensor in zip(clouds, sensors, strict=True)]
+        for number, (frame, own) in enumerate(zip(frames.values(), clouds, strict=True)):
+            above = is_above_ground(own, self.ground_cell, self.ground_height) & is_around(own - sensors[number])
             frame[MARKS_KEY], frame[THINGS_KEY] = np.full(len(own), UNKNOWN), np.full(len(own), -1)
-            marks = self.mark(own[above], other, sensor)
+            marks = self.mark(own[above], around[1 - number], sensors[1 - number])
             frame[MARKS_KEY][above], frame[THINGS_KEY][above] = self.as_things(own[above], marks)
         return frames
 
@@ -197,6 +206,11 @@ def place_of_sensor(frame: dict, sensor: Sequence[float]) -> np.ndarray:
     """Return where the LiDAR of an aligned frame is, (3,), metres; ``sensor`` is its place in the frame's own axes."""
     to_view_1 = frame['lidar2view_1']
     return to_view_1[:3, :3] @ sensor + to_view_1[:3, 3]
+
+
+def is_around(rays: np.ndarray) -> np.ndarray:
+    """Return which points (N, 3), seen from the LiDAR in metres, are not on the car that carries it."""
+    return np.linalg.norm(rays, axis=1) > OWN_CAR
 
 
 def touching(places: np.ndarray, cell: float) -> np.ndarray:

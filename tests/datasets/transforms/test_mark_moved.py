@@ -16,6 +16,9 @@ from strl_mmdet3d.datasets.transforms.jitter import RandomUniformJitterPoints
 from strl_mmdet3d.datasets.transforms.mark_moved import MOVED, STAYS, UNKNOWN, MarkMoved, touching
 from strl_mmdet3d.datasets.transforms.rotate import RandomRotatePoints
 from strl_mmdet3d.errors import ConfigError
+from strl_mmdet3d.simulation.ray_casting import RayCaster
+from strl_mmdet3d.simulation.recording.lidar import SpinningLidar
+from strl_mmdet3d.simulation.streets.scene import SIGHT, Scene
 
 ROAD = -1.7
 WALL = ((25.0, -30.0, ROAD), (26.0, 30.0, 6.0))
@@ -110,6 +113,46 @@ def test_each_frame_is_marked_by_the_rays_of_the_other_from_where_its_sensor_sto
         assert (things[~above] == -1).all()
         assert (marks == MOVED).sum() > 50 < (marks == STAYS).sum()
         assert set(things) == {-1, 0}  # one box moved
+
+
+def test_the_car_that_carries_the_lidar_is_unknown_and_its_returns_hide_nothing():
+    """A roof that drives along would have moved; KITTI's scans hold returns at (0, 0, 0)."""
+    drive, pose = np.array([1.5, 0.0, 0.0]), np.eye(4)
+    pose[:3, 3] = drive
+    roof = np.random.default_rng(0).uniform([-0.6, -0.5, -0.3], [0.6, 0.5, -0.1], (200, 3))
+    before, owner = scan([WALL, box(12, 2)], np.zeros(3))
+    after, _ = scan([WALL, box(12, 6)], drive)
+    clean = MarkMoved()(pair(before, after, pose))['view_1']['pts_semantic_mask']
+    own = np.concatenate([roof, np.zeros((50, 3))])
+    frames = MarkMoved()(pair(np.concatenate([before, own]), np.concatenate([after, own + drive]), pose))
+    marks = frames['view_1']['pts_semantic_mask']
+    assert (marks[len(before) :] == UNKNOWN).all()
+    np.testing.assert_array_equal(marks[: len(before)], clean)
+    assert (clean[owner == 1] == MOVED).sum() > 50
+
+
+@pytest.mark.parametrize(('beams', 'steps', 'cell'), [(64, 1000, (0.4, 0.5)), (32, 1084, (0.4, 1.4))])
+def test_on_a_street_most_of_what_is_marked_has_moved(beams, steps, cell):
+    """Against the truth of the simulation, from a car that drives, as sensors of KITTI and nuScenes see it."""
+    scene, times = Scene.sample(np.random.default_rng(306), duration=1.0), (0.0, 0.8)
+    ways = np.array([np.ptp([actor.position(time)[:2] for time in times], axis=0).max() for actor in scene.actors])
+    clouds, poses, moved = [], [], []
+    for time in times:
+        moment, ego = scene.at(time), scene.ego.pose(time)[:2]
+        noise = np.random.default_rng(0)
+        surface = moment.surface
+        seen = SpinningLidar(steps, beams).scan(RayCaster(surface), surface, moment.position, moment.rotation, noise)
+        poses.append(np.linalg.inv(scene.at(0.0).sensor_to_world) @ moment.sensor_to_world)
+        clouds.append(seen.points[:, :3].astype(np.float64) @ poses[-1][:3, :3].T + poses[-1][:3, 3])
+        in_sight = [np.hypot(*np.subtract(actor.position(time)[:2], ego)) <= SIGHT for actor in scene.actors]
+        moved.append(np.append(ways[in_sight], 0.0)[moment.owner[seen.face]])  # metres; owner -1 is what stands
+    frames = MarkMoved(cell=cell)(pair(*clouds, poses[1]))
+    marked = np.concatenate([frame['pts_semantic_mask'] for frame in frames.values()]) == MOVED
+    near, moved = np.concatenate([np.hypot(*cloud[:, :2].T) < 40 for cloud in clouds]), np.concatenate(moved)
+    drives = near & (moved > 1)
+    assert drives.sum() > 500
+    assert (moved[marked & near] > 0.1).mean() > 0.9
+    assert marked[drives].mean() > 0.5
 
 
 def test_things_move_as_a_whole():
