@@ -57,7 +57,7 @@ kitti-infos: $(READY)
 # One process a core, each with one thread: two processes of two threads wait for each other most of the time.
 JOBS ?= $(shell nproc)
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -25,7 +25,8 @@ settings.load_profile('strl')
 
 
 def pytest_collection_modifyitems(config, items):
-    """With STRL_TEST_GPU the tests marked `cuda` run, and no others; without it, all others."""
+    """With STRL_TEST_GPU the tests marked `cuda` run, and no others; without it, all others, long files first."""
+    items.sort(key=lambda item: item.get_closest_marker('long') is None)  # or one process would end with them alone
     marked = [item for item in items if item.get_closest_marker('cuda')]
     if (reason := why_no_gpu()) is not None:
         for item in marked:

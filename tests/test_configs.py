@@ -20,6 +20,8 @@ from strl_mmdet3d.datasets.moved_things import MovedThings
 from strl_mmdet3d.export import export_encoder, save_exported, verify_export
 from strl_mmdet3d.export.trunk_record import RECORD_KEY, trunk_record
 
+pytestmark = pytest.mark.long
+
 STUDY = [path for path in sorted(Path('configs/study').glob('*.py')) if path.stem != 'matched']
 ABLATIONS = sorted(Path('configs/ablations').glob('*.py'))
 PRETRAINING = [*sorted(Path('configs/strl').glob('*.py')), *STUDY, *ABLATIONS]

@@ -35,6 +35,8 @@ from strl_mmdet3d.export import UNTRAINED_KEY, export_encoder, save_exported, un
 from strl_mmdet3d.export.trunk_record import RECORD_KEY, trunk_record
 from strl_mmdet3d.models.encoder import DetectorEncoder, build_detector, detector_config
 
+pytestmark = pytest.mark.long
+
 DOCS = Path('docs/detectors.md')
 TABLE = [line for line in DOCS.read_text().splitlines() if '(../configs/strl/' in line]
 

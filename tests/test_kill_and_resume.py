@@ -24,6 +24,8 @@ import pytest
 import simulate_data
 import torch
 
+pytestmark = pytest.mark.long
+
 REPOSITORY = Path(__file__).parents[1]
 KILLS = int(os.environ.get('STRL_KILLS', 2))
 KILLS_OF_RANKS = 3 if KILLS >= 20 else 1
@@ -42,11 +44,12 @@ FAMILIES = ['shapes', 'lidar'] if KILLS >= 5 else ['shapes']
 
 @dataclass(frozen=True)
 class Run:
-    """What a test trains: a config, where its data lies, and how many iterations that makes."""
+    """What a test trains: a config, where its data lies, how many iterations that makes, and what makes it small."""
 
     config: str
     environment: dict[str, str]
     iterations: int
+    smaller: tuple[str, ...] = ()
 
 
 @pytest.fixture(scope='module')
@@ -56,7 +59,9 @@ def shapes(tmp_path_factory):
     np.savez(root / 'shapes.npz', points=points)
     create_sequence_index.main(['shapes', '--root', str(root), '--out', str(root / 'sequences.json')])
     environment = dict(SHAPENET_ROOT=str(root))
-    return Run('configs/strl/pointnet_shapenet_pretrain.py', environment, EPOCHS * SHAPES // BATCH)
+    heads = ('model.projector.hidden_channels=64', 'model.predictor.hidden_channels=64')
+    smaller = ('train_dataloader.dataset.pipeline.pack.0.num_points=256', *heads)
+    return Run('configs/strl/pointnet_shapenet_pretrain.py', environment, EPOCHS * SHAPES // BATCH, smaller)
 
 
 @pytest.fixture(scope='module')
@@ -73,7 +78,7 @@ def lidar(tmp_path_factory):
 
 def start(run: Run, work_dir: Path, ranks: int = 1, restarts: int = 0, workers: int = 1) -> subprocess.Popen:
     """Give the command: always the same up to the number of workers, and `--resume` is what a second try adds."""
-    arguments = [run.config, '--work-dir', str(work_dir), '--resume', '--cfg-options', *OPTIONS]
+    arguments = [run.config, '--work-dir', str(work_dir), '--resume', '--cfg-options', *OPTIONS, *run.smaller]
     arguments += [f'train_dataloader.batch_size={BATCH // ranks}', f'train_dataloader.num_workers={workers}']
     arguments += [f'train_dataloader.persistent_workers={workers > 0}']
     if ranks == 1:

@@ -18,6 +18,8 @@ from mmengine.config import Config
 
 from strl_mmdet3d.simulation import KittiSimulation
 
+pytestmark = pytest.mark.long
+
 PRETRAIN = 'configs/strl/pvrcnn_kitti_pretrain.py'
 FROM_STRL = 'configs/downstream/pvrcnn_kitti_from_strl.py'
 FROZEN = 'configs/downstream/pvrcnn_kitti_from_strl_frozen.py'

@@ -14,6 +14,8 @@ from mmengine.dataset import pseudo_collate
 
 from strl_mmdet3d.simulation import ScanNetSimulation
 
+pytestmark = pytest.mark.long
+
 PRETRAIN = 'configs/strl/votenet_scannet_pretrain.py'
 FIRST_LAYER = 'backbone.SA_modules.0.mlps.0.layer0.conv.weight'
 TENSORS = 96

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from kitti_data import create_data
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[1]
 FENCE = re.compile(r'^```(bash|python)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 SAVED = re.compile(r'Save this as `(\w+\.py)`')
