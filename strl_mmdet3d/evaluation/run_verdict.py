@@ -13,6 +13,11 @@ from .run_log import Curves
 COLLAPSED = 'the projections have collapsed'
 """How `CollapseMonitorHook` calls it."""
 
+AGAINST_COLLAPSE = (
+    'Lower the learning rate or warm it up for longer, raise tau_start of TargetUpdateHook, or take larger batches; '
+    'see "Is it learning?" in docs/running.md.'
+)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -21,7 +26,7 @@ class Verdict:
     Attributes:
         sentence: What the numbers say.
         next_steps: What to do now; texts.
-        good: Whether nothing speaks against the run; None if nothing can be said.
+        good: Whether nothing speaks against the run; None if that is doubtful, or nothing can be said.
     """
 
     sentence: str
@@ -57,11 +62,7 @@ def judge(curves: Curves, warnings: Mapping[str, int], config: Mapping[str, Any]
         return Verdict(
             f'The run has collapsed: at the end of {iterations} the projections of different clouds are nearly the '
             f'same (spread {spread:.2f}, effective rank {rank:.1f}).',
-            [
-                'Do not use this encoder.',
-                'Lower the learning rate or warm it up for longer, raise tau_start of TargetUpdateHook, or take larger '
-                'batches; see "Is it learning?" in docs/running.md.',
-            ],
+            ['Do not use this encoder.', AGAINST_COLLAPSE],
             good=False,
         )
     if moved < moved_hook.get('least', 0.05):
@@ -74,13 +75,23 @@ def judge(curves: Curves, warnings: Mapping[str, int], config: Mapping[str, Any]
     first = loss[min(loss)]
     facts = [f'the loss {"fell" if last["loss"] < first else "went"} from {first:.3g} to {last["loss"]:.3g}']
     if math.isfinite(spread):
-        facts.append(f'the projections differ from cloud to cloud (spread {spread:.2f}; 0 would be collapse)')
+        directions = f' in {rank:.1f} directions' if math.isfinite(rank) else ''
+        facts.append(
+            f'the projections differ from cloud to cloud{directions} (spread {spread:.2f}; 0, or 1 direction, would be '
+            'collapse)'
+        )
     if math.isfinite(moved):
         facts.append(f'the weights have moved by {moved:.0%} of their norm')
-    remark = ' For a while they had collapsed; see the warnings.' if warned else ''
+    if warned:
+        return Verdict(
+            f'The run is doubtful: for a while its projections had collapsed, see the warnings. In {iterations} '
+            f'{", ".join(facts)}.',
+            ['Do not rely on this encoder before it was compared with training from scratch.', AGAINST_COLLAPSE],
+            good=None,
+        )
     return Verdict(
-        f'Nothing speaks against this run: in {iterations} {", ".join(facts)}.{remark} Whether the encoder helps, '
-        'these numbers cannot tell.',
+        f'Nothing speaks against this run: in {iterations} {", ".join(facts)}. Whether the encoder helps, these '
+        'numbers cannot tell.',
         after_training(config.get('work_dir')),
         good=True,
     )

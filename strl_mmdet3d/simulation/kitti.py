@@ -46,7 +46,12 @@ class KittiSimulation(Simulation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        SpinningLidar(self.azimuth_steps, self.beams)  # raises for a number of beams that no sensor has
+        _ = self.lidar  # raises for a number of beams that no sensor has
+
+    @property
+    def lidar(self) -> SpinningLidar:
+        """The faultless sensor; each drive and frame draws its own errors."""
+        return SpinningLidar(self.azimuth_steps, self.beams)
 
     @property
     def total(self) -> int:
@@ -64,11 +69,10 @@ class KittiSimulation(Simulation):
             return []
         date_folder.mkdir(parents=True)
         write_raw_calibration(date_folder, '01-Jan-2030 12:00:00')
-        lidar = SpinningLidar(self.azimuth_steps, self.beams)
         frames = self.frames_per_drive
         # Seed stream 0 belongs to the drives, the later streams to the splits.
         return [
-            Piece(write_drive, (date_folder, drive + 1, frames, lidar, self.seed_of(0, drive)), frames)
+            Piece(write_drive, (date_folder, drive + 1, frames, self.lidar, self.seed_of(0, drive)), frames)
             for drive in range(self.drives)
         ]
 
@@ -76,7 +80,6 @@ class KittiSimulation(Simulation):
         """Make the folders of the detection layout, if there are frames, and return what writes each of them."""
         if not self.train:
             return []
-        lidar = SpinningLidar(self.azimuth_steps, self.beams)
         training, testing, image_sets = (root / name for name in ('training', 'testing', 'ImageSets'))
         make_folders(training, labelled=True)
         make_folders(testing, labelled=False)
@@ -90,5 +93,5 @@ class KittiSimulation(Simulation):
             for number, index in enumerate(splits[split]):
                 rng = np.random.default_rng(self.seed_of(stream, number))
                 folder = testing if split == 'test' else training
-                pieces.append(Piece(write_frame, (folder, index, lidar, rng, split != 'test')))
+                pieces.append(Piece(write_frame, (folder, index, self.lidar, rng, split != 'test')))
         return pieces

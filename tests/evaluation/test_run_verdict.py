@@ -21,8 +21,8 @@ def test_a_healthy_run_is_described_and_its_encoder_is_to_be_probed():
     assert said.good
     assert said.sentence == (
         'Nothing speaks against this run: in 1,200 iterations the loss fell from 4 to 0.5, the projections differ from '
-        'cloud to cloud (spread 0.80; 0 would be collapse), the weights have moved by 30% of their norm. Whether the '
-        'encoder helps, these numbers cannot tell.'
+        'cloud to cloud in 6.0 directions (spread 0.80; 0, or 1 direction, would be collapse), the weights have moved '
+        'by 30% of their norm. Whether the encoder helps, these numbers cannot tell.'
     )
     assert any('evaluate_pretraining.py' in step and 'work_dirs/run/encoder.pth' in step for step in said.next_steps)
 
@@ -53,9 +53,19 @@ def test_thresholds_are_those_of_the_hooks():
     assert verdict(config=dict(default_hooks=dict(collapse=None))).good
 
 
-def test_a_rank_is_judged_where_the_monitor_has_warned_and_a_recovery_is_remarked():
+def test_a_rank_is_judged_where_the_monitor_has_warned_and_a_recovery_is_doubtful():
     assert verdict(effective_rank=[1.2, 1.2]).good  # a small batch has a small rank
-    assert 'For a while they had collapsed' in verdict(['the projections have collapsed']).sentence
+    said = verdict(['the projections have collapsed'], effective_rank=[4, 1.6])
+    assert said.good is None
+    assert 'The run is doubtful: for a while its projections had collapsed' in said.sentence
+    assert 'in 1.6 directions' in said.sentence
+    assert any('compared with training from scratch' in step for step in said.next_steps)
+
+
+def test_a_run_without_projections_says_nothing_of_them():
+    said = judge(dict(loss={1: 4.0, 9: 1.0}, weights_moved={9: 0.3}), {}, {})
+    assert said.good
+    assert 'projections' not in said.sentence
 
 
 def test_without_a_loss_nothing_is_said():
