@@ -185,7 +185,7 @@ def test_own_data(folder):
 
 
 def test_own_detector(folder):
-    config = config_of(section('Your own detector'), folder)
+    config = config_of((ROOT / 'docs/your_detector.md').read_text(), folder)
     config.train_dataloader.dataset.update(data_root='DATA', window=5)
     dataset = DATASETS.build(config.train_dataloader.dataset)
     model = MODELS.build(config.model)

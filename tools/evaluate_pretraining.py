@@ -27,6 +27,7 @@ import json
 import sys
 import time
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from command_line import add_cfg_options, foreseen_errors, hide_deprecations, lo
 
 if TYPE_CHECKING:
     from paired_training import PairedTraining
+    from rich.progress import Progress, TaskID
 
     from strl_mmdet3d.evaluation.detection.arms import Arm, Pretrained
     from strl_mmdet3d.evaluation.detection.comparison_table import Comparison
@@ -182,6 +184,11 @@ def write_summary(out: Path, comparison: Comparison | None, figure: bool) -> Non
         save_picture(draw_comparison(comparison), part, dpi=150)
 
 
+def show(progress: Progress, task: TaskID, name: str, finished: int, share: float, words: str) -> None:
+    """Show how far a run is, behind so many finished ones; see `paired_training.ProgressHook`."""
+    progress.update(task, description=f'{name}: {words}', completed=finished + share)
+
+
 def make_runs(
     training: PairedTraining,
     results: ResultFiles,
@@ -213,11 +220,13 @@ def make_runs(
             for key in waiting:
                 name = f'seed {key.seed}, {size_text(key.num_frames, sizes[key.num_frames])}, {key.arm.name}'
                 progress.update(task, description=name)
+                finished = sum((results.out / each.file).is_file() for each in plan)
+                tell = partial(show, progress, task, name, finished)
                 try:
                     with locked(results.out / key.file, 'training a detector'):
                         result: RunResult | None = results.read(key)
                         if result is None:
-                            result = training.run(key, results)
+                            result = training.run(key, results, tell)
                             results.write(key, result)
                             number = result.metrics[find_metric(result.metrics, metric)]
                             done = sum((results.out / each.file).is_file() for each in plan)

@@ -8,7 +8,7 @@ import io
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from itertools import islice
 from pathlib import Path
@@ -84,6 +84,26 @@ class StartHook(Hook):
         seed_generators(np.random.SeedSequence([self.key.seed]), gpus=True)
 
 
+class ProgressHook(Hook):
+    """Tell how far a run is.
+
+    Args:
+        tell: Takes the share of the training that is done, in [0, 1], and the words for it.
+    """
+
+    def __init__(self, tell: Callable[[float, str], None]) -> None:
+        self.tell = tell
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, *_: object, **__: object) -> None:
+        """Tell the iteration."""
+        done = runner.iter + 1
+        self.tell(done / runner.max_iters, f'iteration {done:,} of {runner.max_iters:,}')
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, *_: object, **__: object) -> None:
+        """Tell how much of the test is done."""
+        self.tell(1.0, f'test {batch_idx + 1:,} of {len(runner.test_dataloader):,}')
+
+
 class PairedTraining:
     """Trains and tests detectors that differ in their arm alone.
 
@@ -136,12 +156,13 @@ class PairedTraining:
         tests = [pair for name in ('test_dataloader', 'test_evaluator') for pair in flattened(name, plain[name])]
         return record_of(self.config, ranks=1) | dict(tests)
 
-    def run(self, key: RunKey, results: ResultFiles) -> RunResult:
+    def run(self, key: RunKey, results: ResultFiles, tell: Callable[[float, str], None] | None = None) -> RunResult:
         """Train and test a detector.
 
         Args:
             key: Which.
             results: Where its result will go.
+            tell: See `ProgressHook`.
 
         Raises:
             StrlError: If the data or the checkpoint does not allow it.
@@ -163,6 +184,8 @@ class PairedTraining:
             runner.register_hook(StartHook(start, key, self.allow_different))
             if key.arm.frozen:
                 runner.register_hook(FreezeHook(key.arm.frozen))
+            if tell is not None:
+                runner.register_hook(ProgressHook(tell))
             runner.train()
             metrics = runner.test()
         if self.keep_checkpoints:

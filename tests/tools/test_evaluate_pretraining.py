@@ -67,7 +67,7 @@ def fake_runs(monkeypatch):
     """Runs that take no time: their number depends on seed, labels and arm. The list names those that were made."""
     made = []
 
-    def run(training, key, results):
+    def run(training, key, results, tell):
         made.append(key.file.as_posix())
         number = 10 * key.num_frames + key.seed * (1 + len(key.arm.name)) % 7 + len(key.arm.name)
         metrics = {f'{KITTI}/Overall_3D_AP40_moderate': float(number), f'{KITTI}/Overall_BEV_AP40_easy': 2.0 * number}
@@ -102,12 +102,18 @@ def test_all_arms_are_trained_from_paired_starts_on_the_same_data(kitti, encoder
     monkeypatch.setattr(paired_training.StartHook, 'before_train_iter', before_iter)
     monkeypatch.setattr(paired_training.StartHook, 'after_train', after)
     monkeypatch.setattr(paired_training, 'CALIBRATION_BATCHES', 2)
+    shown = []
+    monkeypatch.setattr(evaluate_pretraining, 'show', lambda progress, task, *told: shown.append(told))
     out, threads = tmp_path / 'out', torch.get_num_threads()
     comparison = evaluate(out, encoder, '--labels', '50', '--seeds', '1', '--iterations', '2', '--keep-checkpoints')
 
     assert torch.get_num_threads() == threads, "numba's threads took over"
     arms = ['scratch', 'finetuned-a', 'frozen-a', 'frozen-random']
     assert list(comparison.values) == list(starts) == arms
+    first, last = [told for told in shown if told[1] == 3][::3]  # of the last run: two iterations and two frames
+    assert first[2:] == (0.5, 'iteration 1 of 2')
+    assert last[2:] == (1.0, 'test 2 of 2')
+    assert 'frozen-random' in last[0]
     pretrained = read_exported(encoder)['state_dict']
     initial = initial_model(Config.fromfile(SMALL).model, seed=0).state_dict()
     for name, tensor in initial.items():
@@ -203,10 +209,10 @@ def test_a_stopped_evaluation_continues_to_the_same_table(kitti, encoder, tmp_pa
     fake_runs.clear()
     run = paired_training.PairedTraining.run
 
-    def killed(training, key, results):
+    def killed(training, key, results, tell):
         if len(fake_runs) == 5:
             raise RuntimeError('killed')
-        return run(training, key, results)
+        return run(training, key, results, tell)
 
     monkeypatch.setattr(paired_training.PairedTraining, 'run', killed)
     with pytest.raises(RuntimeError, match='killed'):
