@@ -27,7 +27,7 @@ TESTING = ['test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=
 FEW_POINTS = ['train_dataloader.dataset.pipeline.pack.0.num_points=4000']
 SMALLER: dict[str, list[str]] = {
     'simulate_data kitti': shlex.split(
-        '--drives 1 --frames-per-drive 4 --train 2 --val 1 --test 1 --azimuth-steps 400',
+        '--drives 1 --frames-per-drive 4 --train 2 --val 1 --test 1 --azimuth-steps 400 --jobs 1',
     ),
     'simulate_data scannet': shlex.split('--scenes 1 --frames-per-scene 4 --train 2 --val 1 --width 160'),
     'collect_moved_things': ['--fewest', '5', '--cfg-options', 'train_dataloader.dataset.window=4'],

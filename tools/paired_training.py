@@ -85,7 +85,7 @@ class StartHook(Hook):
 
 
 class ProgressHook(Hook):
-    """Tell how far a run is.
+    """Tell how far a run is, some hundred times.
 
     Args:
         tell: Takes the share of the training that is done, in [0, 1], and the words for it.
@@ -96,8 +96,9 @@ class ProgressHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, *_: object, **__: object) -> None:
         """Tell the iteration."""
-        done = runner.iter + 1
-        self.tell(done / runner.max_iters, f'iteration {done:,} of {runner.max_iters:,}')
+        done, total = runner.iter + 1, runner.max_iters
+        if done % max(1, total // 100) == 0:
+            self.tell(done / total, f'iteration {done:,} of {total:,}')
 
     def after_test_iter(self, runner: Runner, batch_idx: int, *_: object, **__: object) -> None:
         """Tell how much of the test is done."""
