@@ -56,6 +56,7 @@ LANDS = {
     **{path.stem: (120, 'pointpillars_kitti_small') for path in STUDY},
     'votenet_scannet_pretrain': (96, 'votenet_sunrgbd_from_strl', 'votenet_scannet_from_strl'),
     'votenet_scannet_pretrain_dense': (96, 'votenet_sunrgbd_from_strl', 'votenet_scannet_from_strl'),
+    'votenet_scannet_small_pretrain_dense': (96, 'votenet_sunrgbd_small'),
     'votenet_shapenet_pretrain': (96, 'votenet_sunrgbd_from_strl', 'votenet_scannet_from_strl'),
     'pointnet_shapenet_pretrain': (30, 'pointnet_shapes_from_strl'),
     'pointnet_shapenet_pretrain_released': (30, 'pointnet_shapes_from_strl'),
@@ -210,7 +211,7 @@ STOCKS = {
 
 
 # dgcnn_s3dis is compared in test_s3dis_chain.py.
-# Nor is the small PointPillars, which is made for studies.
+# Nor are the small PointPillars and VoteNet, which are made for studies.
 DETECTION = [
     path for path in DOWNSTREAM if '_'.join(path.stem.split('_')[:2]) in STOCKS and 'small' not in path.stem.split('_')
 ]
