@@ -157,7 +157,7 @@ class PairedTraining:
         tests = [pair for name in ('test_dataloader', 'test_evaluator') for pair in flattened(name, plain[name])]
         return record_of(self.config, ranks=1) | dict(tests)
 
-    def run(self, key: RunKey, results: ResultFiles, tell: Callable[[float, str], None] | None = None) -> RunResult:
+    def run(self, key: RunKey, results: ResultFiles, tell: Callable[[float, str], None]) -> RunResult:
         """Train and test a detector.
 
         Args:
@@ -183,10 +183,9 @@ class PairedTraining:
         with redirect_stdout(io.StringIO()), without_bars(), threads_kept():
             runner = QuietRunner.from_cfg(UnformattedConfig(config.to_dict()))
             runner.register_hook(StartHook(start, key, self.allow_different))
+            runner.register_hook(ProgressHook(tell))
             if key.arm.frozen:
                 runner.register_hook(FreezeHook(key.arm.frozen))
-            if tell is not None:
-                runner.register_hook(ProgressHook(tell))
             runner.train()
             metrics = runner.test()
         if self.keep_checkpoints:
