@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ..figure_style import COLOURS, DASHES, MARKERS
 from ..figure_text import one_line, plain_text
@@ -57,8 +58,11 @@ def draw_comparison(comparison: Comparison) -> Figure:
         axes.set_xlim(-WIDTH, len(sizes) - 1 + WIDTH)
         axes.set_xlabel('labelled frames')
         axes.grid(axis='y', color='0.9')
-        if axes.get_legend_handles_labels()[0]:
-            part.legend(loc='outside lower center', fontsize='small')
+        handles, labels = axes.get_legend_handles_labels()
+        if handles:
+            rows = in_legend - len(handles)  # legends of one height leave the axes at one height
+            blank = [Line2D([], [], linestyle='none')] * rows
+            part.legend([*handles, *blank], [*labels, *[''] * rows], loc='outside lower center', fontsize='small')
     seeds = sorted({seed for of_arm in comparison.values.values() for of in of_arm.values() for seed in of})
     over = f'the mean over seeds {seeds_text(seeds)}' if seeds else 'means'
     missing = f'; not complete, runs missing: {comparison.num_missing}' if comparison.num_missing else ''

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip('matplotlib')
@@ -78,6 +80,15 @@ def test_legends_lie_outside_of_the_axes():
         legend, axes = part.legends[0].get_window_extent(), part.axes[0]
         assert 0 <= legend.y0 <= legend.y1 <= axes.xaxis.label.get_window_extent().y0
         assert part.bbox.x0 <= legend.x0 <= legend.x1 <= part.bbox.x1
+
+
+def test_both_axes_have_one_height_though_one_arm_more_is_drawn_than_differences():
+    content = comparison()
+    content = replace(content, differences=[each for each in content.differences if each.baseline == 'scratch'])
+    figure = draw_comparison(content)
+    figure.draw_without_rendering()
+    left, right = (axes.get_window_extent() for axes in figure.axes)
+    assert (left.y0, left.y1) == pytest.approx((right.y0, right.y1), abs=0.5)
 
 
 @pytest.mark.parametrize('seeds', [0, 1, 2])
