@@ -43,6 +43,9 @@ def section(entry: Entry) -> str:
 def row(gain: Gain) -> str:
     """Return the table's row of a gain."""
     metric = gain.metric.rpartition('/')[2].replace('_', ' ')
-    interval = f'{gain.difference:+.1f} ({gain.confidence:.0%}: {gain.low:.1f} to {gain.high:.1f})'
-    cells = [gain.downstream, gain.num_frames, gain.iterations, metric, f'{gain.baseline:.1f}', f'{gain.mean:.1f}']
+    # KITTI's metric is in per cent, mAP at an IoU from 0 to 1.
+    digits = 3 if max(gain.baseline, gain.mean) <= 1 and 'KITTI' not in gain.metric else 1
+    interval = f'{gain.difference:+.{digits}f} ({gain.confidence:.0%}: {gain.low:.{digits}f} to {gain.high:.{digits}f})'
+    means = [f'{each:.{digits}f}' for each in (gain.baseline, gain.mean)]
+    cells = [gain.downstream, gain.num_frames, gain.iterations, metric, *means]
     return '| ' + ' | '.join(map(str, [*cells, interval, len(gain.seeds)])) + ' |'

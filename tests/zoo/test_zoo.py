@@ -16,7 +16,8 @@ from strl_mmdet3d.export.provenance import sealed
 from strl_mmdet3d.zoo import ZooError, encoders, entry_of, read_entries
 from strl_mmdet3d.zoo.additions import add_encoder, gains_of, read_results
 from strl_mmdet3d.zoo.encoders import checked_path
-from strl_mmdet3d.zoo.page import zoo_tables
+from strl_mmdet3d.zoo.entry import Gain
+from strl_mmdet3d.zoo.page import row, zoo_tables
 
 FACTS = dict(
     detector='a tiny detector',
@@ -74,6 +75,16 @@ def test_the_page_is_made_of_the_records():
     page = Path('docs/zoo.md').read_text()
     shown = page.partition(model_zoo.BEGIN)[2].partition(model_zoo.END)[0]
     assert shown.strip() == zoo_tables(read_entries().values()).strip()
+
+
+@pytest.mark.parametrize(
+    ('metric', 'scale', 'shown'),
+    [('KITTI/Overall', 100, '20.0 | 30.0 | +10.0 (95%: 5.0 to 15.0)'), ('mAP_0.25', 1, '0.200 | 0.300 | +0.100')],
+)
+def test_numbers_up_to_1_are_shown_with_three_places(metric, scale, shown):
+    numbers = dict(baseline=0.2, mean=0.3, difference=0.1, low=0.05, high=0.15)
+    scaled = {name: scale * value for name, value in numbers.items()}
+    assert shown in row(Gain('small', 'finetuned-a', 6, 100, metric, [0, 1, 2], confidence=0.95, **scaled))
 
 
 def test_an_encoder_is_loaded_by_its_address(encoder, tmp_path, monkeypatch):
