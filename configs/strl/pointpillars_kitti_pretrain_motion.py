@@ -1,6 +1,6 @@
 r"""PointPillars' whole trunk pre-trained by what has moved, with more things that move pasted in. Ours.
 
-Of our recipes the one that a fine-tuned detector was seen to gain by: docs/study.md. It needs drives with poses, and
+Of our recipes the one that a fine-tuned PointPillars was seen to gain by: docs/study.md. It needs drives with poses, and
 the things that move in them, collected once:
 
     python tools/collect_moved_things.py configs/strl/pointpillars_kitti_pretrain_motion.py \
