@@ -184,6 +184,11 @@ def write_summary(out: Path, comparison: Comparison | None, figure: bool) -> Non
         save_picture(draw_comparison(comparison), part, dpi=150)
 
 
+def num_finished(results: ResultFiles, plan: list[RunKey]) -> int:
+    """Return how many runs have a result, those of other processes too."""
+    return sum((results.out / each.file).is_file() for each in plan)
+
+
 def show(progress: Progress, task: TaskID, name: str, finished: int, share: float, words: str) -> None:
     """Show how far a run is, behind so many finished ones; see `paired_training.ProgressHook`."""
     progress.update(task, description=f'{name}: {words}', completed=finished + share)
@@ -220,8 +225,7 @@ def make_runs(
             for key in waiting:
                 name = f'seed {key.seed}, {size_text(key.num_frames, sizes[key.num_frames])}, {key.arm.name}'
                 progress.update(task, description=name)
-                finished = sum((results.out / each.file).is_file() for each in plan)
-                tell = partial(show, progress, task, name, finished)
+                tell = partial(show, progress, task, name, num_finished(results, plan))
                 try:
                     with locked(results.out / key.file, 'training a detector'):
                         result: RunResult | None = results.read(key)
@@ -229,7 +233,7 @@ def make_runs(
                             result = training.run(key, results, tell)
                             results.write(key, result)
                             number = result.metrics[find_metric(result.metrics, metric)]
-                            done = sum((results.out / each.file).is_file() for each in plan)
+                            done = num_finished(results, plan)
                             left = (time.monotonic() - begin) / max(1, done - at_first) * (len(plan) - done)
                             console.print(
                                 f'{done} of {len(plan)}: {name}: {number} in {result.seconds:.0f} s, '
@@ -239,7 +243,7 @@ def make_runs(
                             write_summary(results.out, compare(training, results, plan, sizes, metric), figure=False)
                 except LockedError:
                     in_use.append(key)
-                progress.update(task, completed=sum((results.out / each.file).is_file() for each in plan))
+                progress.update(task, completed=num_finished(results, plan))
             if in_use == waiting:
                 time.sleep(WAIT)
             waiting = in_use

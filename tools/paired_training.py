@@ -97,7 +97,7 @@ class ProgressHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, *_: object, **__: object) -> None:
         """Tell the iteration."""
         done, total = runner.iter + 1, runner.max_iters
-        if done % max(1, total // 100) == 0:
+        if self.every_n_train_iters(runner, max(1, total // 100)):
             self.tell(done / total, f'iteration {done:,} of {total:,}')
 
     def after_test_iter(self, runner: Runner, batch_idx: int, *_: object, **__: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..decimal_places import decimal_places
 from .entry import Entry, Gain
 
 NOTHING_MEASURED = 'Not measured.'
@@ -43,8 +44,7 @@ def section(entry: Entry) -> str:
 def row(gain: Gain) -> str:
     """Return the table's row of a gain."""
     metric = gain.metric.rpartition('/')[2].replace('_', ' ')
-    # KITTI's metric is in per cent, mAP at an IoU from 0 to 1.
-    digits = 3 if max(gain.baseline, gain.mean) <= 1 and 'KITTI' not in gain.metric else 1
+    digits = decimal_places(gain.metric, [gain.baseline, gain.mean])
     interval = f'{gain.difference:+.{digits}f} ({gain.confidence:.0%}: {gain.low:.{digits}f} to {gain.high:.{digits}f})'
     means = [f'{each:.{digits}f}' for each in (gain.baseline, gain.mean)]
     cells = [gain.downstream, gain.num_frames, gain.iterations, metric, *means]

@@ -125,11 +125,12 @@ class MarkMoved(DescribedTransform):
                 raise ConfigError('MarkMoved needs the poses of lidar scans: set align_poses=True of the data set')
             clouds.append(frame['points'].coord.numpy().astype(np.float64))
             sensors.append(place_of_sensor(frame, self.sensor))
-        around = [cloud[is_around(cloud - sensor)] for cloud, sensor in zip(clouds, sensors, strict=True)]
-        for number, (frame, own) in enumerate(zip(frames.values(), clouds, strict=True)):
-            above = is_above_ground(own, self.ground_cell, self.ground_height) & is_around(own - sensors[number])
+        around = [is_around(cloud - sensor) for cloud, sensor in zip(clouds, sensors, strict=True)]
+        others = [(cloud[mask], sensor) for cloud, mask, sensor in zip(clouds, around, sensors, strict=True)][::-1]
+        for frame, own, mask, (other, sensor) in zip(frames.values(), clouds, around, others, strict=True):
+            above = is_above_ground(own, self.ground_cell, self.ground_height) & mask
             frame[MARKS_KEY], frame[THINGS_KEY] = np.full(len(own), UNKNOWN), np.full(len(own), -1)
-            marks = self.mark(own[above], around[1 - number], sensors[1 - number])
+            marks = self.mark(own[above], other, sensor)
             frame[MARKS_KEY][above], frame[THINGS_KEY][above] = self.as_things(own[above], marks)
         return frames
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ...decimal_places import decimal_places
 from .comparison import CONFIDENCE, FEWEST_SEEDS, Difference, Interval, SeedValues, interval_of, seeds_text
 from .label_subsets import size_text
 
@@ -37,8 +38,8 @@ class Comparison:
     @property
     def digits(self) -> int:
         """Decimal places: 1 for per cent, 3 for numbers up to 1."""
-        numbers = [abs(value) for sizes in self.values.values() for seeds in sizes.values() for value in seeds.values()]
-        return 3 if numbers and max(numbers) <= 1 and 'KITTI' not in self.metric else 1
+        numbers = [value for sizes in self.values.values() for seeds in sizes.values() for value in seeds.values()]
+        return decimal_places(self.metric, numbers)
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
