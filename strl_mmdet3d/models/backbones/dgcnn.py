@@ -11,7 +11,9 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, linear
 
+from ...ops.neighbour_pool import neighbour_max, neighbour_sum
 from .feature_knn_dgcnn import feature_knn
+from .linear_statistics import linear_statistics
 
 SLOPE = 0.2
 """Slope of the leaky ReLU below zero, as in DGCNN."""
@@ -41,15 +43,55 @@ class EdgeConv(BaseModule):
         Returns:
             (B, N, D).
         """
+        neighbours = feature_knn(points, self.k).long()  # (B, N, k)
         # W [x_j - x_i, x_i] = W_1 x_j + (W_2 - W_1) x_i: one product per point instead of one per edge.
         difference, centre = self.linear.weight.chunk(2, dim=1)
-        at_neighbours = linear(points, difference)
-        neighbours = feature_knn(points, self.k).long()  # (B, N, k)
-        clouds = torch.arange(len(points), device=points.device)[:, None, None]
-        edges = at_neighbours[clouds, neighbours] + linear(points, centre - difference).unsqueeze(2)  # (B, N, k, D)
-        edges = self.bn(edges.flatten(0, 2)).view_as(edges)
-        # Leaky ReLU is increasing, so it gives the same after the maximum, and backward keeps one (B, N, k, D) less.
-        return leaky_relu(edges.amax(dim=2), SLOPE)
+        at_centre = full_precision(linear(points, centre - difference))
+        if type(self.bn) is not nn.BatchNorm1d:  # synchronised over ranks: it has to see each edge
+            at_neighbours = full_precision(linear(points, difference))
+            clouds = torch.arange(len(points), device=points.device)[:, None, None]
+            edges = at_neighbours[clouds, neighbours] + at_centre.unsqueeze(2)  # (B, N, k, D)
+            normal = self.bn(edges.flatten(0, 2)).view_as(edges).amax(dim=2)
+            return leaky_relu(normal, SLOPE)
+        # BatchNorm and leaky ReLU are monotone in each channel. So only the largest output of a point's edges is needed
+        # (the smallest if BatchNorm's scale is negative), and the statistics follow from the moments of the edges.
+        sign = torch.where(self.bn.weight < 0, -1.0, 1.0)
+        at_neighbours = full_precision(linear(points, sign[:, None] * difference))
+        extreme = sign * neighbour_max(at_neighbours, neighbours) + at_centre
+        mean, variance = linear_statistics(self.bn, self.linear.weight, lambda: edge_moments(points, neighbours))
+        normal = (extreme - mean) * torch.rsqrt(variance + self.bn.eps) * self.bn.weight + self.bn.bias
+        return leaky_relu(normal, SLOPE)
+
+
+def full_precision(tensor: Tensor) -> Tensor:
+    """Return float16 and bfloat16 as float32; sums over many edges have too few digits in half precision."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def edge_moments(points: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Return the mean and the covariance of the edges (x_j - x_i, x_i), and their number, without making the edges.
+
+    Args:
+        points: x, (B, N, C).
+        neighbours: The points j of each point i, (B, N, k).
+
+    Returns:
+        (2 C,), (2 C, 2 C) and B N k.
+    """
+    points = full_precision(points)
+    num_edges, k = neighbours.numel(), neighbours.shape[2]
+    centre = points.mean(dim=(0, 1))
+    x = (points - centre).flatten(0, 1)  # (B N, C), of mean 0
+    sums = neighbour_sum(x.view_as(points), neighbours).flatten(0, 1)  # of x_j over the edges of a point i
+    # How often a point is the neighbour of another.
+    times = torch.zeros(points.shape[:2], dtype=x.dtype, device=x.device)
+    times.scatter_add_(1, neighbours.flatten(1), torch.ones_like(neighbours.flatten(1), dtype=x.dtype))
+    jj, ij, ii = x.T @ (x * times.view(-1, 1)), x.T @ sums, k * (x.T @ x)  # sums of products over the edges
+    difference = sums.sum(dim=0) / num_edges
+    top = (jj - ij - ij.T + ii) / num_edges - torch.outer(difference, difference)
+    side = (ij.T - ii) / num_edges
+    covariance = torch.cat([torch.cat([top, side], dim=1), torch.cat([side.T, ii / num_edges], dim=1)])
+    return torch.cat([difference, centre]), covariance, num_edges
 
 
 @MODELS.register_module()

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from ...errors import ConfigError
 
+DISTANCES_AT_A_TIME = 2**24
+"""Distances between points of the same cloud computed at a time: 64 MB, which is 256 clouds of 256 points."""
+
 
 @torch.no_grad()
 def feature_knn(features: Tensor, k: int) -> Tensor:
@@ -32,9 +35,12 @@ def feature_knn(features: Tensor, k: int) -> Tensor:
             f'a graph of {k} neighbours needs {k} points per cloud, got {features.shape[1]}: raise num_points, '
             'or lower k'
         )
-    # One cloud at a time: the distances of a batch of 32 clouds of 4096 points would take 2 GB.
-    nearest = [torch.cdist(cloud, cloud).topk(k, largest=False).indices for cloud in features.detach().float()]
-    return torch.stack(nearest).int()
+    # Some clouds at a time: the distances of a batch of 32 clouds of 4096 points would take 2 GB.
+    clouds = max(1, DISTANCES_AT_A_TIME // features.shape[1] ** 2)
+    nearest = [
+        torch.cdist(some, some).topk(k, largest=False).indices for some in features.detach().float().split(clouds)
+    ]
+    return torch.cat(nearest).int()
 
 
 class FeatureKNNGroup(nn.Module):

@@ -12,6 +12,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...ops.linear_max import linear_max
+from .linear_statistics import linear_statistics
 
 
 class PointLayer(BaseModule):
@@ -47,32 +48,18 @@ class PointLayer(BaseModule):
         if points.is_cuda:
             return self(points.flatten(0, 1)).unflatten(0, points.shape[:2]).max(dim=1).values
         weight = self.linear.weight
-        mean, variance = self._statistics(points.flatten(0, 1))
+        mean, variance = linear_statistics(self.bn, weight, lambda: moments_of(points.flatten(0, 1)))
         sign = torch.where(self.bn.weight < 0, -1.0, 1.0)
         extreme = sign * linear_max(points, sign[:, None] * weight)
         return (extreme - mean) * torch.rsqrt(variance + self.bn.eps) * self.bn.weight + self.bn.bias
 
-    def _statistics(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean and the variance (D,) that BatchNorm uses for the outputs at all points (M, C).
 
-        In training they are the batch's, and the running statistics are updated as in :class:`torch.nn.BatchNorm1d`.
-        """
-        bn = self.bn
-        running_mean, running_var = cast(Tensor, bn.running_mean), cast(Tensor, bn.running_var)
-        if not bn.training:
-            return running_mean, running_var
-        with torch.autocast('cpu', enabled=False):
-            weight, points = self.linear.weight.float(), points.float()
-            centre = points.mean(dim=0)
-            offsets = points - centre
-            covariance = offsets.T @ offsets / len(points)
-            mean, variance = weight @ centre, ((weight @ covariance) * weight).sum(dim=1)
-        with torch.no_grad():
-            num_batches = cast(Tensor, bn.num_batches_tracked).add_(1)
-            share = 1 / num_batches.item() if bn.momentum is None else bn.momentum
-            running_mean.lerp_(mean, share)
-            running_var.lerp_(variance * (len(points) / max(len(points) - 1, 1)), share)
-        return mean, variance
+def moments_of(points: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Return the mean (C,), the covariance (C, C) and the number M of points (M, C), in float32."""
+    points = points.float()
+    centre = points.mean(dim=0)
+    offsets = points - centre
+    return centre, offsets.T @ offsets / len(points), len(points)
 
 
 @MODELS.register_module()

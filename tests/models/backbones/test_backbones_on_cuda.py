@@ -8,7 +8,8 @@ from mmdet3d.registry import MODELS
 
 TRUNKS = {
     'PointNet': (dict(type='PointNet', channels=(16, 32)), lambda out: out),
-    'DGCNN': (
+    'DGCNN': (dict(type='DGCNN', channels=(16, 32), out_channels=24, k=8), lambda out: out),
+    'FeatureKNNDGCNN': (
         dict(type='FeatureKNNDGCNN', in_channels=3, num_samples=(8, 8, 8), act_cfg=dict(type='ReLU')),
         lambda out: out['pooled'],
     ),

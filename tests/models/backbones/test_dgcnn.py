@@ -25,13 +25,17 @@ def parts_of(layer: EdgeConv):
     return next(weight for weight in layer.parameters() if weight.ndim == 2), norms[0]
 
 
+def nearest_of(cloud: torch.Tensor, k: int) -> torch.Tensor:
+    """(N, k): the k nearest points of each point, by sorting all distances."""
+    rows = [sorted(range(len(cloud)), key=lambda j: float((cloud[j] - point).square().sum()))[:k] for point in cloud]
+    return torch.tensor(rows)
+
+
 def edges_of(cloud: torch.Tensor, k: int) -> torch.Tensor:
-    """(N, k, 2C): for each point and each of its k nearest ones (x_j - x_i, x_i), by sorting all distances."""
-    rows = []
-    for point in cloud:
-        nearest = sorted(range(len(cloud)), key=lambda j: float((cloud[j] - point).square().sum()))[:k]
-        rows.append(torch.stack([torch.cat([cloud[j] - point, point]) for j in nearest]))
-    return torch.stack(rows)
+    """(N, k, 2C): for each point and each of its k nearest ones (x_j - x_i, x_i)."""
+    neighbours = cloud[nearest_of(cloud.detach(), k)]
+    points = cloud[:, None].expand_as(neighbours)
+    return torch.cat([neighbours - points, points], dim=2)
 
 
 @pytest.mark.parametrize('channels', [3, 5])
@@ -53,6 +57,44 @@ def test_in_training_batchnorm_counts_all_edges():
     edges = torch.cat([edges_of(cloud, 4) for cloud in x]).flatten(0, 1) @ weight.T
     torch.testing.assert_close(norm.running_mean, 0.1 * edges.mean(dim=0), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(norm.running_var, 0.9 + 0.1 * edges.var(dim=0), rtol=1e-4, atol=1e-5)
+
+
+def dense(layer: EdgeConv, x: torch.Tensor) -> torch.Tensor:
+    """An edge convolution in training that makes and normalises every edge."""
+    weight, norm = parts_of(layer)
+    edges = torch.stack([edges_of(cloud, layer.k) for cloud in x]) @ weight.T  # (B, N, k, D)
+    normal = F.batch_norm(edges.flatten(0, 2), None, None, norm.weight, norm.bias, training=True)
+    return F.leaky_relu(normal, 0.2).view_as(edges).amax(dim=2)
+
+
+@pytest.mark.parametrize('scale', [1.0, 30.0])
+def test_in_training_values_and_gradients_are_those_of_all_edges(scale):
+    layer = trained(EdgeConv(4, 6, k=5)).double().train()
+    assert 0 < (layer.bn.weight < 0).sum() < 6
+    x = (torch.randn(2, 15, 4, dtype=torch.float64) * scale + 3).requires_grad_()
+    slope = torch.randn(2, 15, 6, dtype=torch.float64)
+    results = []
+    for out in (layer(x), dense(layer, x)):
+        results.append((out, *torch.autograd.grad((out * slope).sum(), (x, *layer.parameters()))))
+    for mine, expected in zip(*results, strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_float32_has_enough_digits_where_neighbours_are_close():
+    layer = EdgeConv(3, 16, k=8).train()
+    x = torch.randn(2, 400, 3) * torch.tensor([1, 1, 1e-3]) + 5
+    exact = EdgeConv(3, 16, k=8).train()
+    exact.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(layer(x), exact.double()(x.double()).float(), rtol=1e-3, atol=1e-3)
+
+
+def test_a_synchronised_batchnorm_sees_each_edge():
+    layer = trained(EdgeConv(3, 5, k=4)).eval()
+    x = torch.randn(2, 12, 3)
+    expected = layer(x)
+    layer = nn.SyncBatchNorm.convert_sync_batchnorm(layer)
+    assert type(layer.bn) is nn.SyncBatchNorm
+    torch.testing.assert_close(layer.eval()(x), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_layers_are_those_of_the_released_model():
