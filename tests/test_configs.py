@@ -62,6 +62,7 @@ LANDS = {
     'pointnet_shapenet_pretrain_released': (30, 'pointnet_shapes_from_strl'),
     'pointnet_shapenet_pretrain_small_data': (30, 'pointnet_shapes_from_strl'),
     'dgcnn_shapenet_pretrain': (30, 'dgcnn_shapes_from_strl'),
+    'dgcnn_shapenet_pretrain_small_data': (30, 'dgcnn_shapes_1024_from_strl'),
     'dgcnn_scannet_pretrain': (30, 'dgcnn_shapes_from_strl'),
     'dgcnn_seg_scannet_pretrain': (36, 'dgcnn_s3dis_from_strl'),
     **{path.stem: (30, 'pointnet_shapes_from_strl') for path in ABLATIONS if path.stem.startswith('pointnet')},

@@ -74,14 +74,24 @@ def _spread_to_neighbours(
                     grad_features[b, point, c] += grad[b, i, c]
 
 
+def _has_kernels(tensor: Tensor) -> bool:
+    """Whether the kernels above compute it; torch computes what is not on a CPU."""
+    return tensor.device.type == 'cpu'
+
+
+def _edges(neighbours: Tensor, num_points: int, channels: int) -> Iterator[tuple[slice, Tensor]]:
+    """Yield slices of the clouds, and the row (b M k) of each edge's neighbour in the clouds' points (b N, C)."""
+    clouds = max(1, EDGES_AT_A_TIME // (neighbours[0].numel() * channels))
+    for start in range(0, len(neighbours), clouds):
+        some = slice(start, start + clouds)
+        offsets = num_points * torch.arange(len(neighbours[some]), device=neighbours.device)
+        yield some, (neighbours[some] + offsets[:, None, None]).flatten()
+
+
 def _gathered(features: Tensor, neighbours: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Yield slices of the clouds, and the features (b, M, k, C) at their neighbours."""
-    clouds = max(1, EDGES_AT_A_TIME // (neighbours[0].numel() * features.shape[2]))
-    for start in range(0, len(features), clouds):
-        some = slice(start, start + clouds)
-        offsets = features.shape[1] * torch.arange(len(features[some]), device=features.device)[:, None, None]
-        rows = features[some].flatten(0, 1).index_select(0, (neighbours[some] + offsets).flatten())
-        yield some, rows.view(*neighbours[some].shape, features.shape[2])
+    for some, rows in _edges(neighbours, *features.shape[1:]):
+        yield some, features[some].flatten(0, 1).index_select(0, rows).view(*neighbours[some].shape, -1)
 
 
 class _NeighbourMax(Function):
@@ -94,13 +104,13 @@ class _NeighbourMax(Function):
         shape = *neighbours.shape[:2], features.shape[2]
         best = features.new_empty(shape)
         where = torch.empty(shape, dtype=torch.int32, device=features.device)
-        if features.is_cuda:
+        if _has_kernels(features):
+            arrays = features.detach().contiguous().numpy(), neighbours.contiguous().numpy()
+            run_over_rows(_max_over_neighbours, len(features), *arrays, best.numpy(), where.numpy())
+        else:
             for some, edges in _gathered(features, neighbours):
                 best[some], nearest = edges.max(dim=2)
                 where[some] = neighbours[some].gather(2, nearest).int()
-        else:
-            arrays = features.detach().contiguous().numpy(), neighbours.contiguous().numpy()
-            run_over_rows(_max_over_neighbours, len(features), *arrays, best.numpy(), where.numpy())
         ctx.save_for_backward(where)
         return best
 
@@ -125,12 +135,12 @@ class _NeighbourSum(Function):
         ctx.num_points = features.shape[1]
         ctx.save_for_backward(neighbours)
         total = features.new_zeros(*neighbours.shape[:2], features.shape[2])
-        if features.is_cuda:
-            for some, edges in _gathered(features, neighbours):
-                total[some] = edges.sum(dim=2)
-        else:
+        if _has_kernels(features):
             arrays = features.detach().contiguous().numpy(), neighbours.contiguous().numpy()
             run_over_rows(_sum_over_neighbours, len(features), *arrays, total.numpy())
+        else:
+            for some, edges in _gathered(features, neighbours):
+                total[some] = edges.sum(dim=2)
         return total
 
     @staticmethod
@@ -139,9 +149,10 @@ class _NeighbourSum(Function):
         """Pass the gradient of each point's sum on to all its neighbours."""
         (neighbours,) = ctx.saved_tensors
         grad_features = grad.new_zeros(len(grad), ctx.num_points, grad.shape[2])
-        if grad.is_cuda:
-            for j in range(neighbours.shape[2]):
-                grad_features.scatter_add_(1, neighbours[:, :, j, None].expand_as(grad), grad)
+        if not _has_kernels(grad):
+            for some, rows in _edges(neighbours, *grad_features.shape[1:]):
+                edges = grad[some].unsqueeze(2).expand(*neighbours[some].shape, -1).flatten(0, 2)
+                grad_features[some].flatten(0, 1).index_add_(0, rows, edges)
             return grad_features, None
         arrays = grad.contiguous().numpy(), neighbours.contiguous().numpy()
         run_over_rows(_spread_to_neighbours, len(grad), *arrays, grad_features.numpy())

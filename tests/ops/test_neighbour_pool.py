@@ -48,12 +48,13 @@ def test_values_and_gradients_are_those_of_all_edges(name, clouds, points, queri
     assert_plain(name, *inputs(clouds, points, queries, k, channels, seed))
 
 
-@pytest.mark.cuda
 @pytest.mark.parametrize('name', POOLS)
-@pytest.mark.parametrize('at_a_time', [1, 2**27])
-def test_on_a_gpu_too_however_many_clouds_it_takes_at_a_time(name, at_a_time, monkeypatch):
+@pytest.mark.parametrize('at_a_time', [1, 500, 2**27])
+@pytest.mark.parametrize('device', ['cpu', pytest.param('cuda', marks=pytest.mark.cuda)])
+def test_what_a_gpu_computes_is_the_same_however_many_clouds_at_a_time(name, at_a_time, device, monkeypatch):
+    monkeypatch.setattr(neighbour_pool, '_has_kernels', lambda tensor: False)
     monkeypatch.setattr(neighbour_pool, 'EDGES_AT_A_TIME', at_a_time)
-    assert_plain(name, *inputs(5, 30, 20, 6, 7, device='cuda'))
+    assert_plain(name, *inputs(5, 30, 20, 6, 7, device=device))
 
 
 @pytest.mark.parametrize('name', POOLS)
@@ -70,6 +71,17 @@ def test_threads_do_not_matter(name):
         torch.set_num_threads(before)
     for one, other in zip(*results, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize('name', POOLS)
+def test_a_gradient_that_is_a_view_of_one_number_passes(name):
+    features, neighbours, _ = inputs(2, 9, 9, 3, 4)
+    mine, plain = POOLS[name]
+    results = [
+        torch.autograd.grad(out.sum(), features)[0]
+        for out in (mine(features, neighbours), plain(all_edges(features, neighbours)))
+    ]
+    torch.testing.assert_close(*results)
 
 
 def test_of_equal_neighbours_the_first_gets_the_gradient():
