@@ -113,7 +113,7 @@ def test_the_index_names_every_config_once():
 
 
 def test_the_index_promises_only_what_there_is():
-    """No weights are published, and a result in it would be one that nobody measured."""
+    """The weights are in the package's own zoo, and a result in it would be one that nobody measured."""
     collections = {entry['Name'] for content in METAFILES.values() for entry in content.get('Collections', [])}
     for model in MODELS:
         assert model.keys() == {'Name', 'In Collection', 'Config', 'Metadata'}
