@@ -8,6 +8,9 @@ import numpy as np
 import torch
 from mmcv.ops import ball_query, furthest_point_sample, grouping_operation, three_nn
 from scipy.spatial import cKDTree
+from torch import nn
+
+from strl_mmdet3d.models.backbones.dgcnn import EdgeConv
 
 from .peers import peers
 from .timing import Row, compare, not_run, threads
@@ -16,10 +19,10 @@ BATCH, POINTS, SAMPLES, RADIUS, NEIGHBOURS = 4, 20_000, 2048, 0.2, 64  # VoteNet
 
 
 def kernel_rows(repeats: int) -> list[Row]:
-    """Time each kernel as VoteNet's trunk calls it."""
+    """Time each kernel as VoteNet's trunk calls it, and DGCNN's edge convolution."""
     with threads(2):
         cloud = torch.rand(BATCH, POINTS, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([8, 8, 3])
-        return [*sampling(cloud, repeats), *neighbours(cloud, repeats)]
+        return [*sampling(cloud, repeats), *neighbours(cloud, repeats), *edge_convolution(repeats)]
 
 
 def sampling(cloud: torch.Tensor, repeats: int) -> list[Row]:
@@ -116,3 +119,22 @@ def neighbours(cloud: torch.Tensor, repeats: int) -> list[Row]:
         most=1,
     )
     return rows
+
+
+def edge_convolution(repeats: int) -> list[Row]:
+    """DGCNN's third edge convolution, forward and backward, against making every edge."""
+
+    class PlainBatchNorm(nn.BatchNorm1d):
+        """`EdgeConv` makes each edge for a BatchNorm that it does not know."""
+
+    points = torch.randn(8, 1024, 64, requires_grad=True)
+    ours = EdgeConv(64, 128, k=20)
+    plain = EdgeConv(64, 128, k=20)
+    plain.bn = PlainBatchNorm(128)
+    return compare(
+        'edge convolution of 8 x 1024 points, 20 neighbours, forward and backward',
+        lambda: ours(points).sum().backward(),
+        {'torch, every edge made': lambda: plain(points).sum().backward()},
+        repeats,
+        most=1,
+    )
