@@ -3,10 +3,11 @@
 Each encoder is scored by three probes: a linear SVM on its features as they are (the paper's), one on standardised
 features with C chosen by cross-validation in the training part, and nearest neighbours. The baselines are hand-crafted
 features, and the same encoder with random weights: once as initialised, and once with BatchNorm statistics calibrated
-by one pass over the training shapes, which a pre-training has to beat. Numbers are per cent of the test shapes, mean
-and standard deviation over the seeds. A seed draws the points of each shape, the folds, and random weights. If the
-shapes have no more points than are drawn, the scores of one pre-trained encoder hardly vary; give several checkpoints
-and --average to see how much its pre-training varies.
+by one pass over the training shapes. A pre-training has to beat both: what it gains over each is printed below, with
+the 95 % interval of the bootstrap over the test shapes. Numbers are per cent of the test shapes, mean and standard
+deviation over the seeds. A seed draws the points of each shape, the folds, and random weights. If the shapes have no
+more points than are drawn, the scores of one pre-trained encoder hardly vary; give several checkpoints and --average to
+see how much its pre-training varies.
 
 Examples:
     python tools/linear_probe.py configs/downstream/pointnet_shapes_from_strl.py work_dirs/RUN/encoder.pth
@@ -108,34 +109,58 @@ def short_names(names: list[str], width: int) -> dict[str, str]:
     return shown
 
 
-def print_table(result: dict[str, Any], columns: dict[str, str]) -> None:
-    """Print the rows of all classes, or of the large ones.
+def print_scores(part: dict[str, Any], columns: dict[str, str]) -> None:
+    """Print the scores of all classes, or of the large ones.
 
     Args:
-        result: Title and rows of the table.
+        part: Title and rows.
         columns: Name of a column in a row -> its heading.
+    """
+    rows = part['rows']
+    seeds = len(rows[0][next(iter(columns))])
+    deviation = f', mean +- standard deviation over {seeds} seeds' if seeds > 1 else ', one seed'
+    title = f'{part["title"]}\nper cent of the test shapes{deviation}'
+    print_table(title, columns, {row['name']: [mean_and_deviation(row[column]) for column in columns] for row in rows})
+
+
+def print_gains(part: dict[str, Any], columns: dict[str, str]) -> None:
+    """Print what the checkpoints gain over each random encoder, with its interval; arguments as in `print_scores`."""
+    for baseline in dict.fromkeys(row['baseline'] for row in part['gains']):
+        title = f'gain over "{baseline}" in points, with its 95 % interval over other test shapes'
+        rows = [row for row in part['gains'] if row['baseline'] == baseline]
+        print_table(title, columns, {row['name']: [as_gain(row[column]) for column in columns] for row in rows})
+
+
+def as_gain(gain: dict[str, float]) -> str:
+    """Write a gain, as in '+6.1 (3.6 to 8.6)'."""
+    return f'{gain["mean"]:+.1f} ({gain["low"]:.1f} to {gain["high"]:.1f})'
+
+
+def print_table(title: str, columns: dict[str, str], rows: dict[str, list[str]]) -> None:
+    """Print a table of encoders.
+
+    Args:
+        title: Above the table.
+        columns: Name of a column -> its heading.
+        rows: Name of an encoder -> its cells.
     """
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    rows = result['rows']
-    seeds = len(rows[0][next(iter(columns))])
-    deviation = f', mean +- standard deviation over {seeds} seeds' if seeds > 1 else ', one seed'
     table = Table(title_justify='left', box=box.SIMPLE)
-    table.title = f'{result["title"]}\nper cent of the test shapes{deviation}'
+    table.title = title
     table.add_column('encoder', no_wrap=True, overflow='fold')
     taken = 3 * (len(columns) + 2)  # between the columns
-    for column, heading in columns.items():
-        cells = [mean_and_deviation(row[column]) for row in rows]
+    for heading, *cells in zip(columns.values(), *rows.values(), strict=True):
         widest = max(map(len, [*heading.split(), *cells]))  # neither a word nor a number is broken
         table.add_column(heading, justify='right', min_width=widest, width=widest)
         taken += widest
     console = Console(markup=False, highlight=False)  # a name may have brackets
     console.width = max(console.width, taken + NARROWEST_NAME)
-    names = short_names([row['name'] for row in rows], console.width - taken)
-    for row in rows:
-        table.add_row(names[row['name']], *(mean_and_deviation(row[column]) for column in columns))
+    names = short_names(list(rows), console.width - taken)
+    for name, cells in rows.items():
+        table.add_row(names[name], *cells)
     console.print(table)
     for name, shown in names.items():
         whole = shown.replace('\n', '')
@@ -157,7 +182,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from strl_mmdet3d.safe_loading import load_safely
 
     with extra('probe'):
-        from probing import COLUMNS, Probe, choose, dataset_configs, draw_tsne, measure
+        from probing import COLUMNS, GAIN_COLUMNS, Probe, choose, dataset_configs, draw_tsne, measure
 
         from strl_mmdet3d.evaluation.probed_encoders import pretrained_encoder
 
@@ -180,7 +205,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             print(f'  {mean_and_deviation(values)}  {path}')
     result['parts'] = measure(probe, checkpoints, args)
     for part in result['parts']:
-        print_table(part, COLUMNS)
+        print_scores(part, COLUMNS)
+        print_gains(part, GAIN_COLUMNS)
     if args.out:
         write_text_whole(args.out, json.dumps(result, indent=1) + '\n')
     if args.tsne:

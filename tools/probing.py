@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import copy
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from strl_mmdet3d.evaluation.features import LabelledClouds, collect_features, r
 from strl_mmdet3d.evaluation.handcrafted import handcrafted_features
 from strl_mmdet3d.evaluation.knn_probe import cosine_knn
 from strl_mmdet3d.evaluation.linear_probe import fit_standardised_svm
+from strl_mmdet3d.evaluation.probe_gain import paired_gain
 from strl_mmdet3d.evaluation.probe_suite import Part, Scores, large_classes, run_probes
 from strl_mmdet3d.evaluation.probed_encoders import pretrained_encoder, random_encoder
 from strl_mmdet3d.extras import extra
@@ -33,6 +35,8 @@ COLUMNS = {
     'cross_validated': 'standardised, cross-validated in training',
 }
 """Name of a column in the JSON file -> its heading in the table."""
+GAIN_COLUMNS = {name: COLUMNS[name] for name in ('unscaled', 'standardised', 'knn')}
+"""The same of the columns on the test shapes."""
 
 Features = tuple[np.ndarray, np.ndarray]  # of the training shapes, and of the test shapes
 
@@ -176,7 +180,7 @@ def as_row(name: str, scores: list[Scores]) -> dict[str, Any]:
     """Make the row of an encoder from its scores with all seeds."""
     return dict(
         name=name,
-        unscaled=[score.unscaled for score in scores],
+        unscaled=[score.unscaled.accuracy for score in scores],
         standardised=[score.standardised.accuracy for score in scores],
         cross_validated=[score.standardised.cross_validated for score in scores],
         C=[score.standardised.chosen for score in scores],
@@ -189,6 +193,34 @@ def average(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Make one row from several runs of a recipe: its values are the means over the runs."""
     values = {column: [float(np.mean(row[column])) for row in rows] for column in COLUMNS}
     return dict(name=f'{len(rows)} checkpoints', **values)
+
+
+def gains_of(scores: dict[str, list[Scores]], names: list[str], averaged: bool) -> list[dict[str, Any]]:
+    """Compare checkpoints with the random encoders, shape by shape.
+
+    Args:
+        scores: Name of an encoder -> its scores with all seeds.
+        names: The checkpoints.
+        averaged: Whether to compare their mean, too.
+
+    Returns:
+        For each checkpoint and random encoder, the mean, low and high of each of `GAIN_COLUMNS`.
+    """
+    runs = {name: scores[name] for name in names}
+    if averaged:
+        runs[f'{len(names)} checkpoints'] = [score for name in names for score in scores[name]]
+    gains = []
+    for baseline in (CALIBRATED, UNCALIBRATED):
+        for name, mine in runs.items() if baseline in scores else ():
+            row = {
+                column: asdict(
+                    paired_gain(*([getattr(one, column).correct for one in some] for some in (mine, theirs)))
+                )
+                for theirs in [scores[baseline]]
+                for column in GAIN_COLUMNS
+            }
+            gains.append(dict(name=name, baseline=baseline, **row))
+    return gains
 
 
 def measure(probe: Probe, checkpoints: list[str], args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -215,7 +247,8 @@ def measure(probe: Probe, checkpoints: list[str], args: argparse.Namespace) -> l
         if args.average:
             table.insert(len(checkpoints), average(table[: len(checkpoints)]))
         numbers = dict(num_classes=part.num_classes, num_train=int(part.train.sum()), num_test=int(part.test.sum()))
-        results.append(dict(title=str(part), min_shapes=part.min_shapes, **numbers, rows=table))
+        gains = gains_of(of_part, checkpoints, args.average)
+        results.append(dict(title=str(part), min_shapes=part.min_shapes, **numbers, rows=table, gains=gains))
     return results
 
 

@@ -34,4 +34,4 @@ def cosine_knn(
     smallest_part = len(train_y) - -(-len(train_y) // folds.get_n_splits())
     model = KNeighborsClassifier(metric='cosine', weights='distance')
     search = search_settings(model, {'n_neighbors': [k for k in K_GRID if k <= smallest_part]}, train_x, train_y, folds)
-    return FittedProbe(100 * search.score(test_x, test_y), 100 * search.best_score_, search.best_params_['n_neighbors'])
+    return FittedProbe(search.predict(test_x) == test_y, 100 * search.best_score_, search.best_params_['n_neighbors'])

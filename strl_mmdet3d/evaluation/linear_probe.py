@@ -19,23 +19,37 @@ C_GRID = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 """Penalties that are tried on standardised features. 0.01 suits 1024 features, 0.1 the 283 hand-crafted ones."""
 
 
-@dataclass
-class FittedProbe:
+@dataclass(eq=False)
+class ProbeResult:
+    """What a probe did on the test samples.
+
+    Attributes:
+        correct: Boolean (M,), which test samples are classified correctly.
+    """
+
+    correct: np.ndarray
+
+    @property
+    def accuracy(self) -> float:
+        """Per cent of the test samples that are classified correctly."""
+        return 100 * float(self.correct.mean())
+
+
+@dataclass(eq=False)
+class FittedProbe(ProbeResult):
     """A probe whose settings were chosen by cross-validation in the training part.
 
     Attributes:
-        accuracy: Per cent of the test samples that are classified correctly.
         cross_validated: Per cent of the training samples, each held out once, that are classified correctly with the
             chosen setting.
         chosen: The chosen setting: C of an SVM, k of nearest neighbours.
     """
 
-    accuracy: float
     cross_validated: float
     chosen: float
 
 
-def unscaled_svm(train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray) -> float:
+def unscaled_svm(train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray) -> ProbeResult:
     """Probe as the paper does: ``SVC(kernel='linear', C=1)`` on the features as they are.
 
     The effect of C=1 depends on the scale of the features, which differs between encoders.
@@ -45,11 +59,8 @@ def unscaled_svm(train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, t
         train_y: Labels (N,).
         test_x: Features (M, D).
         test_y: Labels (M,).
-
-    Returns:
-        Per cent of the test samples that are classified correctly.
     """
-    return 100 * SVC(kernel='linear', C=1).fit(train_x, train_y).score(test_x, test_y)
+    return ProbeResult(SVC(kernel='linear', C=1).fit(train_x, train_y).predict(test_x) == test_y)
 
 
 def fit_standardised_svm(train_x: np.ndarray, train_y: np.ndarray, seed: int) -> GridSearchCV:
@@ -77,4 +88,4 @@ def standardised_svm(
 ) -> FittedProbe:
     """Probe by `fit_standardised_svm`, whose errors it raises; `chosen` is C. Test data as in `unscaled_svm`."""
     search = fit_standardised_svm(train_x, train_y, seed)
-    return FittedProbe(100 * search.score(test_x, test_y), 100 * search.best_score_, search.best_params_['svc__C'])
+    return FittedProbe(search.predict(test_x) == test_y, 100 * search.best_score_, search.best_params_['svc__C'])

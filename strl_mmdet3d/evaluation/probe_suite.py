@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .knn_probe import cosine_knn
-from .linear_probe import FittedProbe, standardised_svm, unscaled_svm
+from .linear_probe import FittedProbe, ProbeResult, standardised_svm, unscaled_svm
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Part:
 
 @dataclass
 class Scores:
-    """The results of the probes for one encoder, in per cent of the test samples.
+    """The results of the probes for one encoder.
 
     Attributes:
         unscaled: The paper's SVM.
@@ -42,7 +42,7 @@ class Scores:
         knn: Nearest neighbours.
     """
 
-    unscaled: float
+    unscaled: ProbeResult
     standardised: FittedProbe
     knn: FittedProbe
 

@@ -31,7 +31,7 @@ def test_a_random_encoder_is_worth_much_once_it_is_calibrated(real_data):
 
     def unscaled_and_standardised(features):
         scores = run_probes(part, features[is_train], labels[is_train], features[~is_train], labels[~is_train], seed=0)
-        return scores.unscaled, scores.standardised.accuracy
+        return scores.unscaled.accuracy, scores.standardised.accuracy
 
     encoder = random_encoder(MODEL, seed=0)
     as_initialised, _ = unscaled_and_standardised(collect_features(encoder, points))

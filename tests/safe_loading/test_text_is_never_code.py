@@ -173,9 +173,7 @@ class TestYaml:
 
 def test_a_table_of_the_console_prints_names_as_they_are(capsys):
     names = ['[red]a[/red]', '[/x]', '[link=file:///etc]b[/link]']
-    linear_probe.print_table(
-        dict(title='[bold]t', rows=[dict(name=name, acc=[1.0]) for name in names]), dict(acc='acc')
-    )
+    linear_probe.print_table('[bold]t', dict(acc='acc'), {name: ['1.0'] for name in names})
     printed = capsys.readouterr().out
     assert all(name in printed for name in [*names, '[bold]t'])
 

@@ -61,6 +61,18 @@ def test_the_baselines_always_stand_beside_the_checkpoint(config, checkpoints, t
     assert np.mean(by_name[probing.CALIBRATED]['standardised']) > 90
     assert '3 classes: 26 shapes to train on, 15 to test on' in said
     assert '2 classes with at least 12 shapes: 22 shapes to train on' in said
+    for part in result['parts']:
+        by_name = {row['name']: row for row in part['rows']}
+        assert [(row['name'], row['baseline']) for row in part['gains']] == [
+            (checkpoints[0], one) for one in BASELINES[:2]
+        ]
+        for row in part['gains']:
+            for column in ('unscaled', 'standardised', 'knn'):
+                difference = np.mean(by_name[row['name']][column]) - np.mean(by_name[row['baseline']][column])
+                assert row[column]['mean'] == pytest.approx(difference)
+                assert row[column]['low'] <= row[column]['mean'] <= row[column]['high']
+    by_name = {row['name']: row for row in result['parts'][0]['rows']}
+    assert 'gain over "random, calibrated BN" in points, with its 95 % interval over other test shapes' in said
     shown = linear_probe.mean_and_deviation(by_name[probing.CALIBRATED]['standardised'])
     assert any(probing.CALIBRATED in line and shown in line for line in said.splitlines())
 
@@ -98,6 +110,15 @@ def test_runs_of_a_recipe_are_averaged(config, checkpoints, tmp_path, capsys, mo
     assert both['knn'] == [np.mean(first['knn']), np.mean(second['knn'])]
 
 
+def test_the_mean_of_several_runs_is_compared_with_the_baselines(config, checkpoints, tmp_path, capsys, monkeypatch):
+    out = tmp_path / 'probe.json'
+    probe(capsys, monkeypatch, config, *checkpoints, '--average', '--seeds', '1', '--out', str(out))
+    part = json.loads(out.read_text())['parts'][0]
+    *each, both = [row['standardised']['mean'] for row in part['gains'] if row['baseline'] == probing.CALIBRATED]
+    assert [row['name'] for row in part['gains']][:3] == [*checkpoints, '2 checkpoints']
+    assert both == pytest.approx(np.mean(each))
+
+
 def test_the_picture_is_drawn(config, checkpoints, tmp_path, capsys, monkeypatch):
     picture = tmp_path / 'deep' / 'tsne.png'
     probe(capsys, monkeypatch, config, checkpoints[0], '--seeds', '1', '--no-baselines', '--tsne', str(picture))
@@ -129,9 +150,16 @@ def test_a_table_breaks_neither_words_nor_numbers(columns, capsys, monkeypatch):
     monkeypatch.setenv('COLUMNS', str(columns))
     names = ['work_dirs/pointnet_shapenet_pretrain_small_data/seed_0/epoch_110.pth', probing.CALIBRATED]
     rows = [dict(name=name) | {column: [60.0, 64.0] for column in probing.COLUMNS} for name in names]
-    linear_probe.print_table(dict(title='69 classes: 9 shapes to train on', rows=rows), probing.COLUMNS)
+    gains = [
+        dict(name=names[0], baseline=probing.CALIBRATED)
+        | {column: dict(mean=6.06, low=-3.6, high=8.64) for column in probing.GAIN_COLUMNS}
+    ]
+    part = dict(title='69 classes: 9 shapes to train on', rows=rows, gains=gains)
+    linear_probe.print_scores(part, probing.COLUMNS)
+    linear_probe.print_gains(part, probing.GAIN_COLUMNS)
     said = capsys.readouterr().out
     assert said.count('62.0 +- 2.8') == 8
+    assert said.count('+6.1 (-3.6 to 8.6)') == 3
     for word in ('standardised', 'cross-validated', 'training', 'unscaled,', 'epoch_110.pth', 'calibrated'):
         assert word in said
     assert 'mean +- standard deviation over 2 seeds' in said
