@@ -212,15 +212,15 @@ def gains_of(scores: dict[str, list[Scores]], names: list[str], averaged: bool) 
     gains = []
     for baseline in (CALIBRATED, UNCALIBRATED):
         for name, mine in runs.items() if baseline in scores else ():
-            row = {
-                column: asdict(
-                    paired_gain(*([getattr(one, column).correct for one in some] for some in (mine, theirs)))
-                )
-                for theirs in [scores[baseline]]
-                for column in GAIN_COLUMNS
-            }
+            pairs = {column: (answers(mine, column), answers(scores[baseline], column)) for column in GAIN_COLUMNS}
+            row = {column: asdict(paired_gain(*pair)) for column, pair in pairs.items()}
             gains.append(dict(name=name, baseline=baseline, **row))
     return gains
+
+
+def answers(scores: list[Scores], probe: str) -> list[np.ndarray]:
+    """Return which test shapes a probe classified correctly, boolean (M,) for each run."""
+    return [getattr(score, probe).correct for score in scores]
 
 
 def measure(probe: Probe, checkpoints: list[str], args: argparse.Namespace) -> list[dict[str, Any]]:
