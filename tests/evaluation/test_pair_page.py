@@ -30,7 +30,7 @@ AUGMENT = [
     dict(type='GlobalRotScaleTrans', rot_range=[-0.5, 0.5], scale_ratio_range=[0.9, 1.1]),
     dict(type='PointsRangeFilter'),
     dict(type='RandomCropPoints', prob=1.0, min_points=10),
-    dict(type='RandomCutoutPoints', prob=1.0, min_points=10),
+    dict(type='RandomCutoutPoints', side=(0.5, 0.6), prob=1.0, min_points=10),  # large enough to cut something out
     dict(type='RandomDropPoints', prob=1.0),
 ]
 CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
