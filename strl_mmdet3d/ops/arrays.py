@@ -66,9 +66,12 @@ def read_array(tensor: Tensor) -> np.ndarray:
 
     The array shares the tensor's memory if neither the type nor the layout had to change.
     """
-    if tensor.dtype in REDUCED_PRECISION:
-        tensor = tensor.float()
-    return tensor.detach().contiguous().numpy()
+    return widen(tensor).detach().contiguous().numpy()
+
+
+def widen(tensor: Tensor) -> Tensor:
+    """Return float16 and bfloat16 as float32, which has the digits that sums need; other types as they are."""
+    return tensor.float() if tensor.dtype in REDUCED_PRECISION else tensor
 
 
 @contextmanager

@@ -6,16 +6,10 @@ import torch
 from mmdet.models.losses.focal_loss import FocalLoss, sigmoid_focal_loss
 from torch import Tensor
 
-from .arrays import REDUCED_PRECISION
+from .arrays import widen
 
 # The CUDA kernels take the logarithm of no smaller probability: FLT_MIN of C.
 SMALLEST = torch.finfo(torch.float32).tiny
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    """Return a tensor's values, float16 and bfloat16 in float32."""
-    tensor = tensor.detach()
-    return tensor.float() if tensor.dtype in REDUCED_PRECISION else tensor
 
 
 def _log(probability: Tensor) -> Tensor:
@@ -33,12 +27,12 @@ def _weight_of_rows(target: Tensor, weight: Tensor, num_classes: int) -> Tensor 
             f'class weights exist for labels in [0, {num_classes}), but some are background (-1 or {num_classes}): '
             'for these mmcv reads outside of the weights on a GPU. Leave the weights out'
         )
-    return _wide(weight)[target][:, None]
+    return widen(weight.detach())[target][:, None]
 
 
 def _sigmoid(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Return the probabilities (N, C), and which of them belong to the row's label; background belongs to none."""
-    probability = 1 / (1 + (-_wide(input)).exp())
+    probability = 1 / (1 + (-widen(input.detach())).exp())
     return probability, target[:, None] == torch.arange(input.shape[1])
 
 
@@ -107,7 +101,7 @@ def softmax_focal_loss_forward(
         ValueError: If a label is C or greater: for C, mmcv reads the next row's probability on a GPU.
     """
     rows, labels, factor = _softmax(softmax, target, weight)
-    p = _wide(softmax)[rows].gather(1, labels)
+    p = widen(softmax.detach())[rows].gather(1, labels)
     losses = -alpha * (1 - p).pow(gamma) * _log(p) * factor
     output.zero_()
     output[rows] = losses.squeeze(1).to(output.dtype)
@@ -121,7 +115,7 @@ def softmax_focal_loss_backward(
     ``buff`` (N,) receives the gradient by the logit of the label, divided by one minus its probability.
     """
     rows, labels, factor = _softmax(softmax, target, weight)
-    probabilities = _wide(softmax)[rows]
+    probabilities = widen(softmax.detach())[rows]
     p = probabilities.gather(1, labels)
     slope = alpha * (-(1 - p).pow(gamma) + gamma * (1 - p).pow(gamma - 1) * p * _log(p)) * factor
     buff.zero_()

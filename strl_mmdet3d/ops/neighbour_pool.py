@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from .arrays import read_array
 from .threads import run_over_rows
 
 EDGES_AT_A_TIME = 2**27
@@ -105,7 +106,7 @@ class _NeighbourMax(Function):
         best = features.new_empty(shape)
         where = torch.empty(shape, dtype=torch.int32, device=features.device)
         if _has_kernels(features):
-            arrays = features.detach().contiguous().numpy(), neighbours.contiguous().numpy()
+            arrays = read_array(features), read_array(neighbours)
             run_over_rows(_max_over_neighbours, len(features), *arrays, best.numpy(), where.numpy())
         else:
             for some, edges in _gathered(features, neighbours):
@@ -120,9 +121,9 @@ class _NeighbourMax(Function):
         """Pass the gradient on to the points that hold the maxima."""
         (where,) = ctx.saved_tensors
         grad_features = grad.new_zeros(len(grad), ctx.num_points, grad.shape[2])
-        if grad.is_cuda:
+        if not _has_kernels(grad):
             return grad_features.scatter_add_(1, where.long(), grad), None
-        run_over_rows(_scatter_to_points, len(grad), grad.contiguous().numpy(), where.numpy(), grad_features.numpy())
+        run_over_rows(_scatter_to_points, len(grad), read_array(grad), where.numpy(), grad_features.numpy())
         return grad_features, None
 
 
@@ -136,7 +137,7 @@ class _NeighbourSum(Function):
         ctx.save_for_backward(neighbours)
         total = features.new_zeros(*neighbours.shape[:2], features.shape[2])
         if _has_kernels(features):
-            arrays = features.detach().contiguous().numpy(), neighbours.contiguous().numpy()
+            arrays = read_array(features), read_array(neighbours)
             run_over_rows(_sum_over_neighbours, len(features), *arrays, total.numpy())
         else:
             for some, edges in _gathered(features, neighbours):
@@ -154,7 +155,7 @@ class _NeighbourSum(Function):
                 edges = grad[some].unsqueeze(2).expand(*neighbours[some].shape, -1).flatten(0, 2)
                 grad_features[some].flatten(0, 1).index_add_(0, rows, edges)
             return grad_features, None
-        arrays = grad.contiguous().numpy(), neighbours.contiguous().numpy()
+        arrays = read_array(grad), read_array(neighbours)
         run_over_rows(_spread_to_neighbours, len(grad), *arrays, grad_features.numpy())
         return grad_features, None
 

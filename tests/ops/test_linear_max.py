@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thread_counts import with_one_and_three_threads
 
 from strl_mmdet3d.ops.linear_max import linear_max
 
@@ -40,15 +41,12 @@ def test_values_and_gradients_are_those_of_the_plain_computation(clouds, points,
 
 def test_threads_do_not_matter():
     features, weight, grad = inputs(20, 40, 16, 64)
-    before = torch.get_num_threads()
-    results = []
-    try:
-        for threads in (1, 3):
-            torch.set_num_threads(threads)
-            out = linear_max(features, weight)
-            results.append((out, *torch.autograd.grad(out, (features, weight), grad)))
-    finally:
-        torch.set_num_threads(before)
+
+    def compute():
+        out = linear_max(features, weight)
+        return out, *torch.autograd.grad(out, (features, weight), grad)
+
+    results = with_one_and_three_threads(compute)
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other)
 

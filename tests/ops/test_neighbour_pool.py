@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thread_counts import with_one_and_three_threads
 
 from strl_mmdet3d.ops import neighbour_pool
 from strl_mmdet3d.ops.neighbour_pool import neighbour_max, neighbour_sum
@@ -60,15 +61,12 @@ def test_what_a_gpu_computes_is_the_same_however_many_clouds_at_a_time(name, at_
 @pytest.mark.parametrize('name', POOLS)
 def test_threads_do_not_matter(name):
     features, neighbours, grad = inputs(20, 40, 40, 8, 16)
-    before = torch.get_num_threads()
-    results = []
-    try:
-        for threads in (1, 3):
-            torch.set_num_threads(threads)
-            out = POOLS[name][0](features, neighbours)
-            results.append((out, *torch.autograd.grad(out, features, grad)))
-    finally:
-        torch.set_num_threads(before)
+
+    def compute():
+        out = POOLS[name][0](features, neighbours)
+        return out, *torch.autograd.grad(out, features, grad)
+
+    results = with_one_and_three_threads(compute)
     for one, other in zip(*results, strict=True):
         assert torch.equal(one, other)
 

@@ -11,9 +11,10 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, linear
 
+from ...ops.arrays import widen
 from ...ops.neighbour_pool import neighbour_max, neighbour_sum
 from .feature_knn_dgcnn import feature_knn
-from .linear_statistics import linear_statistics
+from .linear_statistics import normalise
 
 SLOPE = 0.2
 """Slope of the leaky ReLU below zero, as in DGCNN."""
@@ -46,9 +47,9 @@ class EdgeConv(BaseModule):
         neighbours = feature_knn(points, self.k).long()  # (B, N, k)
         # W [x_j - x_i, x_i] = W_1 x_j + (W_2 - W_1) x_i: one product per point instead of one per edge.
         difference, centre = self.linear.weight.chunk(2, dim=1)
-        at_centre = full_precision(linear(points, centre - difference))
+        at_centre = widen(linear(points, centre - difference))
         if type(self.bn) is not nn.BatchNorm1d:  # synchronised over ranks: it has to see each edge
-            at_neighbours = full_precision(linear(points, difference))
+            at_neighbours = widen(linear(points, difference))
             clouds = torch.arange(len(points), device=points.device)[:, None, None]
             edges = at_neighbours[clouds, neighbours] + at_centre.unsqueeze(2)  # (B, N, k, D)
             normal = self.bn(edges.flatten(0, 2)).view_as(edges).amax(dim=2)
@@ -56,16 +57,10 @@ class EdgeConv(BaseModule):
         # BatchNorm and leaky ReLU are monotone in each channel. So only the largest output of a point's edges is needed
         # (the smallest if BatchNorm's scale is negative), and the statistics follow from the moments of the edges.
         sign = torch.where(self.bn.weight < 0, -1.0, 1.0)
-        at_neighbours = full_precision(linear(points, sign[:, None] * difference))
+        at_neighbours = widen(linear(points, sign[:, None] * difference))
         extreme = sign * neighbour_max(at_neighbours, neighbours) + at_centre
-        mean, variance = linear_statistics(self.bn, self.linear.weight, lambda: edge_moments(points, neighbours))
-        normal = (extreme - mean) * torch.rsqrt(variance + self.bn.eps) * self.bn.weight + self.bn.bias
+        normal = normalise(self.bn, self.linear.weight, extreme, lambda: edge_moments(points, neighbours))
         return leaky_relu(normal, SLOPE)
-
-
-def full_precision(tensor: Tensor) -> Tensor:
-    """Return float16 and bfloat16 as float32; sums over many edges have too few digits in half precision."""
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def edge_moments(points: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor, int]:
@@ -78,7 +73,7 @@ def edge_moments(points: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor, in
     Returns:
         (2 C,), (2 C, 2 C) and B N k.
     """
-    points = full_precision(points)
+    points = widen(points)
     num_edges, k = neighbours.numel(), neighbours.shape[2]
     centre = points.mean(dim=(0, 1))
     x = (points - centre).flatten(0, 1)  # (B N, C), of mean 0

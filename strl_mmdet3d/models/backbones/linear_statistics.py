@@ -9,6 +9,14 @@ import torch
 from torch import Tensor, nn
 
 
+def normalise(
+    bn: nn.BatchNorm1d, weight: Tensor, outputs: Tensor, moments: Callable[[], tuple[Tensor, Tensor, int]]
+) -> Tensor:
+    """Normalise some outputs (..., D) of a linear layer as a BatchNorm does that sees all; see `linear_statistics`."""
+    mean, variance = linear_statistics(bn, weight, moments)
+    return (outputs - mean) * torch.rsqrt(variance + bn.eps) * bn.weight + bn.bias
+
+
 def linear_statistics(
     bn: nn.BatchNorm1d, weight: Tensor, moments: Callable[[], tuple[Tensor, Tensor, int]]
 ) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...ops.linear_max import linear_max
-from .linear_statistics import linear_statistics
+from .linear_statistics import normalise
 
 
 class PointLayer(BaseModule):
@@ -48,10 +48,9 @@ class PointLayer(BaseModule):
         if points.is_cuda:
             return self(points.flatten(0, 1)).unflatten(0, points.shape[:2]).max(dim=1).values
         weight = self.linear.weight
-        mean, variance = linear_statistics(self.bn, weight, lambda: moments_of(points.flatten(0, 1)))
         sign = torch.where(self.bn.weight < 0, -1.0, 1.0)
         extreme = sign * linear_max(points, sign[:, None] * weight)
-        return (extreme - mean) * torch.rsqrt(variance + self.bn.eps) * self.bn.weight + self.bn.bias
+        return normalise(self.bn, weight, extreme, lambda: moments_of(points.flatten(0, 1)))
 
 
 def moments_of(points: Tensor) -> tuple[Tensor, Tensor, int]:
