@@ -21,6 +21,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+# numba reads it when it is imported. When it first runs in parallel, as in mmdet3d's KITTI metric, it gives torch a
+# thread for each core, whatever OMP_NUM_THREADS says. With a process for each core, an evaluation's runs after the
+# first took ten times as long (measured).
+if os.environ.get('OMP_NUM_THREADS', '').isdecimal():
+    os.environ.setdefault('NUMBA_NUM_THREADS', os.environ['OMP_NUM_THREADS'])
+
 # What torch makes of an error in a worker: an error of the same class, whose message ends with the original one.
 WORKER_ERROR = re.compile(r'Caught (\w+) in [^\n]*\nOriginal Traceback .*\n(?:[\w.<>]+\.)?\1: (.*)', re.DOTALL)
 

@@ -180,7 +180,7 @@ class PairedTraining:
         config.experiment_name = f'{key.arm.name}_{key.num_frames}_{key.seed}_{time.time_ns()}'
         shutil.rmtree(config.work_dir, ignore_errors=True)  # of a killed run
         start = start_of(key.arm, config, key.seed, training_batches(config, key.seed), self.allow_different)
-        with redirect_stdout(io.StringIO()), without_bars(), threads_kept():
+        with redirect_stdout(io.StringIO()), without_bars():
             runner = QuietRunner.from_cfg(UnformattedConfig(config.to_dict()))
             runner.register_hook(StartHook(start, key, self.allow_different))
             runner.register_hook(ProgressHook(tell))
@@ -242,16 +242,3 @@ def without_bars() -> Iterator[None]:
         yield
     finally:
         mmengine.track_iter_progress = usual
-
-
-@contextmanager
-def threads_kept() -> Iterator[None]:
-    """Restore torch's number of threads, which numba raises to all cores when mmdet3d's KITTI metric runs.
-
-    With OMP_NUM_THREADS=1 and a process for each core, runs after the first would take ten times as long (measured).
-    """
-    number = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(number)

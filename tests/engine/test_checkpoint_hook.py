@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from tiny import tiny_runner
 
@@ -18,12 +17,6 @@ from strl_mmdet3d.engine.hooks import checkpoint_hook
 from strl_mmdet3d.engine.work_dir import WorkDirError, prepare_work_dir
 
 Usage = namedtuple('Usage', 'total used free')
-
-
-@pytest.fixture(autouse=True)
-def _quickly(monkeypatch):
-    """Every checkpoint holds the config, which takes a second to format."""
-    monkeypatch.setattr(Config, 'pretty_text', 'a config')
 
 
 def runner_of(work_dir, **hook):

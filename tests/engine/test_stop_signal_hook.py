@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from tiny import tiny_runner
 
@@ -41,12 +40,6 @@ def _ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture(autouse=True)
-def _quickly(monkeypatch):
-    """Every checkpoint holds the config, which takes a second to format."""
-    monkeypatch.setattr(Config, 'pretty_text', 'a config')
 
 
 def runner_of(work_dir, accumulate=1, loop='PretrainLoop', **changes):

@@ -41,9 +41,8 @@ def code(marker: Path) -> str:
 
 class TestCheckpoints:
     @pytest.fixture
-    def path(self, tmp_path, marker, monkeypatch):
+    def path(self, tmp_path, marker):
         """A run's checkpoint, with code wherever mmengine looks for a config."""
-        monkeypatch.setattr(Config, 'pretty_text', 'a config')  # the Runner formats it several times
         runner = tiny_runner(tmp_path / 'run', epochs=1)
         runner.train()
         path = tmp_path / 'run/epoch_1.pth'

@@ -73,6 +73,31 @@ def test_every_tool_is_checked():
     assert tools - {'benchmark'} == set(COMMAND_LINES)
 
 
+IN_PARALLEL = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import command_line, numba, torch
+
+@numba.njit(parallel=True)
+def count(n):
+    total = 0
+    for i in numba.prange(n):
+        total += 1
+    return total
+
+before = torch.get_num_threads()
+print(count(1000), before, torch.get_num_threads())
+"""
+
+
+def test_numba_in_parallel_leaves_torch_the_threads_that_it_was_given():
+    environment = {key: value for key, value in os.environ.items() if key != 'NUMBA_NUM_THREADS'}
+    environment |= dict(OMP_NUM_THREADS='1')
+    command = [sys.executable, '-c', IN_PARALLEL, str(TOOLS)]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ['1000', '1', '1']
+
+
 def test_the_choices_of_convert_authors_checkpoint_are_the_known_encoders():
     assert list(convert_authors_checkpoint.ENCODERS) == sorted(ENCODERS)
 

@@ -47,8 +47,7 @@ class FaultHook(Hook):
 
 
 @pytest.fixture(autouse=True)
-def _quickly(monkeypatch):
-    monkeypatch.setattr(Config, 'pretty_text', 'a config')
+def _excepthook_kept(monkeypatch):
     monkeypatch.setattr(threading, 'excepthook', threading.excepthook)  # train exchanges it
 
 

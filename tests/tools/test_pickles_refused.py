@@ -72,12 +72,6 @@ def _safely():
     load_safely()
 
 
-@pytest.fixture(autouse=True)
-def _quickly(monkeypatch):
-    """The Runner formats a config several times, which takes seconds."""
-    monkeypatch.setattr(Config, 'pretty_text', 'a config')
-
-
 @pytest.fixture
 def plant(tmp_path):
     """Write bombs. At the end of the test, none may have run."""

@@ -292,9 +292,8 @@ CHANGES = {
 
 
 @pytest.fixture
-def finished(tiny_config, monkeypatch):
+def finished(tiny_config):
     """A finished run of an epoch; the config of its command."""
-    monkeypatch.setattr(Config, 'pretty_text', 'a config')
     config = Config.fromfile(tiny_config)
     config.default_hooks = dict(checkpoint=dict(type='WholeCheckpointHook'), same_run=dict(type='SameRunHook'))
     tiny_config.write_text(json.dumps(config.to_dict()))
