@@ -1,25 +1,44 @@
-"""Draws a comparison: the number over the labels for each arm, and beside it the paired differences. Needs 'vis'."""
+"""Draws a comparison: the number of each arm, over the labels or row by row, and beside it the paired differences.
+
+Needs 'vis'.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
 from ..figure_style import COLOURS, DASHES, MARKERS
 from ..figure_text import one_line, plain_text
-from .comparison import CONFIDENCE, SeedValues, interval_of, paired_differences, seeds_text
+from .comparison import CONFIDENCE, Interval, SeedValues, interval_of, paired_differences, seeds_text
 from .comparison_table import Comparison
 
 WIDTH = 0.5
 """How far the arms at one size are drawn apart, in steps from one size to the next."""
 
+DOTS: dict[str, Any] = dict(s=6, alpha=0.4, linewidths=0)
+"""The look of single seeds."""
+
+
+class Line(NamedTuple):
+    """What is drawn of an arm, or of its difference to another."""
+
+    name: str
+    style: int
+    """Which colour, marker and dashes."""
+    values: Mapping[int, SeedValues]
+    """Number of frames -> seed -> number."""
+
 
 @plain_text
 def draw_comparison(comparison: Comparison) -> Figure:
-    """Draw means with their confidence intervals over the labels, the paired differences beside them, and every seed.
+    """Draw means with their confidence intervals, the paired differences beside them, and every seed.
+
+    Over several label subsets each arm is a line. With one subset each arm is a row, which has its name beside it.
 
     Args:
         comparison: The comparison, complete or not.
@@ -27,42 +46,26 @@ def draw_comparison(comparison: Comparison) -> Figure:
     Returns:
         The picture.
     """
-    sizes = list(comparison.sizes)
-    pairs = list(dict.fromkeys((each.arm, each.baseline) for each in comparison.differences))
     arms = list(comparison.values)
-    panels = 2 if pairs else 1
-    in_legend = max(len(arms), len(pairs))
-    size = (panels * max(3.6, 2.2 + 0.8 * len(sizes)), 4.0 + 0.2 * in_legend)
-    figure = Figure(figsize=size, layout='constrained')
-    parts = figure.subfigures(1, panels, squeeze=False)[0]
-    left, *rest = (part.subplots() for part in parts)
-    for number, arm in enumerate(arms):
-        draw_line(left, sizes, comparison.values[arm], number, (number + 0.5) / len(arms), one_line(arm))
-    unit = ' [%]' if comparison.digits == 1 else ' (0 to 1)'
-    left.set_ylabel(f'{one_line(comparison.metric.rpartition("/")[2])}{unit}')
-    if rest:
-        right = rest[0]
-        right.axhline(0, color='black', linewidth=0.8)
-        for number, (arm, baseline) in enumerate(pairs):
+    lines = [Line(one_line(arm), number, comparison.values[arm]) for number, arm in enumerate(arms)]
+    pairs = list(dict.fromkeys((each.arm, each.baseline) for each in comparison.differences))
+    differences = [
+        Line(
+            one_line(f'{arm} \N{MINUS SIGN} {baseline}'),
             # A difference to scratch looks as its arm does on the left; others follow.
-            style = arms.index(arm) if baseline == 'scratch' and arm in arms else len(arms) + number
-            place = (number + 0.5) / len(pairs)
-            label = one_line(f'{arm} \N{MINUS SIGN} {baseline}')
-            draw_line(right, sizes, paired_values(comparison, arm, baseline), style, place, label)
-        right.set_ylabel(f'paired difference{" [percentage points]" * (comparison.digits == 1)}')
-    ticks = []
-    for frames, percentages in comparison.sizes.items():
-        ticks.append(f'{", ".join(f"{each:g}" for each in percentages)} %\n{frames} frame{"s" * (frames != 1)}')
-    for part, axes in zip(parts, [left, *rest], strict=True):
-        axes.set_xticks(range(len(sizes)), ticks)
-        axes.set_xlim(-WIDTH, len(sizes) - 1 + WIDTH)
-        axes.set_xlabel('labelled frames')
-        axes.grid(axis='y', color='0.9')
-        handles, labels = axes.get_legend_handles_labels()
-        if handles:
-            rows = in_legend - len(handles)  # legends of one height leave the axes at one height
-            blank = [Line2D([], [], linestyle='none')] * rows
-            part.legend([*handles, *blank], [*labels, *[''] * rows], loc='outside lower center', fontsize='small')
+            arms.index(arm) if baseline == 'scratch' and arm in arms else len(arms) + number,
+            paired_values(comparison, arm, baseline),
+        )
+        for number, (arm, baseline) in enumerate(pairs)
+    ]
+    panels = [lines, differences] if differences else [lines]
+    unit = ' [%]' if comparison.digits == 1 else ' (0 to 1)'
+    quantities = [
+        f'{one_line(comparison.metric.rpartition("/")[2])}{unit}',
+        f'paired difference{" [percentage points]" * (comparison.digits == 1)}',
+    ]
+    draw = draw_over_labels if len(comparison.sizes) > 1 else draw_as_rows
+    figure = draw(panels, quantities, comparison.sizes)
     seeds = sorted({seed for of_arm in comparison.values.values() for of in of_arm.values() for seed in of})
     over = f'the mean over seeds {seeds_text(seeds)}' if seeds else 'means'
     missing = f'; not complete, runs missing: {comparison.num_missing}' if comparison.num_missing else ''
@@ -71,47 +74,132 @@ def draw_comparison(comparison: Comparison) -> Figure:
     return figure
 
 
+def draw_over_labels(
+    panels: Sequence[Sequence[Line]], quantities: Sequence[str], sizes: Mapping[int, Sequence[float]]
+) -> Figure:
+    """Draw lines over the label subsets, with a legend below each panel.
+
+    Args:
+        panels: The arms, and the differences if there are any.
+        quantities: What each panel shows, with its unit.
+        sizes: Numbers of frames, ascending -> the percentages that they stand for.
+    """
+    in_legend = max(len(lines) for lines in panels)
+    size = (len(panels) * max(3.6, 2.2 + 0.8 * len(sizes)), 4.0 + 0.2 * in_legend)
+    figure = Figure(figsize=size, layout='constrained')
+    parts: Sequence[SubFigure] = figure.subfigures(1, len(panels), squeeze=False)[0]
+    for number, (part, lines, quantity) in enumerate(zip(parts, panels, quantities, strict=False)):
+        axes = part.subplots()
+        if number:
+            axes.axhline(0, color='black', linewidth=0.8)
+        for place, line in enumerate(lines):
+            draw_line(axes, list(sizes), line, WIDTH * ((place + 0.5) / len(lines) - 0.5))
+        axes.set_ylabel(quantity)
+        axes.set_xticks(range(len(sizes)), [subset_text(*each, '\n') for each in sizes.items()])
+        axes.set_xlim(-WIDTH, len(sizes) - 1 + WIDTH)
+        axes.set_xlabel('labelled frames')
+        axes.grid(axis='y', color='0.9')
+        handles, labels = axes.get_legend_handles_labels()
+        if handles:
+            rows = in_legend - len(handles)  # legends of one height leave the axes at one height
+            blank = [Line2D([], [], linestyle='none')] * rows
+            part.legend([*handles, *blank], [*labels, *[''] * rows], loc='outside lower center', fontsize='small')
+    return figure
+
+
+def draw_as_rows(
+    panels: Sequence[Sequence[Line]], quantities: Sequence[str], sizes: Mapping[int, Sequence[float]]
+) -> Figure:
+    """Draw a row for each arm on the only label subset, its name beside it (a forest plot).
+
+    Args:
+        panels: The arms, and the differences if there are any.
+        quantities: What each panel shows, with its unit.
+        sizes: The number of frames -> the percentages that it stands for.
+    """
+    rows = max(len(lines) for lines in panels)
+    figure = Figure(figsize=(4.8 * len(panels), 1.5 + 0.3 * rows), layout='constrained')
+    for number, (axes, lines, quantity) in enumerate(
+        zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, quantities, strict=False)
+    ):
+        if number:
+            axes.axvline(0, color='black', linewidth=0.8)
+        first = rows - len(lines)  # an arm and its difference to the first arm stand on one height
+        for frames in sizes:
+            for row, line in enumerate(lines, first):
+                draw_row(axes, line, frames, row)
+        axes.set_yticks(range(first, rows), [line.name for line in lines])
+        axes.set_ylim(rows - 0.5, -0.5)
+        axes.set_xlabel(quantity)
+        axes.grid(axis='x', color='0.9')
+    for each in sizes.items():
+        figure.supxlabel(f'with {subset_text(*each, " of the labels, ")}', fontsize='medium')
+    return figure
+
+
+def subset_text(frames: int, percentages: Sequence[float], between: str) -> str:
+    """Return the percentages and the number of frames, such as '2 %, 6 frames'."""
+    return f'{", ".join(f"{each:g}" for each in percentages)} %{between}{frames} frame{"s" * (frames != 1)}'
+
+
 def paired_values(comparison: Comparison, arm: str, baseline: str) -> dict[int, SeedValues]:
     """Return the differences of an arm to another: number of frames -> seed -> difference."""
     first, second = comparison.values[arm], comparison.values[baseline]
     return {frames: paired_differences(of, second[frames]) for frames, of in first.items() if frames in second}
 
 
-def draw_line(
-    axes: Axes, sizes: list[int], values: Mapping[int, SeedValues], style: int, place: float, label: str
-) -> None:
+def draw_line(axes: Axes, sizes: Sequence[int], line: Line, shift: float) -> None:
     """Draw an arm: for each size a marker, a bar and the single seeds, beside those of the other arms.
 
     Args:
         axes: The axes.
         sizes: The numbers of frames, ascending.
-        values: Number of frames -> seed -> number.
-        style: Which colour, marker and dashes.
-        place: Where it stands beside the others, from 0 (left) to 1 (right).
-        label: Its name in the legend.
+        line: The arm.
+        shift: How far to the right of each size it stands.
     """
-    shift = WIDTH * (place - 0.5)
     found = [
-        (x + shift, interval, list(values[frames].values()))
+        (x + shift, interval, list(line.values[frames].values()))
         for x, frames in enumerate(sizes)
-        if (interval := interval_of(values.get(frames, {}))) is not None
+        if (interval := interval_of(line.values.get(frames, {}))) is not None
     ]
     if not found:
         return
-    colour = COLOURS[style % len(COLOURS)]
-    below = [interval.mean - (interval.mean if interval.low is None else interval.low) for _, interval, _ in found]
-    above = [(interval.mean if interval.high is None else interval.high) - interval.mean for _, interval, _ in found]
+    below, above = zip(*(reach_of(interval) for _, interval, _ in found), strict=True)
     axes.errorbar(
         [x for x, _, _ in found],
         [interval.mean for _, interval, _ in found],
         yerr=[below, above],
-        label=label,
-        color=colour,
-        marker=MARKERS[style % len(MARKERS)],
-        linestyle=DASHES[style % len(DASHES)],
-        markersize=5,
-        linewidth=1.2,
-        capsize=2,
+        label=line.name,
+        linestyle=DASHES[line.style % len(DASHES)],
+        **look_of(line),
     )
     for x, _, seeds in found:
-        axes.scatter([x + 0.04] * len(seeds), seeds, s=6, color=colour, alpha=0.4, linewidths=0)
+        axes.scatter([x + 0.04] * len(seeds), seeds, color=colour_of(line), **DOTS)
+
+
+def draw_row(axes: Axes, line: Line, frames: int, row: int) -> None:
+    """Draw an arm on one label subset: a marker and a bar along the row, and below them the single seeds."""
+    interval = interval_of(line.values.get(frames, {}))
+    if interval is None:
+        return
+    below, above = reach_of(interval)
+    axes.errorbar([interval.mean], [row], xerr=[[below], [above]], label=line.name, linestyle='none', **look_of(line))
+    seeds = list(line.values[frames].values())
+    axes.scatter(seeds, [row + 0.25] * len(seeds), color=colour_of(line), **DOTS)
+
+
+def colour_of(line: Line) -> str:
+    """Return the colour of an arm."""
+    return COLOURS[line.style % len(COLOURS)]
+
+
+def look_of(line: Line) -> dict[str, Any]:
+    """Return what matplotlib takes for the colour, the marker and the bar of an arm."""
+    marker = MARKERS[line.style % len(MARKERS)]
+    return dict(color=colour_of(line), marker=marker, markersize=5, linewidth=1.2, capsize=2)
+
+
+def reach_of(interval: Interval) -> tuple[float, float]:
+    """Return how far an interval reaches below and above its mean; 0 for one seed, which has none."""
+    low, high = (interval.mean if end is None else end for end in (interval.low, interval.high))
+    return interval.mean - low, high - interval.mean

@@ -57,7 +57,7 @@ def test_axes_have_units():
     assert (left.get_ylabel(), right.get_ylabel()) == ('Overall_3D [%]', 'paired difference [percentage points]')
     shares = {'scratch': {1: {0: 0.2, 1: 0.4}}}
     (left,) = draw_comparison(Comparison('small', 'mAP_0.25', 9, {1: [5]}, shares, [])).axes
-    assert left.get_ylabel() == 'mAP_0.25 (0 to 1)'
+    assert left.get_xlabel() == 'mAP_0.25 (0 to 1)'
 
 
 def test_every_seed_is_a_dot():
@@ -70,6 +70,43 @@ def test_every_seed_is_a_dot():
         else:
             # The first arm after scratch is better by the number of frames, whatever the seed.
             assert groups[:3] == [[frames] * 4 for frames in (1, 4, 20)]
+
+
+def of_one_subset() -> Comparison:
+    content = comparison()
+    values = {arm: {4: of[4]} for arm, of in content.values.items()}
+    pairs = [(arm, 'scratch') for arm in ARMS[1:]]
+    return replace(content, sizes={4: [20]}, values=values, differences=differences_to(values, pairs))
+
+
+def test_with_one_label_subset_an_arm_is_a_row_with_its_name_and_its_difference_stands_beside_it():
+    content = of_one_subset()
+    figure = draw_comparison(content)
+    assert figure.get_supxlabel() == 'with 20 % of the labels, 4 frames'
+    for axes, names in zip(figure.axes, [ARMS, [f'{arm} \N{MINUS SIGN} scratch' for arm in ARMS[1:]]], strict=True):
+        assert [label.get_text() for label in axes.get_yticklabels()] == names
+        rows = dict(zip(names, axes.get_yticks(), strict=True))
+        for arm in ARMS[1:]:
+            name = next(name for name in names if name.split()[0] == arm)
+            line, _, (ends,) = bars(axes)[name]
+            ((low, y), (high, _)) = ends.get_segments()[0]
+            assert y == line.get_ydata()[0] == rows[name] == ARMS.index(arm)
+            numbers = content.values[arm][4]
+            if name != arm:
+                numbers = {seed: value - content.values['scratch'][4][seed] for seed, value in numbers.items()}
+            interval = interval_of(numbers)
+            assert (line.get_xdata()[0], low, high) == pytest.approx((interval.mean, interval.low, interval.high))
+            dots = [each.get_offsets() for each in axes.collections if each.get_offsets()[0, 1] == y + 0.25]
+            assert dots[0][:, 0].tolist() == list(numbers.values())
+
+
+@pytest.mark.parametrize('missing', ARMS)
+def test_rows_of_arms_that_were_not_run_stay_empty(missing):
+    content = of_one_subset()
+    figure = draw_comparison(replace(content, values=content.values | {missing: {}}))
+    figure.draw_without_rendering()
+    assert missing not in bars(figure.axes[0])
+    assert len(figure.axes[0].get_yticks()) == len(ARMS)
 
 
 def test_legends_lie_outside_of_the_axes():
