@@ -64,7 +64,7 @@ def read_stock(name: str) -> Config:
     from strl_mmdet3d.models.encoder import missing_config
 
     if '::' not in name and not Path(name).is_file():
-        raise ConfigError(f"no detector config '{name}': check the path")
+        raise ConfigError(missing_config(name, FileNotFoundError(name)))
     try:
         config = load_config(name)
     except ImportError as error:  # of a package that is not installed

@@ -5,6 +5,6 @@ gained.
 """
 
 from .encoders import ZOO, ZooError, entry_of, load_from_zoo, read_entries
-from .entry import Entry, Gain
+from .entry import Entry, DetectorGain
 
-__all__ = ['ZOO', 'Entry', 'Gain', 'ZooError', 'entry_of', 'load_from_zoo', 'read_entries']
+__all__ = ['ZOO', 'Entry', 'DetectorGain', 'ZooError', 'entry_of', 'load_from_zoo', 'read_entries']

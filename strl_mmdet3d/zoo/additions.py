@@ -11,7 +11,7 @@ from typing import Any
 from ..atomic_write import write_text_whole, written_whole
 from ..export import read_exported
 from .encoders import ZOO, ZooError, read_entries, sha256_of
-from .entry import Entry, Gain
+from .entry import Entry, DetectorGain
 
 LARGEST_ZOO = 20 * 2**20
 """Bytes of all files together, so that a clone and a wheel stay small."""
@@ -36,7 +36,7 @@ def read_results(path: Path) -> dict[str, Any]:
     return results
 
 
-def gains_of(results: Mapping[str, Any], arm: str, baseline: str = 'scratch') -> list[Gain]:
+def gains_of(results: Mapping[str, Any], arm: str, baseline: str = 'scratch') -> list[DetectorGain]:
     """Take the gains of an arm out of the results of ``tools/evaluate_pretraining.py``.
 
     Args:
@@ -59,7 +59,7 @@ def gains_of(results: Mapping[str, Any], arm: str, baseline: str = 'scratch') ->
             for name in (arm, baseline)
         )
         gains.append(
-            Gain(
+            DetectorGain(
                 downstream=results['title'],
                 arm=arm,
                 num_frames=each['num_frames'],
@@ -80,7 +80,7 @@ def gains_of(results: Mapping[str, Any], arm: str, baseline: str = 'scratch') ->
 
 
 def add_encoder(
-    encoder: Path, name: str, facts: Mapping[str, Any], gains: Sequence[Gain] = (), folder: Path = ZOO
+    encoder: Path, name: str, facts: Mapping[str, Any], gains: Sequence[DetectorGain] = (), folder: Path = ZOO
 ) -> Entry:
     """Put an exported encoder into the zoo, or in the place of the one with its name.
 

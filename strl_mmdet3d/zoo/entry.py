@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Gain:
+class DetectorGain:
     """What an encoder gained over training from scratch, measured by ``tools/evaluate_pretraining.py``.
 
     Attributes:
@@ -65,7 +65,7 @@ class Entry:
     data: str
     commands: Sequence[str]
     made: str
-    gains: Sequence[Gain] = ()
+    gains: Sequence[DetectorGain] = ()
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Entry:
@@ -74,7 +74,7 @@ class Entry:
         Raises:
             TypeError: If a key is missing or unknown.
         """
-        return cls(**{**values, 'gains': [Gain(**gain) for gain in values.get('gains', ())]})
+        return cls(**{**values, 'gains': [DetectorGain(**gain) for gain in values.get('gains', ())]})
 
     def plain(self) -> dict[str, Any]:
         """Return plain values."""

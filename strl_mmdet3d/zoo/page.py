@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..decimal_places import decimal_places
-from .entry import Entry, Gain
+from .entry import Entry, DetectorGain
 
 NOTHING_MEASURED = 'Not measured.'
 
@@ -41,7 +41,7 @@ def section(entry: Entry) -> str:
     return '\n'.join(lines)
 
 
-def row(gain: Gain) -> str:
+def row(gain: DetectorGain) -> str:
     """Return the table's row of a gain."""
     metric = gain.metric.rpartition('/')[2].replace('_', ' ')
     digits = decimal_places(gain.metric, [gain.baseline, gain.mean])

@@ -16,7 +16,7 @@ from strl_mmdet3d.export.provenance import sealed
 from strl_mmdet3d.zoo import ZooError, encoders, entry_of, read_entries
 from strl_mmdet3d.zoo.additions import add_encoder, gains_of, read_results
 from strl_mmdet3d.zoo.encoders import checked_path
-from strl_mmdet3d.zoo.entry import Gain
+from strl_mmdet3d.zoo.entry import DetectorGain
 from strl_mmdet3d.zoo.page import row, zoo_tables
 
 FACTS = dict(
@@ -84,7 +84,7 @@ def test_the_page_is_made_of_the_records():
 def test_numbers_up_to_1_are_shown_with_three_places(metric, scale, shown):
     numbers = dict(baseline=0.2, mean=0.3, difference=0.1, low=0.05, high=0.15)
     scaled = {name: scale * value for name, value in numbers.items()}
-    assert shown in row(Gain('small', 'finetuned-a', 6, 100, metric, [0, 1, 2], confidence=0.95, **scaled))
+    assert shown in row(DetectorGain('small', 'finetuned-a', 6, 100, metric, [0, 1, 2], confidence=0.95, **scaled))
 
 
 def test_an_encoder_is_loaded_by_its_address(encoder, tmp_path, monkeypatch):
