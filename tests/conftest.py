@@ -20,6 +20,7 @@ import mmengine.runner.runner
 import numpy as np
 import pytest
 import torch
+import torch.utils.data
 from gpu_choice import ON_GPU, why_no_gpu
 from hypothesis import settings
 from mmengine.registry import DefaultScope, init_default_scope
@@ -34,6 +35,10 @@ settings.load_profile('strl')
 # a tiny run. Here the text stays as it is, and the compilers are asked once.
 mmengine.config.config.FormatCode = lambda text, **_: (text, False)
 mmengine.runner.runner.collect_env = functools.cache(mmengine.runner.runner.collect_env)
+
+# The workers of a run that has failed are left to the garbage collector, which cannot tell them to end, and waits for
+# each of them for 5 s before it kills it, in the middle of another test.
+torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL = 0.2
 
 
 def pytest_collection_modifyitems(config, items):

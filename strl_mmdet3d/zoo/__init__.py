@@ -5,6 +5,6 @@ gained.
 """
 
 from .encoders import ZOO, ZooError, entry_of, load_from_zoo, read_entries
-from .entry import Entry, DetectorGain
+from .entry import DetectorGain, Entry
 
-__all__ = ['ZOO', 'Entry', 'DetectorGain', 'ZooError', 'entry_of', 'load_from_zoo', 'read_entries']
+__all__ = ['ZOO', 'DetectorGain', 'Entry', 'ZooError', 'entry_of', 'load_from_zoo', 'read_entries']

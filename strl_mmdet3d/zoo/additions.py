@@ -11,7 +11,7 @@ from typing import Any
 from ..atomic_write import write_text_whole, written_whole
 from ..export import read_exported
 from .encoders import ZOO, ZooError, read_entries, sha256_of
-from .entry import Entry, DetectorGain
+from .entry import DetectorGain, Entry
 
 LARGEST_ZOO = 20 * 2**20
 """Bytes of all files together, so that a clone and a wheel stay small."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..decimal_places import decimal_places
-from .entry import Entry, DetectorGain
+from .entry import DetectorGain, Entry
 
 NOTHING_MEASURED = 'Not measured.'
 
