@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,33 @@ _CLEARANCE = 0.1
 """Smallest distance of a thing from labelled objects, metres."""
 
 
+class _Edge(NamedTuple):
+    """A side of a street as it is filled. A place on it is s along the street and d > 0 from its middle, metres."""
+
+    rng: np.random.Generator
+    street: Street
+    side: int
+    """-1 or 1."""
+    district: District
+    crowd: Crowd
+    parts: list[Surface]
+
+    def put(self, part: Surface, s: float, d: float) -> None:
+        """Add ``part``, whoever stands there."""
+        self.parts.append(self.street.beside(part, s, self.side * d))
+
+    def put_if_free(self, part: Surface, s: float, d: float) -> None:
+        """Add ``part`` with the centre of its footprint at (s, d), unless somebody is in its way."""
+        part = part.standing_at_origin()
+        if self.is_free(s, d, np.ptp(part.bounds, axis=0)[:2] + 2 * _CLEARANCE):
+            self.put(part, s, d)
+
+    def is_free(self, s: float, d: float, footprint: np.ndarray) -> bool:
+        """Reserve a place with ``(2,)`` metres along and across the street. Return whether it was free."""
+        place = Actor('', lambda travelled: _NOTHING, self.street, s, self.side * d)
+        return self.crowd.keep_clear(place, footprint)
+
+
 def closed_bays(rng: np.random.Generator, street: Street, district: District, crowd: Crowd) -> list[Surface]:
     """Draw what takes the place of parked cars. It reserves its places in ``crowd``, so no car is parked there."""
     section = street.section
@@ -35,6 +62,7 @@ def closed_bays(rng: np.random.Generator, street: Street, district: District, cr
     if not section.parking:
         return parts
     for side in (-1, 1):
+        edge = _Edge(rng, street, side, district, crowd, parts)
         for low, high in street.stretches(side, of_buildings=False):
             s = low + 1.0 + rng.exponential(10.0)
             while s < high - 2:
@@ -44,7 +72,7 @@ def closed_bays(rng: np.random.Generator, street: Street, district: District, cr
                     part = fitted(_drawn(rng, PARKED)(rng, length, depth), length, depth)
                     slack = (section.parking - 0.2 - np.ptp(part.bounds[:, 1])) / 2
                     d = section.half_road - section.parking / 2 + rng.uniform(-1, 1) * slack
-                    _put(parts, crowd, street, part, s + length / 2, side * d)
+                    edge.put_if_free(part, s + length / 2, d)
                 s += length + rng.uniform(0.3, 3.0)
     return parts
 
@@ -53,11 +81,12 @@ def roadside(rng: np.random.Generator, street: Street, district: District, crowd
     """Draw everything beside a street's road. What would meet anybody in ``crowd`` is left out."""
     parts: list[Surface] = []
     for side in (-1, 1):
+        edge = _Edge(rng, street, side, district, crowd, parts)
         for low, high in street.stretches(side, of_buildings=False):
-            _kerb_row(rng, parts, crowd, street, side, low, high, district)
-            _midway(rng, parts, crowd, street, side, low, high, district)
+            _kerb_row(edge, low, high)
+            _midway(edge, low, high)
         for low, high in street.stretches(side, of_buildings=True):
-            _lots(rng, parts, crowd, street, side, low, high, district)
+            _lots(edge, low, high)
     return parts
 
 
@@ -80,29 +109,9 @@ def _drawn(rng: np.random.Generator, builders: Sequence[_Builder]) -> _Builder:
     return builders[int(rng.integers(len(builders)))]
 
 
-def _put(parts: list[Surface], crowd: Crowd, street: Street, part: Surface, s: float, d: float) -> None:
-    """Add ``part`` with the centre of its footprint at (s, d), unless somebody is in its way."""
-    part = part.standing_at_origin()
-    if _is_free(crowd, street, s, d, np.ptp(part.bounds, axis=0)[:2] + 2 * _CLEARANCE):
-        parts.append(street.beside(part, s, d))
-
-
-def _is_free(crowd: Crowd, street: Street, s: float, d: float, footprint: np.ndarray) -> bool:
-    """Reserve a place at (s, d) with ``(2,)`` metres along and across the street. Return whether it was free."""
-    return crowd.keep_clear(Actor('', lambda travelled: _NOTHING, street, s, d), footprint)
-
-
-def _kerb_row(
-    rng: np.random.Generator,
-    parts: list[Surface],
-    crowd: Crowd,
-    street: Street,
-    side: int,
-    low: float,
-    high: float,
-    district: District,
-) -> None:
+def _kerb_row(edge: _Edge, low: float, high: float) -> None:
     """Draw lamps and trees in rows along the kerb, and slim things between them."""
+    rng, street, district = edge.rng, edge.street, edge.district
     kerb = street.section.half_road
     for builder, spacing, offset in (
         (lamp, rng.uniform(15, 50), rng.uniform(0.25, 0.7)),
@@ -111,8 +120,8 @@ def _kerb_row(
         s = low + rng.uniform(0, spacing)
         while s < high - 0.5:
             # Arms and crowns hang above everybody: only the foot needs a place.
-            if _is_free(crowd, street, s, side * (kerb + offset), np.full(2, 0.7)):
-                parts.append(street.beside(builder(rng), s, side * (kerb + offset)))
+            if edge.is_free(s, kerb + offset, np.full(2, 0.7)):
+                edge.put(builder(rng), s, kerb + offset)
             s += spacing * rng.uniform(0.8, 1.2)
     spacing = 1.3 / max(district.clutter, 0.02)
     s = low + rng.exponential(spacing)
@@ -124,22 +133,14 @@ def _kerb_row(
             if rng.uniform() < 0.3:
                 part = part.placed(0, 0, 0, np.pi)
             d = kerb + 0.05 + depth / 2 + rng.uniform(0, _KERB_STRIP - 0.05 - depth)
-            _put(parts, crowd, street, part, s + length / 2, side * d)
+            edge.put_if_free(part, s + length / 2, d)
             s += length
         s += 0.2 + rng.exponential(spacing)
 
 
-def _midway(
-    rng: np.random.Generator,
-    parts: list[Surface],
-    crowd: Crowd,
-    street: Street,
-    side: int,
-    low: float,
-    high: float,
-    district: District,
-) -> None:
+def _midway(edge: _Edge, low: float, high: float) -> None:
     """Draw things that stand anywhere on the pavement or at the edge of the road, in any direction."""
+    rng, street, district = edge.rng, edge.street, edge.district
     section = street.section
     behind = section.half_road + section.pavement
     builders: Sequence[Builder]
@@ -153,7 +154,7 @@ def _midway(
             half_s, half_d = np.ptp(part.bounds, axis=0)[:2] / 2
             if 2 * half_d < outer - inner and 2 * half_s < high - low:
                 s, d = rng.uniform(low + half_s, high - half_s), rng.uniform(inner + half_d, outer - half_d)
-                _put(parts, crowd, street, part, s, side * d)
+                edge.put_if_free(part, s, d)
 
 
 def _misplaced(rng: np.random.Generator) -> Surface:
@@ -162,18 +163,10 @@ def _misplaced(rng: np.random.Generator) -> Surface:
     return fitted(_drawn(rng, PARKED)(rng, length, depth), length, depth)
 
 
-def _lots(
-    rng: np.random.Generator,
-    parts: list[Surface],
-    crowd: Crowd,
-    street: Street,
-    side: int,
-    low: float,
-    high: float,
-    district: District,
-) -> None:
+def _lots(edge: _Edge, low: float, high: float) -> None:
     """Draw lots side by side: a building, a garage or none, the garden, its border, and what stands at the wall."""
-    edge = street.section.half_road + street.section.pavement
+    rng, street, district = edge.rng, edge.street, edge.district
+    front = street.section.half_road + street.section.pavement
     s = low
     while s < high - 3:
         width = min(rng.uniform(5, 24), high - s)
@@ -186,33 +179,24 @@ def _lots(
         if built and width > 5 and rng.uniform() < 0.9:
             storeys = int(rng.integers(1, district.storeys + 1))
             house = building(rng, width - rng.choice([0.0, rng.uniform(0, 0.5)]), storeys, setback, shop=shop)
-            parts.append(street.beside(house, middle, side * (edge + setback)))
+            edge.put(house, middle, front + setback)
         elif built:
-            parts.append(street.beside(garage(rng, width), middle, side * (edge + setback)))
+            edge.put(garage(rng, width), middle, front + setback)
         depth = setback if built else GARDEN_DEPTH - 1
         bordered = depth > 1.2 and not shop and rng.uniform() < 0.3 + 0.4 * district.green
         if bordered:
-            parts.append(street.beside(garden_border(rng, width - 1.0), middle, side * (edge + rng.uniform(0.0, 0.4))))
+            edge.put(garden_border(rng, width - 1.0), middle, front + rng.uniform(0.0, 0.4))
         if depth > 1.5:
-            _garden(rng, parts, street, side, s, width, edge + 0.5, depth - 0.6, district)
-        _at_wall(rng, parts, crowd, street, side, s, width, 0.2 if bordered else setback, district)
+            _garden(edge, s, width, front + 0.5, depth - 0.6)
+        _at_wall(edge, s, width, 0.2 if bordered else setback)
         s += width
         if rng.uniform() < 0.3:
             s += rng.uniform(1, 9)
 
 
-def _garden(
-    rng: np.random.Generator,
-    parts: list[Surface],
-    street: Street,
-    side: int,
-    low: float,
-    width: float,
-    inner: float,
-    depth: float,
-    district: District,
-) -> None:
+def _garden(edge: _Edge, low: float, width: float, inner: float, depth: float) -> None:
     """Draw plants and things in a garden, which starts at d = ``inner``. They may touch each other."""
+    rng, district = edge.rng, edge.district
     area = width * depth
     for builders, number in (
         ((tree, conifer, bush, bush), rng.poisson(0.04 * district.green * area)),
@@ -224,21 +208,12 @@ def _garden(
             half_s, half_d = np.ptp(part.bounds, axis=0)[:2] / 2
             if 2 * half_s < width and 2 * half_d < depth:
                 s = rng.uniform(low + half_s, low + width - half_s)
-                parts.append(street.beside(part, s, side * (inner + rng.uniform(half_d, depth - half_d))))
+                edge.put(part, s, inner + rng.uniform(half_d, depth - half_d))
 
 
-def _at_wall(
-    rng: np.random.Generator,
-    parts: list[Surface],
-    crowd: Crowd,
-    street: Street,
-    side: int,
-    low: float,
-    width: float,
-    free: float,
-    district: District,
-) -> None:
+def _at_wall(edge: _Edge, low: float, width: float, free: float) -> None:
     """Draw things that stand at the building or at the garden's border, up to ``free`` metres behind the pavement."""
+    rng, street, district = edge.rng, edge.street, edge.district
     outer = street.section.half_road + street.section.pavement + free
     for _ in range(rng.poisson(0.3 * district.clutter * width)):
         part = _drawn(rng, AT_WALLS)(rng).standing_at_origin()
@@ -247,4 +222,4 @@ def _at_wall(
         length, depth = np.ptp(part.bounds, axis=0)[:2]
         if length < width and depth < free + 0.45 * street.section.pavement:
             d = outer - 0.05 - depth / 2 - rng.uniform() ** 3 * max(0.0, free + 0.5 - depth)
-            _put(parts, crowd, street, part, rng.uniform(low + length / 2, low + width - length / 2), side * d)
+            edge.put_if_free(part, rng.uniform(low + length / 2, low + width - length / 2), d)
