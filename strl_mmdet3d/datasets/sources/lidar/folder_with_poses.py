@@ -66,6 +66,7 @@ def with_trajectories(
     """
     read: dict[Path, Trajectory] = {}
     stems: dict[Path, list[str]] = {}
+    clocks: dict[Path, dict[str, float]] = {}
     total, num_interpolated = 0, 0
     for sequence in sequences:
         folders = {(root / frame).parent for frame in sequence.frames}
@@ -85,7 +86,7 @@ def with_trajectories(
         if trajectory.times is None:
             poses, faults = _by_number(trajectory, names, stems[folder])
         else:
-            times = _times(root, sequence, stems, trajectory)
+            times = _times(root, sequence, stems, clocks, trajectory)
             poses, interpolated = poses_at(trajectory, times, files.max_gap)
             faults = [None] * len(poses)
             num_interpolated += int(interpolated.sum())
@@ -148,25 +149,44 @@ def _by_number(trajectory: Trajectory, names: list[str], stems: list[str]) -> tu
     return poses, faults
 
 
-def _times(root: Path, sequence: FrameSequence, stems: dict[Path, list[str]], trajectory: Trajectory) -> np.ndarray:
-    """Return the times (N,) of a recording's scans in seconds, by their names or by the file beside them."""
+def _times(
+    root: Path,
+    sequence: FrameSequence,
+    stems: dict[Path, list[str]],
+    clocks: dict[Path, dict[str, float]],
+    trajectory: Trajectory,
+) -> np.ndarray:
+    """Return the times (N,) of a recording's scans in seconds, by their names or by the file beside them.
+
+    Args:
+        root: The data's root.
+        sequence: The recording.
+        stems: Folder -> the stems of all its scans.
+        clocks: Folder -> stem -> seconds, of the files of times read so far. A folder of many recordings has one.
+        trajectory: What the times are needed for.
+    """
     of_folder: dict[Path, dict[str, float]] = {}
     for folder in {(root / frame).parent for frame in sequence.frames}:
         path = find_times_file(folder)
-        names = [stem_of(PurePosixPath(frame).name) for frame in sequence.frames if (root / frame).parent == folder]
         if path is not None:
-            nanoseconds = read_times(path, stems[folder])
-            names = stems[folder]
-        else:
-            found = times_in_names(names)
-            if found is None:
-                raise SequenceIndexError(
-                    f'{trajectory.path} has time stamps, but the scans of {folder}, such as {names[0]}, have none in '
-                    'their names, and neither timestamps.txt nor times.txt is beside them'
-                )
-            nanoseconds = np.array(found, dtype=np.int64)
-        of_folder[folder] = dict(zip(names, (nanoseconds / NANOSECONDS).tolist(), strict=True))
+            if folder not in clocks:
+                clocks[folder] = _seconds(stems[folder], read_times(path, stems[folder]))
+            of_folder[folder] = clocks[folder]
+            continue
+        names = [stem_of(PurePosixPath(frame).name) for frame in sequence.frames if (root / frame).parent == folder]
+        found = times_in_names(names)
+        if found is None:
+            raise SequenceIndexError(
+                f'{trajectory.path} has time stamps, but the scans of {folder}, such as {names[0]}, have none in '
+                'their names, and neither timestamps.txt nor times.txt is beside them'
+            )
+        of_folder[folder] = _seconds(names, np.array(found, dtype=np.int64))
     return np.array([of_folder[(root / frame).parent][stem_of(PurePosixPath(frame).name)] for frame in sequence.frames])
+
+
+def _seconds(names: list[str], nanoseconds: np.ndarray) -> dict[str, float]:
+    """Return name -> seconds."""
+    return dict(zip(names, (nanoseconds / NANOSECONDS).tolist(), strict=True))
 
 
 def _check_enough(trajectory: Trajectory, folder: Path, names: list[str], there: np.ndarray) -> None:

@@ -14,6 +14,7 @@ from strl_mmdet3d.datasets.readers.kitti_calibration import lidar_to_body
 from strl_mmdet3d.datasets.readers.trajectory import poses_at, read_trajectory
 from strl_mmdet3d.datasets.sequence_index import SequenceIndexError
 from strl_mmdet3d.datasets.sources import PoseFiles, ScanLister, folder_sequences, with_trajectories
+from strl_mmdet3d.datasets.sources.lidar import folder_with_poses
 from strl_mmdet3d.datasets.sources.lidar.frame_rows import BROKEN_ROW, NO_POSE
 
 T0 = 1_600_000_000
@@ -155,6 +156,21 @@ def test_each_folder_has_its_own_trajectory(tmp_path):
     (tmp_path / 'b/poses.txt').unlink()
     with pytest.raises(SequenceIndexError, match=r'/b has no poses\.txt'):
         posed(tmp_path, Path('poses.txt'))
+
+
+def test_times_beside_the_scans_are_read_once_for_all_recordings_of_a_folder(tmp_path, monkeypatch):
+    seconds = [0.0, 0.1, 0.2, 60.0, 60.1, 120.0, 120.1]  # two gaps: three recordings
+    scans(tmp_path / 'drive', [f'{i:06d}.bin' for i in range(len(seconds))])
+    (tmp_path / 'drive/times.txt').write_text(''.join(f'{each}\n' for each in seconds))
+    (tmp_path / 'poses.txt').write_text(''.join(f'{tum(i, each)}\n' for i, each in enumerate(seconds)))
+    reads = []
+    usual = folder_with_poses.read_times
+    monkeypatch.setattr(folder_with_poses, 'read_times', lambda *args: reads.append(args) or usual(*args))
+    first, second, third = posed(tmp_path / 'drive', tmp_path / 'poses.txt')
+    np.testing.assert_allclose(first.poses, relative(range(3)), atol=1e-9)
+    np.testing.assert_allclose(second.poses, relative([3, 4]), atol=1e-9)
+    np.testing.assert_allclose(third.poses, relative([5, 6]), atol=1e-9)
+    assert len(reads) == 1
 
 
 def test_missing_scans_keep_the_lines_of_their_numbers(tmp_path):
