@@ -5,7 +5,7 @@ Needs 'vis'.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
@@ -66,8 +66,8 @@ def draw_comparison(comparison: Comparison) -> Figure:
     ]
     draw = draw_over_labels if len(comparison.sizes) > 1 else draw_as_rows
     figure = draw(panels, quantities, comparison.sizes)
-    seeds = sorted({seed for of_arm in comparison.values.values() for of in of_arm.values() for seed in of})
-    over = f'the mean over seeds {seeds_text(seeds)}' if seeds else 'means'
+    found = {tuple(sorted(of)) for of_arm in comparison.values.values() for of in of_arm.values() if of}
+    over = f'the mean over {seeds_in(found)}' if found else 'means'
     missing = f'; not complete, runs missing: {comparison.num_missing}' if comparison.num_missing else ''
     bars = f'bars: {CONFIDENCE:.0%} intervals of {over}; small dots: single seeds{missing}'
     figure.suptitle(f'{one_line(comparison.title)}\n{bars}', fontsize='medium')
@@ -135,6 +135,14 @@ def draw_as_rows(
     for each in sizes.items():
         figure.supxlabel(f'with {subset_text(*each, " of the labels, ")}', fontsize='medium')
     return figure
+
+
+def seeds_in(found: Set[tuple[int, ...]]) -> str:
+    """Return the seeds of all arms and label subsets, or how many they have where they differ."""
+    if len(found) == 1:
+        return f'seeds {seeds_text(next(iter(found)))}'
+    fewest, most = min(map(len, found)), max(map(len, found))
+    return f'{most} seeds' if fewest == most else f'{fewest} to {most} seeds'
 
 
 def subset_text(frames: int, percentages: Sequence[float], between: str) -> str:

@@ -128,6 +128,13 @@ def test_both_axes_have_one_height_though_one_arm_more_is_drawn_than_differences
     assert (left.y0, left.y1) == pytest.approx((right.y0, right.y1), abs=0.5)
 
 
+def test_the_title_names_the_seeds_or_how_many_there_are_where_they_differ():
+    content = of_one_subset()
+    assert 'of the mean over seeds 0-3;' in draw_comparison(content).get_suptitle()
+    fewer = content.values | {'frozen-a': {4: {0: 1.0, 1: 2.0}}}
+    assert 'of the mean over 2 to 4 seeds;' in draw_comparison(replace(content, values=fewer)).get_suptitle()
+
+
 @pytest.mark.parametrize('seeds', [0, 1, 2])
 def test_few_seeds_can_be_drawn(seeds):
     draw_comparison(comparison(seeds)).draw_without_rendering()
