@@ -6,6 +6,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.context import BaseContext
 from typing import Any
 
 
@@ -41,11 +42,21 @@ def write_pieces(pieces: Sequence[Piece], jobs: int) -> Iterator[tuple[int, Any]
     if min(jobs, len(pieces)) <= 1:
         yield from ((piece.size, piece()) for piece in pieces)
         return
-    # A copy of this process has imported everything, which takes a new one 5 to 10 seconds.
-    method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else None
-    with ProcessPoolExecutor(min(jobs, len(pieces)), multiprocessing.get_context(method)) as pool:
+    with ProcessPoolExecutor(min(jobs, len(pieces)), _context()) as pool:
         futures = [pool.submit(piece) for piece in pieces]
         try:
             yield from ((piece.size, future.result()) for piece, future in zip(pieces, futures, strict=True))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _context() -> BaseContext:
+    """Return how processes are started: as copies of one that has imported everything, and has no threads yet.
+
+    A copy of this process could wait forever for the threads of Embree, which are not copied (seen once).
+    """
+    if 'forkserver' not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context()
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['strl_mmdet3d.simulation'])  # the import takes 5 to 10 seconds
+    return context

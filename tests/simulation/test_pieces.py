@@ -23,6 +23,11 @@ def test_several_jobs_are_other_processes():
     assert os.getpid() not in {one for _, one in write_pieces([Piece(os.getpid, ())] * 3, 2)}
 
 
+def test_processes_are_no_copies_of_this_one():
+    """Embree's threads in this process, on which a copy's rays would wait forever, are not in them."""
+    assert {one for _, one in write_pieces([Piece(os.getppid, ())] * 3, 2)}.isdisjoint({os.getpid()})
+
+
 @pytest.mark.parametrize('jobs', [1, 2])
 def test_an_error_ends_the_writing(jobs):
     pieces = [DIVISIONS[0], Piece(operator.truediv, (1, 0)), *DIVISIONS]
