@@ -9,13 +9,10 @@ import os
 # Tests run on the CPU, on any machine: torch sees no GPU, nor does it in the processes that tests start. This comes
 # first, because torch looks for GPUs only once.
 os.environ.update({} if os.environ.get('STRL_TEST_GPU') else {'CUDA_VISIBLE_DEVICES': ''})
-# numba gives torch a thread for each core when it first runs in parallel, as it does in mmdet3d's KITTI metric. With a
-# process for each core, all later tests of the process would take three times as long.
-if 'OMP_NUM_THREADS' in os.environ:
-    os.environ.setdefault('NUMBA_NUM_THREADS', os.environ['OMP_NUM_THREADS'])
 
 from pathlib import Path
 
+import command_line  # noqa: F401 - before numba, so that it keeps to OMP_NUM_THREADS
 import mmengine.config.config
 import mmengine.runner.runner
 import numpy as np

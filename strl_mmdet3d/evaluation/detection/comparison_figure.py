@@ -16,6 +16,7 @@ from ..figure_style import COLOURS, DASHES, MARKERS
 from ..figure_text import one_line, plain_text
 from .comparison import CONFIDENCE, Interval, SeedValues, interval_of, paired_differences, seeds_text
 from .comparison_table import Comparison
+from .label_subsets import size_parts
 
 WIDTH = 0.5
 """How far the arms at one size are drawn apart, in steps from one size to the next."""
@@ -32,6 +33,14 @@ class Line(NamedTuple):
     """Which colour, marker and dashes."""
     values: Mapping[int, SeedValues]
     """Number of frames -> seed -> number."""
+
+
+class Panel(NamedTuple):
+    """A part of the picture."""
+
+    quantity: str
+    """What it shows, with its unit."""
+    lines: Sequence[Line]
 
 
 @plain_text
@@ -58,14 +67,12 @@ def draw_comparison(comparison: Comparison) -> Figure:
         )
         for number, (arm, baseline) in enumerate(pairs)
     ]
-    panels = [lines, differences] if differences else [lines]
     unit = ' [%]' if comparison.digits == 1 else ' (0 to 1)'
-    quantities = [
-        f'{one_line(comparison.metric.rpartition("/")[2])}{unit}',
-        f'paired difference{" [percentage points]" * (comparison.digits == 1)}',
-    ]
-    draw = draw_over_labels if len(comparison.sizes) > 1 else draw_as_rows
-    figure = draw(panels, quantities, comparison.sizes)
+    panels = [Panel(f'{one_line(comparison.metric.rpartition("/")[2])}{unit}', lines)]
+    if differences:
+        panels.append(Panel(f'paired difference{" [percentage points]" * (comparison.digits == 1)}', differences))
+    draw = draw_as_rows if len(comparison.sizes) == 1 else draw_over_labels
+    figure = draw(panels, comparison.sizes)
     found = {tuple(sorted(of)) for of_arm in comparison.values.values() for of in of_arm.values() if of}
     over = f'the mean over {seeds_in(found)}' if found else 'means'
     missing = f'; not complete, runs missing: {comparison.num_missing}' if comparison.num_missing else ''
@@ -74,28 +81,25 @@ def draw_comparison(comparison: Comparison) -> Figure:
     return figure
 
 
-def draw_over_labels(
-    panels: Sequence[Sequence[Line]], quantities: Sequence[str], sizes: Mapping[int, Sequence[float]]
-) -> Figure:
+def draw_over_labels(panels: Sequence[Panel], sizes: Mapping[int, Sequence[float]]) -> Figure:
     """Draw lines over the label subsets, with a legend below each panel.
 
     Args:
         panels: The arms, and the differences if there are any.
-        quantities: What each panel shows, with its unit.
         sizes: Numbers of frames, ascending -> the percentages that they stand for.
     """
-    in_legend = max(len(lines) for lines in panels)
+    in_legend = max(len(panel.lines) for panel in panels)
     size = (len(panels) * max(3.6, 2.2 + 0.8 * len(sizes)), 4.0 + 0.2 * in_legend)
     figure = Figure(figsize=size, layout='constrained')
     parts: Sequence[SubFigure] = figure.subfigures(1, len(panels), squeeze=False)[0]
-    for number, (part, lines, quantity) in enumerate(zip(parts, panels, quantities, strict=False)):
+    for number, (part, panel) in enumerate(zip(parts, panels, strict=True)):
         axes = part.subplots()
         if number:
             axes.axhline(0, color='black', linewidth=0.8)
-        for place, line in enumerate(lines):
-            draw_line(axes, list(sizes), line, WIDTH * ((place + 0.5) / len(lines) - 0.5))
-        axes.set_ylabel(quantity)
-        axes.set_xticks(range(len(sizes)), [subset_text(*each, '\n') for each in sizes.items()])
+        for place, line in enumerate(panel.lines):
+            draw_line(axes, list(sizes), line, WIDTH * ((place + 0.5) / len(panel.lines) - 0.5))
+        axes.set_ylabel(panel.quantity)
+        axes.set_xticks(range(len(sizes)), ['\n'.join(size_parts(*each)) for each in sizes.items()])
         axes.set_xlim(-WIDTH, len(sizes) - 1 + WIDTH)
         axes.set_xlabel('labelled frames')
         axes.grid(axis='y', color='0.9')
@@ -107,33 +111,28 @@ def draw_over_labels(
     return figure
 
 
-def draw_as_rows(
-    panels: Sequence[Sequence[Line]], quantities: Sequence[str], sizes: Mapping[int, Sequence[float]]
-) -> Figure:
+def draw_as_rows(panels: Sequence[Panel], sizes: Mapping[int, Sequence[float]]) -> Figure:
     """Draw a row for each arm on the only label subset, its name beside it (a forest plot).
 
     Args:
         panels: The arms, and the differences if there are any.
-        quantities: What each panel shows, with its unit.
         sizes: The number of frames -> the percentages that it stands for.
     """
-    rows = max(len(lines) for lines in panels)
+    ((frames, percentages),) = sizes.items()
+    rows = max(len(panel.lines) for panel in panels)
     figure = Figure(figsize=(4.8 * len(panels), 1.5 + 0.3 * rows), layout='constrained')
-    for number, (axes, lines, quantity) in enumerate(
-        zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, quantities, strict=False)
-    ):
+    parts: Sequence[Axes] = figure.subplots(1, len(panels), squeeze=False)[0]
+    for number, (axes, panel) in enumerate(zip(parts, panels, strict=True)):
         if number:
             axes.axvline(0, color='black', linewidth=0.8)
-        first = rows - len(lines)  # an arm and its difference to the first arm stand on one height
-        for frames in sizes:
-            for row, line in enumerate(lines, first):
-                draw_row(axes, line, frames, row)
-        axes.set_yticks(range(first, rows), [line.name for line in lines])
+        first = rows - len(panel.lines)  # an arm and its difference to the first arm stand on one height
+        for row, line in enumerate(panel.lines, first):
+            draw_row(axes, line, frames, row)
+        axes.set_yticks(range(first, rows), [line.name for line in panel.lines])
         axes.set_ylim(rows - 0.5, -0.5)
-        axes.set_xlabel(quantity)
+        axes.set_xlabel(panel.quantity)
         axes.grid(axis='x', color='0.9')
-    for each in sizes.items():
-        figure.supxlabel(f'with {subset_text(*each, " of the labels, ")}', fontsize='medium')
+    figure.supxlabel(f'with {" of the labels, ".join(size_parts(frames, percentages))}', fontsize='medium')
     return figure
 
 
@@ -143,11 +142,6 @@ def seeds_in(found: Set[tuple[int, ...]]) -> str:
         return f'seeds {seeds_text(next(iter(found)))}'
     fewest, most = min(map(len, found)), max(map(len, found))
     return f'{most} seeds' if fewest == most else f'{fewest} to {most} seeds'
-
-
-def subset_text(frames: int, percentages: Sequence[float], between: str) -> str:
-    """Return the percentages and the number of frames, such as '2 %, 6 frames'."""
-    return f'{", ".join(f"{each:g}" for each in percentages)} %{between}{frames} frame{"s" * (frames != 1)}'
 
 
 def paired_values(comparison: Comparison, arm: str, baseline: str) -> dict[int, SeedValues]:

@@ -139,4 +139,10 @@ def subset_sizes(percentages: Sequence[float], num_frames: int) -> dict[int, lis
 
 def size_text(frames: int, percentages: Sequence[float]) -> str:
     """Write the size of a subset, such as '5 % (4 frames)'."""
-    return f'{" and ".join(f"{percent:g}" for percent in percentages)} % ({frames} frame{"s" * (frames != 1)})'
+    share, number = size_parts(frames, percentages)
+    return f'{share} ({number})'
+
+
+def size_parts(frames: int, percentages: Sequence[float]) -> tuple[str, str]:
+    """Write the two parts of a subset's size, such as '5 %' and '4 frames'."""
+    return f'{" and ".join(f"{percent:g}" for percent in percentages)} %', f'{frames} frame{"s" * (frames != 1)}'
