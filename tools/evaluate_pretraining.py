@@ -10,8 +10,9 @@ of the data and the augmentation. Runs with one seed differ in their arm alone:
     frozen-random  a random trunk with BatchNorm calibrated on the training frames, which stays as it is
 
 The smaller label subsets are parts of the larger ones, each combination of classes in proportion, and GT sampling takes
-objects of the subset's frames only. A stopped evaluation continues by the same command. Several processes may run it
-on one output folder and share the work.
+objects of the subset's frames only. Checkpoints of one name are several pre-trainings of one recipe, which take turns
+over the seeds, so that the interval is the recipe's. A stopped evaluation continues by the same command. Several
+processes may run it on one output folder and share the work.
 
 Examples:
     python tools/evaluate_pretraining.py configs/downstream/pointpillars_kitti_from_strl.py \
@@ -26,7 +27,7 @@ import argparse
 import json
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +58,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         type=name_and_path,
         default=[],
         metavar='NAME=PTH',
-        help='an exported encoder, or a checkpoint of the pre-training; may be repeated',
+        help='an exported encoder, or a checkpoint of the pre-training; may be repeated, with one name for '
+        'pre-trainings that differ in their seed alone',
     )
     option('--out', type=Path, required=True, metavar='DIR', help='the folder for results, tables and the figure')
     option(
@@ -77,9 +79,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.seeds < 1 or (args.iterations is not None and args.iterations < 1):
         parser.error('--seeds and --iterations must be at least 1')
-    names = [name for name, _ in args.checkpoint]
-    if len(set(names)) < len(names):
-        parser.error(f'--checkpoint {max(names, key=names.count)}=... is given twice: each needs its own name')
+    for name, times in Counter(name for name, _ in args.checkpoint).items():
+        if times > args.seeds:
+            parser.error(
+                f'--checkpoint {name}=... is given {times} times: that needs as many --seeds, not {args.seeds}'
+            )
     return args
 
 
@@ -126,7 +130,7 @@ def compare(
     if not found:
         return None
     name = find_metric(found[0][1].metrics, metric)
-    arms: list[Arm] = list(dict.fromkeys(key.arm for key in plan))
+    arms: list[Arm] = list({key.arm.name: key.arm for key in plan}.values())
     values: dict[str, dict[int, dict[int, float]]] = {arm.name: defaultdict(dict) for arm in arms}
     left_out: dict[tuple[int, str], set[int]] = defaultdict(set)
     without: list[str] = []
@@ -138,7 +142,8 @@ def compare(
             values[key.arm.name][key.num_frames][key.seed] = number
         for category in result.not_sampled:
             left_out[key.num_frames, category].add(key.seed)
-    notes = [
+    notes = turns_taken(plan)
+    notes += [
         f'{size_text(frames, sizes[frames])}: GT sampling leaves out {category} with seeds {seeds_text([*seeds])}, '
         'for want of a usable object.'
         for (frames, category), seeds in sorted(left_out.items())
@@ -159,6 +164,23 @@ def compare(
         num_missing=len(plan) - len(found),
         notes=notes,
     )
+
+
+def turns_taken(plan: list[RunKey]) -> list[str]:
+    """Say for each arm with several pre-trainings which seeds begin from which."""
+    from strl_mmdet3d.evaluation.detection.comparison import seeds_text
+
+    seeds: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for key in plan:
+        if key.arm.pretrained is not None:
+            seeds[key.arm.name][key.arm.pretrained.source].add(key.seed)
+    return [
+        f'{arm}: {len(of_source)} pre-trainings; '
+        + '; '.join(f'seeds {seeds_text([*of])} begin from {source}' for source, of in of_source.items())
+        + '.'
+        for arm, of_source in seeds.items()
+        if len(of_source) > 1
+    ]
 
 
 def write_summary(out: Path, comparison: Comparison | None, figure: bool) -> None:
@@ -272,7 +294,7 @@ def run(args: argparse.Namespace) -> Comparison | None:
     init_default_scope(config.get('default_scope', 'mmdet3d'))
     from paired_training import PairedTraining
 
-    from strl_mmdet3d.evaluation.detection.arms import arms_of, read_pretrained
+    from strl_mmdet3d.evaluation.detection.arms import arms_of, arms_of_seed, read_pretrained
     from strl_mmdet3d.evaluation.detection.label_subsets import subset_sizes
     from strl_mmdet3d.evaluation.detection.result_files import ResultFiles, RunKey
 
@@ -286,7 +308,9 @@ def run(args: argparse.Namespace) -> Comparison | None:
     arms = arms_of(args.arms, checkpoints)
     check_landing(training, checkpoints)
     results = ResultFiles(args.out, training.record())
-    plan = [RunKey(seed, frames, arm) for seed in range(args.seeds) for frames in sizes for arm in arms]
+    plan = [
+        RunKey(seed, frames, arm) for seed in range(args.seeds) for frames in sizes for arm in arms_of_seed(arms, seed)
+    ]
     try:
         make_runs(training, results, plan, sizes, args.metric)
     except KeyboardInterrupt:

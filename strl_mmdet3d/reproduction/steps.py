@@ -48,17 +48,12 @@ def stem_of(config: str) -> str:
     return config.rpartition('/')[2]
 
 
-def seeds_of(row: Row, settings: Settings) -> range:
-    """List the seeds of a pre-training: the detectors of all seeds begin with the pre-training of seed 0."""
-    return range(1 if isinstance(row.evaluation, Detection) else settings.seeds)
-
-
 def pretraining_steps(row: Row, settings: Settings) -> Iterator[Step]:
     """Yield a pre-training for each seed."""
     config = row.pretraining
     assert config is not None
     environment = environment_of(data_of(config, PRETRAINING_DATA), settings)
-    for seed in seeds_of(row, settings):
+    for seed in range(settings.seeds):
         name = f'pretrain/{stem_of(config)}/seed_{seed}'
         options = [f'randomness.seed={seed}', *(tiny_pretraining(config) if settings.tiny else ())]
         arguments = [config_path(config), '--work-dir', settings.path(name), '--resume', '--cfg-options', *options]
@@ -159,15 +154,16 @@ def points_of_shapes(points: int) -> list[str]:
 
 
 def detection_step(row: Row, evaluation: Detection, settings: Settings) -> Step:
-    """Return the step that trains and tests a detector with all seeds."""
-    place, encoder = place_of(row), encoder_of(row, 0, settings)
+    """Return the step that trains and tests a detector with all seeds, each with the pre-training of its seed."""
+    place = place_of(row)
+    encoders = [encoder for seed in range(settings.seeds) if (encoder := encoder_of(row, seed, settings)) is not None]
     arguments = [config_path(evaluation.config), '--out', settings.path(place), '--labels', '100']
     arguments += ['--seeds', str(settings.seeds), '--arms', evaluation.arm]
-    if encoder is not None:
+    for encoder in encoders:  # of one name: n of them take turns over the n seeds
         arguments += ['--checkpoint', f'strl={encoder}']
     if 'sunrgbd' in evaluation.config and settings.data == 'simulated':
         arguments += ['--metric', 'known_mAP_0.25']
     if settings.tiny:
         arguments += ['--iterations', '1', '--cfg-options', *tiny_detection(evaluation)]
-    arm = evaluation.arm if encoder is None else f'{evaluation.arm}-strl'
+    arm = f'{evaluation.arm}-strl' if encoders else evaluation.arm
     return Step(f'{place}/{settings.seeds}_seeds', 'evaluate_pretraining', tuple(arguments), measures=arm)

@@ -78,8 +78,7 @@ def warnings(settings: Settings) -> list[str]:
         lines += ["**Simulated data: compare rows with each other, not with the paper's numbers.**", '']
     lines.append(
         f'Data: {settings.data}; size: {settings.size}. Mean and standard deviation over the seeds. A seed is a '
-        'pre-training and what follows it. Detectors of all seeds begin with the pre-training of seed 0, and a seed '
-        'draws the weights of their heads and the order of their data.'
+        'pre-training and what follows from it.'
     )
     return lines
 

@@ -78,16 +78,23 @@ def test_what_two_tables_need_is_run_once():
     assert of_all in plan('7a')
 
 
-def test_seeds_are_of_the_pretraining_but_for_detectors():
-    probed = [step.name for step in plan('1', seeds=3) if step.name.startswith('pretrain')]
-    assert len(probed) == 6
-    options = {step.seed: step.arguments for step in plan('1', seeds=3) if 'pointnet_shapenet_pretrain' in step.name}
-    assert all(f'seed_{seed}' in ' '.join(arguments) for seed, arguments in options.items())
-    detectors = plan('3', seeds=3)
-    assert len([step for step in detectors if step.name.startswith('pretrain')]) == 1
-    for step in detectors:
+@pytest.mark.parametrize('table', ['1', '3', '5'])
+def test_a_seed_is_a_pretraining_and_what_follows_from_it(table):
+    few, many = plan(table, seeds=2), plan(table, seeds=3)
+    pretrainings = [step for step in many if step.name.startswith('pretrain')]
+    configs = {step.arguments[0] for step in pretrainings}
+    assert sorted(step.seed for step in pretrainings) == sorted([0, 1, 2] * len(configs))
+    for step in pretrainings:
+        assert f'randomness.seed={step.seed}' in step.arguments
+    assert {step.name for step in few if step.name.startswith('pretrain')} < {step.name for step in pretrainings}
+    for step in many:
         if step.tool == 'evaluate_pretraining':
             assert step.arguments[step.arguments.index('--seeds') + 1] == '3'
+            given = [word for word in step.arguments if word.startswith('strl=')]
+            # Of three checkpoints of one name, seed s takes number s mod 3.
+            assert [Path(word).parent.name for word in given] == ['seed_0', 'seed_1', 'seed_2'] * (len(given) > 0)
+            assert len({Path(word).parents[1].name for word in given}) <= 1
+    assert sum(step.tool == 'evaluate_pretraining' for step in many) == {'1': 0, '3': 2, '5': 3}[table]
 
 
 def test_each_area_of_s3dis_and_each_share_of_labels_has_its_own_training():

@@ -231,6 +231,24 @@ def test_a_stopped_evaluation_continues_to_the_same_table(kitti, encoder, tmp_pa
     assert again.metric == f'{KITTI}/Overall_BEV_AP40_easy'
 
 
+def test_pretrainings_of_one_recipe_share_a_row(kitti, encoder, tmp_path, fake_runs):
+    other = write_encoder(tmp_path / 'other.pth', 54321)
+    options = ['--labels', '100', '--iterations', '2', '--arms', 'scratch', 'finetuned']
+    both = ['--checkpoint', f'a={other}', '--seeds', '5']
+    comparison = evaluate(tmp_path / 'out', encoder, *both, *options)
+    assert len(fake_runs) == 10
+    assert comparison.differences[0].interval.seeds == (0, 1, 2, 3, 4)
+    sums = [read_exported(path)['meta']['strl']['sha256'] for path in (encoder, other)]
+    for seed in range(5):
+        result = json.loads((tmp_path / f'out/results/seed_{seed}/4_frames/finetuned-a.json').read_text())
+        assert result['checkpoint'] == sums[seed % 2]
+    said = f'finetuned-a: 2 pre-trainings; seeds 0, 2, 4 begin from {encoder}; seeds 1, 3 begin from {other}.'
+    assert comparison.notes == [said]
+    assert f'- {said}' in (tmp_path / 'out/results.md').read_text()
+    with pytest.raises(SystemExit, match=r'finetuned-a.json comes from another checkpoint of the same name'):
+        evaluate(tmp_path / 'out', other, '--seeds', '1', *options)
+
+
 def test_results_of_other_settings_are_refused(kitti, encoder, tmp_path, fake_runs):
     options = ['--labels', '100', '--seeds', '1', '--arms', 'finetuned']
     evaluate(tmp_path, encoder, *options, '--iterations', '2')
@@ -331,7 +349,10 @@ def test_a_checkpoint_of_another_detector_is_refused_before_anything_takes_time(
         (['C', '--out', 'o', '--seeds', '0'], '--seeds and --iterations must be at least 1'),
         (['C', '--out', 'o', '--iterations', '0'], '--seeds and --iterations must be at least 1'),
         (['C', '--out', 'o', '--checkpoint', 'a.pth'], "'a.pth' is not of the form NAME=PTH"),
-        (['C', '--out', 'o', '--checkpoint', 'a=x', '--checkpoint', 'a=y'], '--checkpoint a=... is given twice'),
+        (
+            ['C', '--out', 'o', '--checkpoint', 'a=x', '--checkpoint', 'a=y', '--seeds', '1'],
+            '--checkpoint a=... is given 2 times: that needs as many --seeds, not 1',
+        ),
         (['C', '--out', 'o', '--arms', 'all'], "invalid choice: 'all'"),
     ],
 )

@@ -102,12 +102,16 @@ def read_pretrained(name: str, path: str | Path) -> Pretrained:
 def arms_of(kinds: Iterable[Kind], checkpoints: Sequence[Pretrained]) -> list[Arm]:
     """List the arms: one for each checkpoint where the kind has one; a random frozen trunk for each trunk.
 
+    Arms of one name are the pre-trainings of one recipe; see `arms_of_seed`.
+
     Raises:
-        ConfigError: If a kind needs a checkpoint and there is none, or a checkpoint to freeze lacks tensors.
+        ConfigError: If a kind needs a checkpoint and there is none, a checkpoint to freeze lacks tensors, or
+            checkpoints of one name are not several pre-trainings of one trunk.
     """
     kinds = set(kinds)
     if not checkpoints and kinds - {'scratch'}:
         raise ConfigError(f'the arms {", ".join(sorted(kinds - {"scratch"}))} need a pre-training: give --checkpoint')
+    check_recipes(checkpoints)
     arms = [Arm('scratch', 'scratch')] if 'scratch' in kinds else []
     if 'finetuned' in kinds:
         arms += [Arm('finetuned', f'finetuned-{each.name}', each) for each in checkpoints]
@@ -127,10 +131,50 @@ def arms_of(kinds: Iterable[Kind], checkpoints: Sequence[Pretrained]) -> list[Ar
         for trunk in trunks:
             suffix = f'-{"-".join(trunk)}' if len(trunks) > 1 else ''
             arms.append(Arm('frozen-random', f'frozen-random{suffix}', frozen=trunk))
-    names = [arm.name for arm in arms]
-    if len(set(names)) < len(names):
-        raise ConfigError(f'two arms would have the name {max(names, key=names.count)}: name the checkpoints otherwise')
+    named = {arm.name: arm for arm in arms}
+    for arm in arms:
+        if arm.kind != named[arm.name].kind:
+            raise ConfigError(f'two arms would have the name {arm.name}: name the checkpoints otherwise')
     return arms
+
+
+def check_recipes(checkpoints: Sequence[Pretrained]) -> None:
+    """Check that checkpoints of one name are different pre-trainings of one trunk.
+
+    Raises:
+        ConfigError: If two are the same, or have other trunks.
+    """
+    seen: dict[str, list[Pretrained]] = {}
+    for each in checkpoints:
+        others = seen.setdefault(each.name, [])
+        for other in others:
+            if each.sha256 == other.sha256:
+                raise ConfigError(
+                    f'{each.source} is the same pre-training as {other.source}: --checkpoint {each.name}=... is for '
+                    'several, with other seeds'
+                )
+            if each.trunk != other.trunk:
+                raise ConfigError(
+                    f'{each.source} pre-trained {", ".join(each.trunk)}, and {other.source} {", ".join(other.trunk)}: '
+                    'name the checkpoints otherwise, as one name is for several pre-trainings of one trunk'
+                )
+        others.append(each)
+
+
+def arms_of_seed(arms: Iterable[Arm], seed: int) -> list[Arm]:
+    """Choose the arms of a seed: the pre-trainings of one recipe take turns, so that the seeds draw them, too.
+
+    Args:
+        arms: All arms; those of one name differ in their pre-training.
+        seed: The seed.
+
+    Returns:
+        One arm of each name: of n pre-trainings number seed mod n.
+    """
+    turns: dict[str, list[Arm]] = {}
+    for arm in arms:
+        turns.setdefault(arm.name, []).append(arm)
+    return [of_name[seed % len(of_name)] for of_name in turns.values()]
 
 
 def initial_model(model: dict, seed: int) -> nn.Module:

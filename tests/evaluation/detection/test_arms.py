@@ -8,7 +8,15 @@ from mmengine.config import Config
 from tiny import tiny_detector
 
 from strl_mmdet3d.errors import ConfigError
-from strl_mmdet3d.evaluation.detection.arms import KINDS, Pretrained, arms_of, initial_model, read_pretrained, start_of
+from strl_mmdet3d.evaluation.detection.arms import (
+    KINDS,
+    Pretrained,
+    arms_of,
+    arms_of_seed,
+    initial_model,
+    read_pretrained,
+    start_of,
+)
 from strl_mmdet3d.export import ExportError, save_exported
 from strl_mmdet3d.export.provenance import sealed
 
@@ -42,6 +50,28 @@ def test_the_arms_of_two_checkpoints():
     assert [arm.name for arm in arms_of(['scratch'], [])] == ['scratch']
     with pytest.raises(ConfigError, match='the arms finetuned, frozen need a pre-training: give --checkpoint'):
         arms_of(['finetuned', 'frozen', 'scratch'], [])
+
+
+def test_pretrainings_of_one_recipe_take_turns_over_the_seeds():
+    recipe = [encoder('a', seed) for seed in (5, 6, 7)]
+    arms = arms_of(KINDS, [*recipe, encoder('b', 8)])
+    for seed in range(7):
+        chosen = arms_of_seed(arms, seed)
+        assert [arm.name for arm in chosen] == [
+            'scratch', 'finetuned-a', 'finetuned-b', 'frozen-a', 'frozen-b', 'frozen-random'
+        ]  # fmt: skip
+        expected = recipe[seed % 3].sha256
+        assert [arm.sha256 for arm in chosen if arm.name.endswith('-a')] == [expected, expected]
+        assert [arm.sha256 for arm in chosen if arm.name.endswith('-b')] == [encoder('b', 8).sha256] * 2
+
+
+def test_checkpoints_of_one_name_are_different_pretrainings_of_one_trunk():
+    with pytest.raises(ConfigError, match=r'a.pth is the same pre-training as a.pth: --checkpoint a=... is for'):
+        arms_of(['finetuned'], [encoder('a', 5), encoder('a', 6), encoder('a', 5)])
+    with pytest.raises(ConfigError, match=r'a.pth pre-trained voxel_encoder, and a.pth voxel_encoder, middle_encoder'):
+        arms_of(['finetuned'], [encoder('a', 5), encoder('a', 6, trunk=('voxel_encoder',))])
+    with pytest.raises(ConfigError, match='two arms would have the name frozen-random: name the checkpoints otherwise'):
+        arms_of(['frozen', 'frozen-random'], [encoder('random')])
 
 
 def test_a_trunk_with_a_hole_is_not_frozen():
