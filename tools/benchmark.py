@@ -16,14 +16,12 @@ import json
 import os
 import platform
 import shlex
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +41,7 @@ from rich.table import Table
 import strl_mmdet3d  # noqa: F401 - registers what the configs name
 from strl_mmdet3d.atomic_write import write_text_whole
 from strl_mmdet3d.errors import ConfigError
+from strl_mmdet3d.evaluation.run_facts import commit, versions
 
 PARTS: dict[str, Callable[[Path, int], list[Row]]] = {
     'pairs': pair_rows,
@@ -73,24 +72,6 @@ def machine() -> dict[str, str | int]:
         threads=torch.get_num_threads(),
         gpu=torch.cuda.get_device_name() if on_gpu() else 'none: steps on a GPU were not run',
     )
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of what is compared."""
-    found = {'python': platform.python_version()}
-    for name in VERSIONS:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-def commit() -> str:
-    """Return the commit that was measured, with a + if files have changed since; '' outside of a checkout."""
-    call = ['git', '-C', str(Path(__file__).parent), 'describe', '--always', '--abbrev=7', '--exclude=*', '--dirty=+']
-    try:
-        return subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ''
 
 
 def _cpu_info() -> list[str]:
@@ -158,7 +139,7 @@ def about_this_run(args: argparse.Namespace, argv: list[str] | None) -> dict[str
         commit=commit(),
         source='written by the command',
         machine=machine(),
-        versions=versions(),
+        versions={name: found for name, found in versions(VERSIONS).items() if found},
     )
 
 

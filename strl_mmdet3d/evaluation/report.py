@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from html import escape
@@ -54,7 +55,7 @@ def write_report(sessions: Sequence[Path], config: Config, title: str) -> str:
         ('Warnings', lambda: warnings_table(warnings())),
         ('Data and sample pairs', lambda: data_html(config)),
         ('Sessions', lambda: sessions_table(sessions)),
-        ('Versions', lambda: folded('python, torch and the OpenMMLab packages', table(['', 'version'], versions()))),
+        ('Versions', lambda: folded('python, torch and the OpenMMLab packages', versions_table())),
         ('Config', lambda: folded('the whole config of the run', f'<pre>{escape(config.pretty_text)}</pre>')),
     ]
     return html_page(title, [_part(heading, make) for heading, make in parts])
@@ -91,6 +92,12 @@ def run_table(sessions: Sequence[Path], config: Config) -> str:
         ('seed', f'randomness.seed={seed}'),
     ]
     return table(['', 'this run'], rows)
+
+
+def versions_table() -> str:
+    """Return a table, as HTML, of the platform, Python and the packages that affect a run."""
+    rows = [(name, found or 'not installed under this name') for name, found in versions().items()]
+    return table(['', 'version'], [('platform', platform.platform()), *rows])
 
 
 def curves_html(curves: Curves, config: Config) -> str:

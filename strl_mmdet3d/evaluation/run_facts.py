@@ -6,7 +6,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from ..datasets.temporal_pair_dataset import pair_datasets
 PACKAGES = ('strl_mmdet3d', 'mmdet3d', 'mmdet', 'mmcv', 'mmengine', 'spconv', 'torch', 'numpy')
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 GIT_SECONDS = 10
+COMMIT_DIGITS = 12
 
 
 def command() -> str:
@@ -37,7 +38,7 @@ def commit(package: Path = PACKAGE_FOLDER) -> str:
         root = _git(package, 'rev-parse', '--show-toplevel')
         if (Path(root) / package.name).resolve() != package:  # an environment within another checkout
             return 'not a git checkout'
-        return _git(package, 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*')
+        return _git(package, 'describe', '--always', '--dirty', f'--abbrev={COMMIT_DIGITS}', '--exclude=*')
     except (OSError, subprocess.SubprocessError):
         return 'not a git checkout'
 
@@ -55,15 +56,15 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def versions() -> list[tuple[str, str]]:
-    """Return the versions of Python and of the packages that affect a run."""
-    rows = [('python', platform.python_version()), ('platform', platform.platform())]
-    for package in PACKAGES:
+def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Return the versions of Python and of packages, by default of those that affect a run; '' where there is none."""
+    found = {'python': platform.python_version()}
+    for package in packages:
         try:
-            rows.append((package, version(package)))
+            found[package] = version(package)
         except PackageNotFoundError:
-            rows.append((package, 'not installed under this name'))
-    return rows
+            found[package] = ''
+    return found
 
 
 DATA_HEADER: Sequence[str] = ('index', 'sequences', 'key frames', 'pairs', 'axes', 'range [m]')

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 
+import torch
 from small_pairs import config_of, write_clouds
 
 from strl_mmdet3d.evaluation.run_facts import DATA_HEADER, command, commit, data_rows, versions
@@ -25,7 +27,7 @@ def test_a_commit_is_named_and_changes_are_told(tmp_path):
     git(package.parent, 'init')
     git(package.parent, 'add', '.')
     git(package.parent, 'commit', '-m', 'first')
-    head = git(package.parent, 'rev-parse', 'HEAD')
+    head = git(package.parent, 'rev-parse', 'HEAD')[:12]
     assert commit(package) == head
     (package / 'a.py').write_text('2')
     assert commit(package) == f'{head}-dirty'
@@ -57,4 +59,9 @@ def test_the_data_is_summed_up(tmp_path):
 
 
 def test_versions_name_what_affects_a_run():
-    assert {'python', 'torch', 'mmdet3d'} <= {name for name, _ in versions()}
+    assert {'python', 'torch', 'mmdet3d'} <= versions().keys()
+    assert versions(['torch', 'no-such-package']) == {
+        'python': platform.python_version(),
+        'torch': torch.__version__,
+        'no-such-package': '',
+    }
