@@ -11,6 +11,7 @@ from scipy import ndimage
 from ...errors import ConfigError
 from .base import MARKS_KEY, THINGS_KEY, DescribedTransform
 from .draw_regions import SMALLEST_CELL, is_above_ground
+from .lidar_rays import is_around, nearest_returns, place_of_sensor, rays_to
 
 STAYS, MOVED, UNKNOWN = 0, 1, 2
 """What a point is marked as."""
@@ -21,12 +22,6 @@ FEWEST_POINTS = 5
 DOUBTFUL_SHARE = 0.1
 """Of a thing that stays, at most this share of the known points looks as if it had moved (measured on simulated drives:
 0.05 to 0.15 at their edges, rarely)."""
-
-OWN_CAR = 1.0
-"""Within this distance of the LiDAR, in metres, returns are from the car that carries it, as in mmdet3d's
-``LoadPointsFromMultiSweeps(remove_close=True)``. KITTI's scans also hold returns at the LiDAR itself."""
-
-_ABOVE_HORIZON = np.pi / 2
 
 
 @TRANSFORMS.register_module()
@@ -168,8 +163,8 @@ class MarkMoved(DescribedTransform):
         Returns:
             Int64 (N,): 0 stays, 1 moved, 2 unknown.
         """
-        nearest = self.nearest_returns(other - sensor)
-        row, column, distance = self.locate(coords - sensor)
+        nearest = nearest_returns(rays_to(other - sensor, self.cell), self.cell)
+        row, column, distance = rays_to(coords - sensor, self.cell)
         rays = np.zeros(len(coords), np.int64)
         passed = np.ones(len(coords), np.bool_)
         met = np.zeros(len(coords), np.bool_)
@@ -185,33 +180,6 @@ class MarkMoved(DescribedTransform):
         marks[passed & (rays >= 3)] = MOVED  # one stray return through a gap proves nothing
         marks[met] = STAYS
         return marks
-
-    def nearest_returns(self, rays: np.ndarray) -> np.ndarray:
-        """Return the smallest distance in each cell of elevation and azimuth, infinite where nothing returned."""
-        height, width = np.ceil(np.array([180, 360]) / self.cell[::-1]).astype(int)
-        nearest = np.full((height, width), np.inf)
-        row, column, distance = self.locate(rays)
-        np.minimum.at(nearest, (row, column % width), distance)
-        return nearest
-
-    def locate(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the row (elevation) and column (azimuth) of vectors (N, 3) from the sensor, and their lengths."""
-        azimuth, elevation = np.radians(self.cell)
-        distance = np.linalg.norm(rays, axis=1)
-        up = np.arctan2(rays[:, 2], np.hypot(rays[:, 0], rays[:, 1])) + _ABOVE_HORIZON
-        left = np.arctan2(rays[:, 1], rays[:, 0]) + np.pi
-        return (up / elevation).astype(np.int64), (left / azimuth).astype(np.int64), distance
-
-
-def place_of_sensor(frame: dict, sensor: Sequence[float]) -> np.ndarray:
-    """Return where the LiDAR of an aligned frame is, (3,), metres; ``sensor`` is its place in the frame's own axes."""
-    to_view_1 = frame['lidar2view_1']
-    return to_view_1[:3, :3] @ sensor + to_view_1[:3, 3]
-
-
-def is_around(rays: np.ndarray) -> np.ndarray:
-    """Return which points (N, 3), seen from the LiDAR in metres, are not on the car that carries it."""
-    return np.linalg.norm(rays, axis=1) > OWN_CAR
 
 
 def touching(places: np.ndarray, cell: float) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +12,8 @@ from ...errors import ConfigError
 from ..moved_things import MovedThings
 from .base import MARKS_KEY, THINGS_KEY, DescribedTransform, with_rows
 from .draw_regions import is_above_ground
-from .mark_moved import MOVED, place_of_sensor
+from .lidar_rays import Rays, place_of_sensor, rays_to
+from .mark_moved import MOVED
 
 ROOM = 0.3
 """Metres that stay free around a pasted thing."""
@@ -23,18 +23,6 @@ NEAR = 0.5
 
 RING = 1.0
 """A thing is put on ground whose distance from the sensor is the thing's own up to this, in metres."""
-
-
-class Rays(NamedTuple):
-    """The rays from a sensor to points.
-
-    Attributes:
-        cell: (N,), int64, the number of the ray's cell of azimuth and elevation.
-        distance: (N,), metres.
-    """
-
-    cell: np.ndarray
-    distance: np.ndarray
 
 
 @TRANSFORMS.register_module()
@@ -116,12 +104,12 @@ class PasteMoved(DescribedTransform):
         marks, numbers = frame[MARKS_KEY], frame[THINGS_KEY]
         above = is_above_ground(rows[:, :3].astype(np.float64), self.ground_cell, self.ground_height)
         ground, solid = rows[~above, :3], rows[above, :2]
-        rays = self.rays_of(rows)
+        rays = rays_to(rows[:, :3], self.cell)
         for _ in range(self.number):
             thing = self.place(self._collection[np.random.randint(len(self._collection))], ground)
             if thing is None or not is_free(thing, solid):
                 continue
-            own = self.rays_of(thing)
+            own = rays_to(thing[:, :3], self.cell)
             visible, behind = compare(own, rays)
             if 2 * visible.sum() <= len(thing):
                 continue
@@ -151,24 +139,18 @@ class PasteMoved(DescribedTransform):
         thing[:, 2] += z - thing[:, 2].min()
         return thing
 
-    def rays_of(self, rows: np.ndarray) -> Rays:
-        """Return the rays from the sensor, at the origin, to points (N, 3 + C)."""
-        x, y, z = rows[:, :3].T
-        flat = np.hypot(x, y)
-        column = np.floor(np.degrees(np.arctan2(y, x)) / self.cell[0]).astype(np.int64)
-        row = np.floor(np.degrees(np.arctan2(z, flat)) / self.cell[1]).astype(np.int64)
-        return Rays(row * 10_000 + column, np.hypot(flat, z))
-
 
 def compare(thing: Rays, scan: Rays) -> tuple[np.ndarray, np.ndarray]:
     """Return which points of a thing (N,) are in sight, and which of a scan (M,) are behind it: two masks."""
-    cells, places = np.unique(thing.cell, return_inverse=True)
-    found = np.searchsorted(cells, scan.cell).clip(max=len(cells) - 1)
-    met = np.flatnonzero(cells[found] == scan.cell)
+    columns = 1 + max(thing.column.max(), scan.column.max(initial=0))
+    of_thing, of_scan = (rays.row * columns + rays.column for rays in (thing, scan))
+    cells, places = np.unique(of_thing, return_inverse=True)
+    found = np.searchsorted(cells, of_scan).clip(max=len(cells) - 1)
+    met = np.flatnonzero(cells[found] == of_scan)
     nearest_of_thing, nearest = (np.full(len(cells), np.inf) for _ in range(2))
     np.minimum.at(nearest_of_thing, places, thing.distance)
     np.minimum.at(nearest, found[met], scan.distance[met])
-    behind = np.zeros(len(scan.cell), np.bool_)
+    behind = np.zeros(len(of_scan), np.bool_)
     behind[met] = scan.distance[met] > nearest_of_thing[found[met]]
     return nearest[places] > thing.distance - NEAR, behind
 
