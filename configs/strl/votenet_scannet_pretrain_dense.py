@@ -1,8 +1,12 @@
-"""Dense STRL: VoteNet's backbone learns from regions of ScanNet's frames, read among its seeds. Ours."""
+"""Dense STRL: VoteNet's backbone learns from regions of ScanNet's frames, read among its seeds, with negatives. Ours.
+
+A small VoteNet gained by it on simulated rooms (docs/study.md). The negatives are those of
+`configs/study/dense_infonce.py`.
+"""
 
 _base_ = './votenet_scannet_pretrain.py'
 
-model = dict(encoder=dict(pool=dict(type='PointRegions', places='fp_xyz.-1', radius=0.3)))
+model = dict(encoder=dict(pool=dict(type='PointRegions', places='fp_xyz.-1', radius=0.3)), contrast=0.2)
 train_dataloader = dict(
     dataset=dict(
         window=3,  # neighbouring key frames: both must have seen the places

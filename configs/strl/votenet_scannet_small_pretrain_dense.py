@@ -1,7 +1,4 @@
-"""The small VoteNet of studies on a CPU, pre-trained from regions with in-batch negatives, by AdamW. Ours.
-
-The negatives are those of `configs/study/dense_infonce.py`.
-"""
+"""The small VoteNet of studies on a CPU, pre-trained from regions with in-batch negatives, by AdamW. Ours."""
 
 _base_ = ['./votenet_scannet_pretrain_dense.py', '../_base_/models/votenet_small.py']
 
@@ -9,7 +6,6 @@ model = dict(
     encoder=dict(override=dict(_delete_=True, **_base_.small_votenet)),
     projector=dict(in_channels=64, hidden_channels=1024),
     predictor=dict(hidden_channels=1024),
-    contrast=0.2,
 )
 pack = [
     dict(type='DownSamplePoints', num_points=_base_.small_points),

@@ -1,4 +1,4 @@
-"""The paper's recipe with AdamW, for short runs; whether a detector gains by it is not measured yet.
+"""The paper's recipe with AdamW, for short runs. By one vector a scan a detector was not found to gain (docs/study.md).
 
 A step of LARS at the paper's rate moves a weight by at most 0.02 % of its norm, without momentum, so a run of some
 hundred steps ends near where it began: 60 steps in batches of 8 on simulated drives moved the weights of a small
