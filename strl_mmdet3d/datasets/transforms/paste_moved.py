@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from ...errors import ConfigError
 from ..moved_things import MovedThings
 from .base import MARKS_KEY, THINGS_KEY, DescribedTransform, with_rows
 from .draw_regions import is_above_ground
-from .lidar_rays import Rays, place_of_sensor, rays_to
+from .lidar_rays import num_cells, place_of_sensor, rays_to
 from .mark_moved import MOVED
 
 ROOM = 0.3
@@ -23,6 +24,18 @@ NEAR = 0.5
 
 RING = 1.0
 """A thing is put on ground whose distance from the sensor is the thing's own up to this, in metres."""
+
+
+class NumberedRays(NamedTuple):
+    """The rays from a sensor to points, with one number for a cell: each thing is compared with the whole scan.
+
+    Attributes:
+        cell: (N,), int64, the number of the ray's cell of azimuth and elevation.
+        distance: (N,), metres.
+    """
+
+    cell: np.ndarray
+    distance: np.ndarray
 
 
 @TRANSFORMS.register_module()
@@ -104,18 +117,20 @@ class PasteMoved(DescribedTransform):
         marks, numbers = frame[MARKS_KEY], frame[THINGS_KEY]
         above = is_above_ground(rows[:, :3].astype(np.float64), self.ground_cell, self.ground_height)
         ground, solid = rows[~above, :3], rows[above, :2]
-        rays = rays_to(rows[:, :3], self.cell)
+        rays = self.rays_of(rows)
         for _ in range(self.number):
             thing = self.place(self._collection[np.random.randint(len(self._collection))], ground)
             if thing is None or not is_free(thing, solid):
                 continue
-            own = rays_to(thing[:, :3], self.cell)
+            own = self.rays_of(thing)
             visible, behind = compare(own, rays)
             if 2 * visible.sum() <= len(thing):
                 continue
             thing, kept = thing[visible], ~behind
             rows = np.concatenate([rows[kept], thing])
-            rays = Rays(*(np.concatenate([old[kept], new[visible]]) for old, new in zip(rays, own, strict=True)))
+            rays = NumberedRays(
+                *(np.concatenate([old[kept], new[visible]]) for old, new in zip(rays, own, strict=True))
+            )
             marks = np.concatenate([marks[kept], np.full(len(thing), MOVED)])
             numbers = np.concatenate([numbers[kept], np.full(len(thing), numbers.max(initial=-1) + 1)])
             solid = np.concatenate([solid, thing[:, :2]])
@@ -139,18 +154,21 @@ class PasteMoved(DescribedTransform):
         thing[:, 2] += z - thing[:, 2].min()
         return thing
 
+    def rays_of(self, rows: np.ndarray) -> NumberedRays:
+        """Return the rays from the sensor, at the origin, to points (N, 3 + C)."""
+        row, column, distance = rays_to(rows[:, :3], self.cell)
+        return NumberedRays(np.ravel_multi_index((row, column), num_cells(self.cell)), distance)
 
-def compare(thing: Rays, scan: Rays) -> tuple[np.ndarray, np.ndarray]:
+
+def compare(thing: NumberedRays, scan: NumberedRays) -> tuple[np.ndarray, np.ndarray]:
     """Return which points of a thing (N,) are in sight, and which of a scan (M,) are behind it: two masks."""
-    columns = 1 + max(thing.column.max(), scan.column.max(initial=0))
-    of_thing, of_scan = (rays.row * columns + rays.column for rays in (thing, scan))
-    cells, places = np.unique(of_thing, return_inverse=True)
-    found = np.searchsorted(cells, of_scan).clip(max=len(cells) - 1)
-    met = np.flatnonzero(cells[found] == of_scan)
+    cells, places = np.unique(thing.cell, return_inverse=True)
+    found = np.searchsorted(cells, scan.cell).clip(max=len(cells) - 1)
+    met = np.flatnonzero(cells[found] == scan.cell)
     nearest_of_thing, nearest = (np.full(len(cells), np.inf) for _ in range(2))
     np.minimum.at(nearest_of_thing, places, thing.distance)
     np.minimum.at(nearest, found[met], scan.distance[met])
-    behind = np.zeros(len(of_scan), np.bool_)
+    behind = np.zeros(len(scan.cell), np.bool_)
     behind[met] = scan.distance[met] > nearest_of_thing[found[met]]
     return nearest[places] > thing.distance - NEAR, behind
 

@@ -6,6 +6,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -144,21 +145,19 @@ def check_recipes(checkpoints: Sequence[Pretrained]) -> None:
     Raises:
         ConfigError: If two are the same, or have other trunks.
     """
-    seen: dict[str, list[Pretrained]] = {}
-    for each in checkpoints:
-        others = seen.setdefault(each.name, [])
-        for other in others:
-            if each.sha256 == other.sha256:
-                raise ConfigError(
-                    f'{each.source} is the same pre-training as {other.source}: --checkpoint {each.name}=... is for '
-                    'several, with other seeds'
-                )
-            if each.trunk != other.trunk:
-                raise ConfigError(
-                    f'{each.source} pre-trained {", ".join(each.trunk)}, and {other.source} {", ".join(other.trunk)}: '
-                    'name the checkpoints otherwise, as one name is for several pre-trainings of one trunk'
-                )
-        others.append(each)
+    for other, each in combinations(checkpoints, 2):
+        if each.name != other.name:
+            continue
+        if each.sha256 == other.sha256:
+            raise ConfigError(
+                f'{each.source} is the same pre-training as {other.source}: --checkpoint {each.name}=... is for '
+                'several, with other seeds'
+            )
+        if each.trunk != other.trunk:
+            raise ConfigError(
+                f'{each.source} pre-trained {", ".join(each.trunk)}, and {other.source} {", ".join(other.trunk)}: '
+                'name the checkpoints otherwise, as one name is for several pre-trainings of one trunk'
+            )
 
 
 def arms_of_seed(arms: Iterable[Arm], seed: int) -> list[Arm]:

@@ -11,7 +11,6 @@ from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import LiDARPoints
 
 from strl_mmdet3d.datasets.moved_things import MovedThings
-from strl_mmdet3d.datasets.transforms.lidar_rays import rays_to
 from strl_mmdet3d.datasets.transforms.mark_moved import MOVED, STAYS, UNKNOWN
 from strl_mmdet3d.datasets.transforms.paste_moved import ROOM, PasteMoved, compare, is_free
 from strl_mmdet3d.errors import ConfigError
@@ -85,18 +84,14 @@ def test_pasted_things_stand_free_on_the_ground_and_nothing_else_moves(paste, se
             assert is_free(thing, before_it[:, :2])
 
 
-def rays(rows):
-    return rays_to(rows[:, :3], (0.4, 0.5))
-
-
-def test_what_stands_before_a_thing_hides_it_and_it_hides_what_is_behind():
+def test_what_stands_before_a_thing_hides_it_and_it_hides_what_is_behind(paste):
     thing = block(12, 0)
     behind, beside, before = block(16, 0.2, (0.2, 0.2, 0.5)), block(16, 5), block(6, -0.2, (0.2, 0.8, 1.0), 0.02)
-    visible, hidden = compare(rays(thing), rays(np.concatenate([behind, beside])))
+    visible, hidden = compare(paste.rays_of(thing), paste.rays_of(np.concatenate([behind, beside])))
     assert visible.all()
     assert hidden[: len(behind)].all()
     assert not hidden[len(behind) :].any()
-    visible, hidden = compare(rays(thing), rays(before))
+    visible, hidden = compare(paste.rays_of(thing), paste.rays_of(before))
     assert not hidden.any()
     assert 0.1 < visible.mean() < 0.9  # its upper part is seen over what stands before it
     assert thing[visible, 2].mean() > thing[~visible, 2].mean()
