@@ -13,6 +13,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
+from mmengine.runner.runner import _SlicedDataset
 
 PRIVATE_MEMBERS: dict[type, tuple[str, ...]] = {
     OptimWrapper: ('_accumulative_counts',),
@@ -20,6 +21,7 @@ PRIVATE_MEMBERS: dict[type, tuple[str, ...]] = {
     HistoryBuffer: ('_statistics_methods',),
     CheckpointHook: ('_save_checkpoint', '_save_checkpoint_with_step'),
     BaseDataset: ('_metainfo',),
+    _SlicedDataset: ('_dataset',),
 }
 """Class -> its private members used below."""
 
@@ -54,6 +56,11 @@ def keep_plain_metainfo(dataset: Any) -> None:
     """Have a data set of mmengine, or a wrapper of some, describe itself in plain values; ``metainfo`` is a copy."""
     if hasattr(dataset, '_metainfo'):
         dataset._metainfo = plain(dataset._metainfo)
+
+
+def whole_dataset(dataset: Any) -> Any:
+    """Return the data set of which mmengine takes the first part (``num_batch_per_epoch``); any other as it is."""
+    return dataset._dataset if isinstance(dataset, _SlicedDataset) else dataset
 
 
 def plain(value: Any) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch.utils.data import Dataset, Subset
 
+from ..mmengine_internals import whole_dataset
+
 
 class PairKey(int):
     """An item's number that carries all that a training pair depends on, beside the data and the config.
@@ -82,7 +84,12 @@ def keep_keys_in_subsets(dataset: Dataset) -> None:
 
 
 def wrapped_datasets(dataset: Dataset) -> list[Dataset]:
-    """List the data sets that mmengine's or torch's ConcatDataset, RepeatDataset or Subset wraps; else nothing."""
+    """List the data sets that mmengine's or torch's ConcatDataset, RepeatDataset or Subset wraps; else nothing.
+
+    The first part of a data set, which mmengine takes for ``num_batch_per_epoch``, wraps the whole.
+    """
+    if (whole := whole_dataset(dataset)) is not dataset:
+        return [whole]
     inner = getattr(dataset, 'datasets', None)
     if inner is None:
         inner = [dataset.dataset] if hasattr(dataset, 'dataset') else []

@@ -12,6 +12,7 @@ from mmengine.dataset import DefaultSampler
 from torch.utils.data import Dataset
 
 from ..errors import ConfigError
+from ..mmengine_internals import whole_dataset
 from .pair_key import PairKey, keep_keys_in_subsets, wrapped_datasets
 
 
@@ -69,7 +70,7 @@ class PairSampler(DefaultSampler):
                     f'PairSampler(weights={self.weights}) needs a ConcatDataset, whose parts they are for, but got a '
                     f'{type(dataset).__name__}'
                 )
-            self._lengths = [len(part) for part in wrapped_datasets(dataset)]  # type: ignore[arg-type]
+            self._lengths = [len(part) for part in wrapped_datasets(whole_dataset(dataset))]  # type: ignore[arg-type]
             numbers = all(
                 isinstance(weight, (int, float)) and not isinstance(weight, bool) and 0 < weight < math.inf
                 for weight in self.weights

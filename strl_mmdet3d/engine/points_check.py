@@ -27,6 +27,7 @@ from torch.utils.data import Dataset
 
 from ..datasets.pair_key import PairKey
 from ..datasets.temporal_pair_dataset import pair_datasets
+from ..datasets.transforms.load_sweeps import LAG_COLUMN
 from ..errors import ConfigError
 from ..export.loaded_points import TIME_LAG, points_of
 from ..export.trunk_record import pretrained_detector
@@ -137,7 +138,8 @@ def check_time_lag(detector: Any, dataloader: Any) -> None:
             raise ConfigError(
                 f"value {place} of a point is the time lag in {detector}, and {here} in the run's data (the last "
                 "column of nuScenes' files is the ring, not the lag): set "
-                f'LoadFrame(use_dim={list(range(place))}, time_lag=True), or LoadSweeps with the same use_dim'
+                f'LoadFrame(use_dim={list(range(place))}, time_lag=True)'
+                + (', or LoadSweeps with the same use_dim' if place == LAG_COLUMN else '')
             )
 
 

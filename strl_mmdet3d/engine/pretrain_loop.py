@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from ..datasets.sampler import PairSampler
 from ..errors import ConfigError
 from ..generators import seed_generators
+from ..models.strl import STRL
 from .points_check import check_points
 from .range_check import check_ranges
 from .run_record import ResumeError
@@ -37,7 +38,7 @@ class PretrainLoop(EpochBasedTrainLoop):
         kwargs: As in :class:`mmengine.runner.EpochBasedTrainLoop`.
 
     Raises:
-        ConfigError: If the data makes no batch, or its point cloud range or its points do not fit the detector.
+        ConfigError: If the data makes no batch, or for `STRL` one of a single pair, or if its point cloud range or its points do not fit the detector.
     """
 
     def __init__(self, runner: Runner, dataloader: DataLoader | dict, max_epochs: int, **kwargs: int) -> None:
@@ -51,6 +52,8 @@ class PretrainLoop(EpochBasedTrainLoop):
                 f'of {size}, so an epoch has no step: {remedy}'
             )
         model, dataset = unwrapped_model(runner), self.dataloader.dataset
+        if isinstance(model, STRL):
+            require_two_pairs(self.dataloader)
         check_ranges(runner.cfg, model, dataset)
         check_points(runner.cfg, model, dataset)
 
@@ -99,6 +102,18 @@ class PretrainLoop(EpochBasedTrainLoop):
         """Train on a batch; `idx` is its number in this session's part of the epoch, from 0."""
         seed_iteration(self.runner.seed, self.iter, get_rank())
         super().run_iter(self.done + idx, data_batch)
+
+
+def require_two_pairs(dataloader: DataLoader) -> None:
+    """Raise a ConfigError if a batch has a single pair, on which BatchNorm cannot train: the last of an epoch, too."""
+    size, pairs = dataloader.batch_size, len(dataloader.sampler)  # type: ignore[arg-type]
+    if size == 1:
+        raise ConfigError('STRL needs two pairs a batch, for BatchNorm: set train_dataloader.batch_size >= 2')
+    if size is not None and not dataloader.drop_last and pairs % size == 1:
+        raise ConfigError(
+            f'STRL needs two pairs a batch, for BatchNorm, and the last of {pairs} pairs in batches of {size} has one: '
+            'set train_dataloader.drop_last=True'
+        )
 
 
 def seed_iteration(seed: int, iteration: int, rank: int) -> None:

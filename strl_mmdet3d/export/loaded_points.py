@@ -10,6 +10,7 @@ from typing import Any
 
 from mmdet3d.registry import TRANSFORMS
 
+from ..datasets.readers.column_names import canonical_names
 from .class_defaults import name_of, with_defaults
 
 AXES = ('x', 'y', 'z')
@@ -62,7 +63,8 @@ def points_of_steps(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return dict(coord_type=settings.get('coord_type'), channels=list(AXES))
     columns = settings.get('use_dim')
     columns = list(range(columns)) if isinstance(columns, int) else list(columns or ())
-    columns = [NUMBERS.get(column, column) for column in columns]
+    if all(isinstance(column, str) for column in columns):
+        columns = [NUMBERS.get(name, name) for name in canonical_names(columns)]
     channels = [AXES[column] if column in range(len(AXES)) else f'column {column}' for column in columns]
     for place, setting in ((3, 'norm_intensity'), (4, 'norm_elongation')):
         if settings.get(setting) and place < len(channels):

@@ -36,7 +36,7 @@ class MotionHead(nn.Module):
     """Predict the cells whose points have moved, by the marks of `MarkMoved`.
 
     A cell of the plane counts if it is visible and has marked points; it has moved if most of them have. In a moved
-    cell, the head also predicts the box around the visible points of its thing (`upright_boxes`).
+    cell, the head also predicts the box around the points of its thing, hidden ones too (`upright_boxes`).
 
     Args:
         in_channels: C of the plane.

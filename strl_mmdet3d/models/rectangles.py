@@ -20,7 +20,7 @@ def upright_boxes(points: Tensor, group: Tensor, num_groups: int) -> Tensor:
     A LiDAR sees two sides of a car at most. They form an L, and the smallest rectangle around an L has its directions.
 
     Args:
-        points: (N, 3 or more), metres.
+        points: Float32 (N, 3 or more), metres.
         group: The number of each point's group, int64 (N,) in [0, T).
         num_groups: T. Each group has a point.
 
@@ -30,8 +30,9 @@ def upright_boxes(points: Tensor, group: Tensor, num_groups: int) -> Tensor:
     """
     angles = torch.arange(NUM_ANGLES, device=points.device) * (math.pi / 2 / NUM_ANGLES)
     axes = torch.stack([torch.cos(angles), torch.sin(angles)])  # (2, A)
-    along = points[:, :2] @ axes  # (N, A)
-    across = points[:, :2] @ torch.stack([-axes[1], axes[0]])
+    with torch.autocast(points.device.type, enabled=False):  # in half precision these are metres to a tenth
+        along = points[:, :2] @ axes  # (N, A)
+        across = points[:, :2] @ torch.stack([-axes[1], axes[0]])
     low, high = _extremes(torch.cat([along, across, points[:, 2:3]], dim=1), group, num_groups)
     (*lows, bottom), (*highs, top) = (one.split([NUM_ANGLES, NUM_ANGLES, 1], dim=1) for one in (low, high))
     low, high = torch.stack(lows, dim=2), torch.stack(highs, dim=2)  # (T, A, 2)

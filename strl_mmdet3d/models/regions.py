@@ -121,7 +121,8 @@ class PointRegions(nn.Module):
             mine = clouds == number
             if not mine.any():
                 raise ConfigError(f'cloud {number} of the batch has no point among places={self.places!r}')
-            read.append(self.weights(regions, at[mine]) @ points[mine].float())
+            with torch.autocast(points.device.type, enabled=False):  # a mean, and of float32 as in `BEVRegions`
+                read.append(self.weights(regions, at[mine]) @ points[mine].float())
         return torch.cat(read)
 
     def weights(self, regions: Tensor, places: Tensor) -> Tensor:

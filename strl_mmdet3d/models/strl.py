@@ -45,7 +45,8 @@ def contrastive_loss(prediction: Tensor, projection: Tensor, temperature: float)
     Returns:
         A scalar, at least 0; 2 * temperature * log(B) if all rows are the same.
     """
-    cosines = F.normalize(prediction.float(), dim=-1) @ F.normalize(projection.float(), dim=-1).T  # (B, B)
+    with torch.autocast(prediction.device.type, enabled=False):  # in float32, as in `byol_loss`
+        cosines = F.normalize(prediction.float(), dim=-1) @ F.normalize(projection.float(), dim=-1).T  # (B, B)
     own = torch.arange(len(cosines), device=cosines.device)
     return 2 * temperature * F.cross_entropy(cosines / temperature, own)
 

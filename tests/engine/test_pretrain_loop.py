@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from contextlib import suppress
 
 import numpy as np
@@ -14,8 +15,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import find_latest_checkpoint
 from tiny import tiny_runner, tiny_strl
 from torch import nn
+from torch.utils.data import DataLoader
 
-from strl_mmdet3d.engine.pretrain_loop import PretrainLoop, ResumeError, seed_iteration
+from strl_mmdet3d.engine.pretrain_loop import PretrainLoop, ResumeError, require_two_pairs, seed_iteration
+from strl_mmdet3d.errors import ConfigError
 from strl_mmdet3d.models.mlp import ProjectionMLP
 
 LENGTH, BATCH, EPOCHS = 11, 2, 3  # 5 iterations an epoch and a pair left over: 15 iterations
@@ -165,3 +168,22 @@ def test_the_loop_is_what_the_recipes_use():
 
     for recipe in ('paper', 'released'):
         assert Config.fromfile(f'configs/_base_/recipes/strl_{recipe}.py').train_cfg.type == PretrainLoop.__name__
+
+
+@pytest.mark.parametrize(
+    ('settings', 'remedy'),
+    [
+        (dict(batch_size=3), 'the last of 4 pairs in batches of 3 has one: set train_dataloader.drop_last=True'),
+        (dict(batch_size=1), 'set train_dataloader.batch_size >= 2'),
+    ],
+)
+def test_a_batch_of_one_pair_is_refused_before_the_first_step(settings, remedy):
+    """An epoch later, its last batch would end the run, and every resumed one."""
+    loader = DataLoader(range(4), **settings)
+    with pytest.raises(ConfigError, match=re.escape(remedy)):
+        require_two_pairs(loader)
+
+
+@pytest.mark.parametrize('settings', [dict(batch_size=3, drop_last=True), dict(batch_size=2), dict(batch_size=5)])
+def test_batches_of_two_pairs_and_more_pass(settings):
+    require_two_pairs(DataLoader(range(4), **settings))

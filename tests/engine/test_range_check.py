@@ -8,6 +8,7 @@ import pytest
 from mmdet3d.registry import MODELS
 from mmengine.config import Config
 from mmengine.hub import get_config
+from mmengine.runner.runner import _SlicedDataset
 from tiny import RANGE, tiny_detector, tiny_strl
 from torch.utils.data import ConcatDataset
 
@@ -44,8 +45,10 @@ def test_data_of_another_range_is_refused(model):
         check_ranges(Config(dict()), model, data(OTHER))
 
 
-def test_within_wrappers_too(model):
-    dataset = SimpleNamespace(datasets=[data(RANGE), SimpleNamespace(dataset=data(OTHER))])
+@pytest.mark.parametrize('wrapped', [lambda data: data, lambda data: _SlicedDataset(data, 2)])
+def test_within_wrappers_too(model, wrapped):
+    """The second is mmengine's for ``num_batch_per_epoch``."""
+    dataset = SimpleNamespace(datasets=[data(RANGE), SimpleNamespace(dataset=wrapped(data(OTHER)))])
     with pytest.raises(ConfigError, match='the data has'):
         check_ranges(Config(dict()), model, dataset)
 

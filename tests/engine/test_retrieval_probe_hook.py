@@ -44,7 +44,7 @@ class Losses(Hook):
         self.values.append(outputs['loss'].item())
 
 
-def run(root, work_dir, probe=None, epochs=2, **changes):
+def run(root, work_dir, probe=None, epochs=2, batches=None, **changes):
     view = dict(
         type='MultiView',
         load=[dict(type='LoadFrame')],
@@ -59,6 +59,8 @@ def run(root, work_dir, probe=None, epochs=2, **changes):
         sampler=dict(type='PairSampler'),
         collate_fn=dict(type='pseudo_collate'),
     )
+    if batches is not None:
+        loader['num_batch_per_epoch'] = batches
     hooks = [dict(type='TargetUpdateHook', tau_start=0.9)]
     if probe is not None:
         hooks.append(dict(type='RetrievalProbeHook', **probe))
@@ -165,3 +167,11 @@ def test_another_kind_of_data_is_refused(tmp_path):
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         RetrievalProbeHook(**wrong)
+
+
+def test_a_run_on_a_part_of_its_data_is_probed_too(data, tmp_path):
+    """mmengine wraps the data set for ``num_batch_per_epoch``."""
+    runner, losses = run(data, tmp_path, probe={}, batches=1)
+    runner.train()
+    assert len(losses.values) == 2
+    assert sorted(logged(runner, FOUND)) == [0, 1, 2]

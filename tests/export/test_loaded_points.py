@@ -66,6 +66,12 @@ def test_the_ring_and_the_time_lag_are_told_apart():
     assert channels(high, dict(type='LoadPointsFromMultiSweeps', use_dim=[0, 1, 2, 3, 4, 6])) == taken
 
 
+@pytest.mark.parametrize('names', [['x', 'y', 'z', 'reflectance'], ['X', 'Y', 'Z', 'Intensity']])
+def test_columns_have_one_name_in_all_spellings(names):
+    """`LoadFrame` takes them all."""
+    assert points_of(loader(dict(type='LoadFrame', use_dim=names))) == points_of(loader(dict(type='LoadFrame')))
+
+
 @pytest.mark.parametrize('appended', [True, False])
 def test_a_patch_of_a_room_may_append_the_place_in_it(appended):
     patch = dict(type='IndoorPatchPointSample', num_points=8, use_normalized_coord=appended)

@@ -64,3 +64,12 @@ def test_each_group_has_its_own_box_in_any_order_of_the_points(seed):
 
 def test_no_group_has_no_box():
     assert upright_boxes(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), 0).shape == (0, 7)
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_boxes_are_the_same_under_autocast(dtype):
+    """A person 40 m away is smaller than what half precision keeps of such a coordinate."""
+    points = torch.rand(40, 3) * torch.tensor([0.7, 0.5, 1.7]) + torch.tensor([40.0, -12.0, -1.5])
+    with torch.autocast('cpu', dtype=dtype):
+        box = upright_box(points)
+    torch.testing.assert_close(box, upright_box(points), rtol=0, atol=0)

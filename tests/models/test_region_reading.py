@@ -181,3 +181,13 @@ def test_reading_regions_adds_no_tensor_to_the_encoder():
 def test_a_reader_of_regions_that_cannot_be_built_is_named(pool):
     with pytest.raises(ConfigKeyError, match=rf"pool=dict\(type='{pool['type']}', \.\.\.\) could not be built: .+"):
         DetectorEncoder(tiny_detector(), pool=pool)
+
+
+def test_points_are_read_in_float32_under_autocast():
+    places = torch.rand(2, 50, 3) * 10
+    regions = [places[0, :4], places[1, :4]]
+    context = RegionContext(regions, dict(places=places), None)
+    features, read = torch.randn(2, 8, 50), PointRegions(places='places', radius=3.0)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        found = read(features, context)
+    torch.testing.assert_close(found, read(features, context), rtol=0, atol=0)

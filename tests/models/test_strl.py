@@ -16,7 +16,7 @@ from tiny import pair_batch, tiny_strl
 
 from strl_mmdet3d.errors import ConfigError
 from strl_mmdet3d.models.mlp import ProjectionMLP
-from strl_mmdet3d.models.strl import STRL, byol_loss
+from strl_mmdet3d.models.strl import STRL, byol_loss, contrastive_loss
 
 
 @pytest.fixture
@@ -279,3 +279,19 @@ def test_the_projections_of_the_latest_batch_are_kept_for_hooks(strl):
         assert not projection.requires_grad
         assert torch.equal(projection, strl.online_projector(strl.online_encoder(views[name])))
     assert not any('projections' in name for name in strl.state_dict())
+
+
+def test_the_losses_are_of_float32_under_autocast():
+    """Vectors that are nearly alike differ in digits that half precision drops."""
+    prediction = torch.randn(1, 32) + 0.03 * torch.randn(16, 32)
+    projection = prediction + 0.03 * torch.randn(16, 32)
+
+    def gradient(loss, amp):
+        leaf = prediction.clone().requires_grad_()
+        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=amp):
+            value = loss(leaf)
+        value.backward()  # outside, as in `train_term_by_term`
+        return leaf.grad
+
+    for loss in (lambda p: byol_loss(p, projection), lambda p: contrastive_loss(p, projection, 0.2)):
+        torch.testing.assert_close(gradient(loss, amp=True), gradient(loss, amp=False), rtol=0, atol=0)

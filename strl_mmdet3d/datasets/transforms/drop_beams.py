@@ -75,6 +75,20 @@ class RandomDropBeams(RandomPointsTransform):
         self.height = height
         self.ring_dim = ring_dim
 
+    def transform(self, results: dict) -> dict:
+        """Change the points; marks of the points, which travel as further channels, are no ``ring_dim``."""
+        if 'points' in results:
+            self.require_ring(results['points'])
+        return super().transform(results)
+
+    def require_ring(self, points: BasePoints) -> None:
+        """Raise a ConfigError if the points have no column ``ring_dim``."""
+        if self.ring_dim is not None and self.ring_dim >= points.tensor.shape[1]:
+            raise ConfigError(
+                f'RandomDropBeams: ring_dim={self.ring_dim}, but the points have {points.tensor.shape[1]} columns: let '
+                'use_dim of LoadFrame keep that column'
+            )
+
     def draw(self, points: BasePoints) -> Beams:
         """Draw which beams stay; the first one is uniform."""
         every = int(np.random.choice(self.every))
@@ -95,11 +109,7 @@ class RandomDropBeams(RandomPointsTransform):
         """
         if self.ring_dim is None:
             return beams_of(points.tensor[:, :3].numpy(), self.num_beams, self.height)
-        if self.ring_dim >= points.tensor.shape[1]:
-            raise ConfigError(
-                f'RandomDropBeams: ring_dim={self.ring_dim}, but the points have {points.tensor.shape[1]} columns: let '
-                'use_dim of LoadFrame keep that column'
-            )
+        self.require_ring(points)
         return points.tensor[:, self.ring_dim].numpy().astype(np.int64)
 
 

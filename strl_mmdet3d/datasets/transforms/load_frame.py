@@ -183,4 +183,4 @@ class LoadFrame(LoadPointsFromFile):
 def _names(columns: Any, number: int) -> tuple[str, ...]:
     """Return the names that an index states for a number of columns; none if it does not fit them."""
     is_fitting = isinstance(columns, list) and len(columns) == number and all(isinstance(name, str) for name in columns)
-    return tuple(columns) if is_fitting else ()
+    return tuple(canonical_names(columns)) if is_fitting else ()

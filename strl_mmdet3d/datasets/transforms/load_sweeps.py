@@ -9,7 +9,11 @@ import numpy as np
 from mmdet3d.datasets.transforms import LoadPointsFromMultiSweeps
 from mmdet3d.registry import TRANSFORMS
 
+from ...errors import ConfigError
 from .load_frame import LoadFrame
+
+LAG_COLUMN = 4
+"""Where mmdet3d's base class writes the time lag."""
 
 
 @TRANSFORMS.register_module()
@@ -43,7 +47,8 @@ class LoadSweeps(LoadPointsFromMultiSweeps):
         sweeps_num (int): At most this many of the sweeps are taken; fewer are drawn. Defaults to 9.
 
     Raises:
-        CorruptFrameError, ConfigError: As of `LoadFrame`.
+        CorruptFrameError: As of `LoadFrame`.
+        ConfigError: As of `LoadFrame`; if `use_dim` has another number of values; when loading, without ``timestamp``.
     """
 
     def __init__(
@@ -56,12 +61,21 @@ class LoadSweeps(LoadPointsFromMultiSweeps):
         sweeps_num: int = 9,
     ) -> None:
         self.loader = LoadFrame('LIDAR', load_dim, use_dim, intensity_scale, time_lag=True)
-        width = 1 + (use_dim if isinstance(use_dim, int) else len(use_dim))
+        values = use_dim if isinstance(use_dim, int) else len(use_dim)
+        if values != LAG_COLUMN:
+            raise ConfigError(f'LoadSweeps puts the time lag behind {LAG_COLUMN} values, got use_dim={use_dim}')
+        width = LAG_COLUMN + 1
         super().__init__(sweeps_num, width, list(range(width)), None, pad_empty_sweeps, remove_close)
         self._facts: dict[str, Any] = {}
 
     def transform(self, results: dict) -> dict:
         """Load the frame, and add the points of its sweeps."""
+        if 'timestamp' not in results:
+            path = results.get('lidar_points', {}).get('lidar_path', 'a frame')
+            raise ConfigError(
+                f'LoadSweeps got {path} without its time: set dataset.sweeps, 9 in the stock nuScenes configs, or load '
+                'single frames with LoadFrame'
+            )
         results = self.loader(results)
         # What the index says of the frame holds for its sweeps.
         self._facts = {key: value for key, value in results['lidar_points'].items() if key != 'lidar_path'}

@@ -12,6 +12,7 @@ from ...errors import ConfigError
 from ...evaluation.online_encoding import training_untouched
 from ...evaluation.temporal_frames import TemporalFrames
 from ...evaluation.temporal_retrieval import temporal_retrieval
+from ...mmengine_internals import whole_dataset
 from ..unwrapping import unwrapped_model
 
 FOUND = 'probe/temporal_retrieval'
@@ -66,7 +67,7 @@ class RetrievalProbeHook(Hook):
         Raises:
             ConfigError: If the training set is not a TemporalPairDataset.
         """
-        trained_on = runner.train_dataloader.dataset
+        trained_on = whole_dataset(runner.train_dataloader.dataset)
         if not isinstance(trained_on, TemporalPairDataset):
             raise ConfigError(
                 f'RetrievalProbeHook takes frames of a TemporalPairDataset, not of a {type(trained_on).__name__}: '

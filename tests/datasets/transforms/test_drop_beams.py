@@ -109,3 +109,9 @@ def test_the_beams_of_a_real_scan_stay_or_go_nearly_whole(real_data):
             whole = np.maximum(share, 1 - share) @ np.bincount(true) / len(true)
             assert whole > least
             assert kept.mean() == pytest.approx(1 / every, abs=0.03)
+
+
+def test_marks_are_no_column_of_beams(points):
+    marks = np.zeros(len(points), np.int64)
+    with pytest.raises(ConfigError, match='ring_dim=4, but the points have 4 columns'):
+        RandomDropBeams(every=(2,), ring_dim=4)({'points': points, 'pts_semantic_mask': marks})

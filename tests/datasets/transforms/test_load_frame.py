@@ -120,12 +120,20 @@ def test_a_width_that_does_not_fit_is_refused_and_the_right_one_named(tmp_path, 
     assert len(LoadFrame(load_dim=5)(write(tmp_path / '0.bin', sweep()))['points']) == 400
 
 
-def test_columns_by_name(tmp_path):
+@pytest.mark.parametrize('columns', [['x', 'y', 'z', 'intensity', 'ring'], ['X', 'Y', 'Z', 'Reflectance', 'ring']])
+@pytest.mark.parametrize('name', ['intensity', 'reflectance'])
+def test_columns_by_the_names_of_the_index(tmp_path, columns, name):
     values = sweep()
     results = write(tmp_path / '0.bin', values)
-    results['lidar_points']['columns'] = ['x', 'y', 'z', 'intensity', 'ring']
-    load = LoadFrame(load_dim=5, use_dim=['x', 'y', 'z', 'ring'])
-    np.testing.assert_array_equal(load(results)['points'].tensor, values[:, [0, 1, 2, 4]])
+    results['lidar_points']['columns'] = columns
+    load = LoadFrame(load_dim=5, use_dim=['x', 'y', 'z', 'ring', name], intensity_scale=0.5)
+    found = load(results)['points'].tensor
+    np.testing.assert_array_equal(found, values[:, [0, 1, 2, 4, 3]] * np.float32([1, 1, 1, 1, 0.5]))
+
+
+def test_columns_by_the_names_of_the_file(tmp_path):
+    values = sweep()
+    results = write(tmp_path / '0.bin', values)
     rows = np.array([*map(tuple, values)], [(name, 'f4') for name in ('ring', 'y', 'z', 'x', 'reflectance')])
     np.save(tmp_path / '0.npy', rows)
     results['lidar_points']['lidar_path'] = str(tmp_path / '0.npy')

@@ -108,3 +108,16 @@ def test_what_sweeps_need_is_asked_for(drive):
     write_sequence_index(root / 'sequences.json', dict(load_dim=5), [FrameSequence('s', names, poses)])
     with pytest.raises(SequenceIndexError, match='sequences without time stamps'):
         described(root)
+
+
+@pytest.mark.parametrize('use_dim', [3, 5, ['x', 'y', 'z']])
+def test_another_number_of_values_is_refused(use_dim):
+    """mmdet3d's base class writes the lag over the fifth value, whatever it is."""
+    with pytest.raises(ConfigError, match=r'LoadSweeps puts the time lag behind 4 values, got use_dim='):
+        LoadSweeps(use_dim=use_dim)
+
+
+def test_a_data_set_without_sweeps_is_told(drive):
+    root, _ = drive
+    with pytest.raises(ConfigError, match=r'LoadSweeps got .*4\.bin without its time: set dataset\.sweeps'):
+        described(root, sweeps=0)
