@@ -3,7 +3,7 @@
 The config's data set is read, whole scans, and marked as its `MarkMoved` says.
 
 Example:
-    python tools/collect_moved_things.py configs/study/motion.py --out data/kitti_sim/moved_things.npz
+    python tools/collect_moved_things.py configs/study/motion.py --out data/kitti_sim/raw/moved_things.npz
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ Examples:
     python tools/evaluate_pretraining.py configs/downstream/pointpillars_kitti_from_strl.py \
         --checkpoint strl=work_dirs/pointpillars_kitti_pretrain/encoder.pth --out work_dirs/does_it_help
     python tools/evaluate_pretraining.py CONFIG --checkpoint a=a.pth --checkpoint b=b.pth --out DIR \
-        --labels 5 20 100 --seeds 10 --iterations 800 --metric Overall_BEV_AP40_moderate_loose
+        --labels 5 20 --seeds 10 --iterations 2000 --metric Overall_BEV_AP40_moderate_loose
 """
 
 from __future__ import annotations
