@@ -82,7 +82,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         for setting, (default, help_text) in command.options.items():
             subparser.add_argument(f'--{setting.replace("_", "-")}', type=int, default=default, help=help_text)
         subparser.add_argument('--out', type=Path, required=True, help='folder to write; must be missing or empty')
-        subparser.add_argument('--seed', type=int, default=0, help='the same seed gives the same bytes on one kind of CPU')
+        subparser.add_argument('--seed', type=int, default=0, help='the same gives the same bytes on one kind of CPU')
         subparser.add_argument('--jobs', type=int, default=1, help='processes that simulate at the same time')
     args = parser.parse_args(argv)
     if args.jobs < 1:

@@ -38,7 +38,8 @@ class PretrainLoop(EpochBasedTrainLoop):
         kwargs: As in :class:`mmengine.runner.EpochBasedTrainLoop`.
 
     Raises:
-        ConfigError: If the data makes no batch, or for `STRL` one of a single pair, or if its point cloud range or its points do not fit the detector.
+        ConfigError: If the data makes no batch, or for `STRL` one of a single pair, or if its point cloud range or its
+            points do not fit the detector.
     """
 
     def __init__(self, runner: Runner, dataloader: DataLoader | dict, max_epochs: int, **kwargs: int) -> None:

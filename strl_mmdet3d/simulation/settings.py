@@ -18,9 +18,9 @@ class Simulation(ABC):
     """The settings of a simulation, and the writer of its data. The same settings give the same bytes.
 
     This holds for one kind of CPU and one set of installed packages. Embree has code of its own for SSE2, AVX2 and
-    AVX-512, which decides otherwise where a beam grazes an edge: with AVX2 instead of AVX-512, 0 to a few points of some
-    115,000 a scan were others, with SSE2 up to 19 (measured on 5 scans). Numpy's, OpenBLAS's and the C library's vector
-    instructions changed no byte there.
+    AVX-512, which decides otherwise where a beam grazes an edge: with AVX2 instead of AVX-512, 0 to a few of some
+    115,000 points a scan were others, with SSE2 up to 19 (measured on 5 scans). Vector instructions of NumPy, OpenBLAS
+    and the C library changed no byte there.
 
     Every drive, walk, frame, view and shape has its own seed, so one more does not change the contents of the others.
     All settings are whole numbers, at least 0.
