@@ -11,8 +11,8 @@ of the data and the augmentation. Runs with one seed differ in their arm alone:
 
 The smaller label subsets are parts of the larger ones, each combination of classes in proportion, and GT sampling takes
 objects of the subset's frames only. Checkpoints of one name are several pre-trainings of one recipe, which take turns
-over the seeds, so that the interval is the recipe's. A stopped evaluation continues by the same command. Several
-processes may run it on one output folder and share the work.
+over the seeds, so that the interval holds their differences, too. A stopped evaluation continues by the same command.
+Several processes may run it on one output folder and share the work.
 
 Examples:
     python tools/evaluate_pretraining.py configs/downstream/pointpillars_kitti_from_strl.py \
@@ -178,6 +178,8 @@ def turns_taken(plan: list[RunKey]) -> list[str]:
         f'{arm}: {len(of_source)} pre-trainings; '
         + '; '.join(f'seeds {seeds_text([*of])} begin from {source}' for source, of in of_source.items())
         + '.'
+        + ' Seeds share them, so the interval is too narrow as far as pre-trainings differ.'
+        * (len(of_source) < sum(map(len, of_source.values())))
         for arm, of_source in seeds.items()
         if len(of_source) > 1
     ]

@@ -178,6 +178,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmengine.registry import init_default_scope
 
     from strl_mmdet3d.atomic_write import write_text_whole
+    from strl_mmdet3d.errors import ConfigError
     from strl_mmdet3d.extras import extra
     from strl_mmdet3d.safe_loading import load_safely
 
@@ -190,6 +191,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     config = load_config(args.config, args.cfg_options)
     MMLogger.get_instance('linear_probe', log_level='WARNING')  # without a line for each weight that is drawn
     init_default_scope(config.get('default_scope', 'mmdet3d'))
+    if not config.get('model'):
+        raise ConfigError(f'{args.config} has no model: give a downstream config of a classifier')
     for path in args.checkpoints:  # so that a file that does not fit is reported before anything takes time
         pretrained_encoder(config.model, path)
     probe = Probe(config.model, *dataset_configs(config, args.num_points), args.batch_size)

@@ -78,7 +78,10 @@ def run(args: argparse.Namespace) -> None:
             read_exported(checked_path(entry))
         print(f'{len(entries)} of {len(entries)} encoders are as recorded')
     else:
-        text = args.out.read_text(encoding='utf-8')
+        try:
+            text = args.out.read_text(encoding='utf-8')
+        except UnicodeDecodeError as error:
+            raise ZooError(f'{args.out} is not a page in UTF-8 ({error})') from error
         head, begin, rest = text.partition(BEGIN)
         _, end, tail = rest.partition(END)
         if not begin or not end:

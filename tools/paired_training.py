@@ -18,13 +18,14 @@ import numpy as np
 import torch
 from mmdet3d.registry import DATASETS
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from strl_mmdet3d.engine.console import QuietRunner
 from strl_mmdet3d.engine.hooks.freeze_hook import FreezeHook
-from strl_mmdet3d.engine.run_record import flattened, record_of
+from strl_mmdet3d.engine.run_record import INITIAL_WEIGHTS, WITHOUT_EFFECT, flattened, record_of
 from strl_mmdet3d.engine.unwrapping import unwrapped_model
 from strl_mmdet3d.errors import ConfigError
 from strl_mmdet3d.evaluation.detection.arms import State, start_of
@@ -33,6 +34,7 @@ from strl_mmdet3d.evaluation.detection.result_files import ResultFiles, RunKey, 
 from strl_mmdet3d.evaluation.detection.run_length import own_length, with_iterations
 from strl_mmdet3d.evaluation.detection.subset_config import LabelSubsets, labelled_dataset
 from strl_mmdet3d.export import compare_loaded
+from strl_mmdet3d.export.class_defaults import name_of
 from strl_mmdet3d.generators import seed_generators, seeded
 from strl_mmdet3d.version import __version__
 
@@ -155,7 +157,7 @@ class PairedTraining:
         """Describe what all runs share."""
         plain = self.config.to_dict()
         tests = [pair for name in ('test_dataloader', 'test_evaluator') for pair in flattened(name, plain[name])]
-        return record_of(self.config, ranks=1) | dict(tests)
+        return record_of(self.config, ranks=1, without=WITHOUT_EFFECT - INITIAL_WEIGHTS) | dict(tests)
 
     def run(self, key: RunKey, results: ResultFiles, tell: Callable[[float, str], None]) -> RunResult:
         """Train and test a detector.
@@ -205,6 +207,7 @@ class PairedTraining:
             metrics=plain_numbers(metrics),
             seconds=round(time.monotonic() - begin, 1),
             software=dict(strl_mmdet3d=__version__, torch=str(torch.__version__), device=get_device()),
+            frozen=[*key.arm.frozen],
         )
 
 
@@ -212,10 +215,11 @@ def check_trainable(config: Config, seed: int) -> None:
     """Refuse a subset without any object to learn from, on which mmdet3d's data set would search forever.
 
     Raises:
-        ConfigError: If no frame keeps an object in the detector's range.
+        ConfigError: If no frame keeps an object in the detector's range, or CBGSDataset cannot balance the classes.
     """
     with seeded(np.random.SeedSequence([seed])):
         dataset = DATASETS.build(labelled_dataset(config))
+        check_balance(config, dataset)
         for _ in range(TRIES):
             if any(dataset.prepare_data(index) is not None for index in range(len(dataset))):
                 return
@@ -223,6 +227,26 @@ def check_trainable(config: Config, seed: int) -> None:
         f'{labelled_dataset(config).ann_file} lists {len(dataset)} frames, of which none has an object in the '
         "detector's range: take more labels, or another number of --seeds"
     )
+
+
+def check_balance(config: Config, dataset: BaseDataset) -> None:
+    """Refuse a subset that lacks a class for mmdet3d's CBGSDataset, which would divide by its share.
+
+    Raises:
+        ConfigError: Names the classes.
+    """
+    wrapper = config.train_dataloader.dataset
+    while wrapper.get('dataset') and name_of(wrapper.get('type')) != 'CBGSDataset':
+        wrapper = wrapper.dataset
+    if name_of(wrapper.get('type')) != 'CBGSDataset':
+        return
+    found = {label for index in range(len(dataset)) for label in dataset.get_cat_ids(index)}
+    missing = [name for label, name in enumerate(dataset.metainfo['classes']) if label not in found]
+    if missing:
+        raise ConfigError(
+            f'CBGSDataset cannot balance {", ".join(missing)}, of which the {len(dataset)} frames of '
+            f'{labelled_dataset(config).ann_file} have no object: take more labels, or the data set without it'
+        )
 
 
 def training_batches(config: Config, seed: int) -> Iterator[dict]:

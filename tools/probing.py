@@ -51,6 +51,8 @@ def dataset_configs(config: Config, num_points: int) -> tuple[ConfigDict, Config
         train, test = (copy.deepcopy(config[f'{part}_dataloader'].dataset) for part in ('train', 'test'))
         while 'dataset' in train:  # a wrapper such as RepeatDataset
             train = train.dataset
+        if 'datasets' in train or 'datasets' in test:
+            raise TypeError('several data sets in one')
         samplers = [step for step in test.pipeline if step['type'] == 'DownSamplePoints']
     except (KeyError, AttributeError, TypeError) as error:
         raise ConfigError(

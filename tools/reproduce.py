@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -43,6 +44,7 @@ os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = 'report.md'
+VARIABLE = re.compile(r'\$[A-Z_]+/[\w./-]+$')
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -69,6 +71,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error('--seeds must be at least 1')
     if args.work_dir is None:
         args.work_dir = Path('work_dirs', 'reproduction', f'{args.data}_{args.size}')
+    if args.work_dir == Path():
+        args.work_dir = Path.cwd()  # '.' is no part of the paths in it
     return args
 
 
@@ -91,7 +95,13 @@ def as_command(step: Step) -> str:
     """Write a step as a command of the shell, to be run from the folder where the plan was made."""
     script = step.tool if os.sep in step.tool else shown(f'tools/{step.tool}.py')
     words = ['python', script, *map(shown, step.arguments)]
-    return ' '.join([*(f'{name}={shlex.quote(value)}' for name, value in step.environment), shlex.join(words)])
+    variables = [f'{name}={shlex.quote(value)}' for name, value in step.environment]
+    return ' '.join([*variables, *map(quoted, words)])
+
+
+def quoted(word: str) -> str:
+    """Quote a word for the shell; a variable at its beginning, the place of real data, stays one."""
+    return f'"{word}"' if VARIABLE.match(word) else shlex.quote(word)
 
 
 def shown(argument: str) -> str:
@@ -206,6 +216,7 @@ def run(args: argparse.Namespace) -> None:
 
     load_safely()
     from strl_mmdet3d.reproduction.data import check_real_data
+    from strl_mmdet3d.reproduction.data_record import record_data, recorded_files
     from strl_mmdet3d.reproduction.results import Results
     from strl_mmdet3d.reproduction.step import Settings
     from strl_mmdet3d.reproduction.steps import data_needed, steps_of
@@ -215,16 +226,20 @@ def run(args: argparse.Namespace) -> None:
     settings = Settings(args.work_dir, args.data, args.size, args.seeds)
     results = Results(settings.work_dir)
     if args.command == 'list':
+        recorded_files(settings)
         list_tables(tables, results, settings)
     elif args.command == 'plan':
         for step in steps_of(tables, settings):
             print(as_command(step))
     elif args.command == 'run':
+        needed = [data for table in tables for row in table.rows for data in data_needed(row)]
         if args.data == 'real':
-            check_real_data(data for table in tables for row in table.rows for data in data_needed(row))
+            check_real_data(needed)
+        record_data(settings, needed)
         run_steps(steps_of(tables, settings), results)
         print(f'the tables are in {write_report(find_tables(["all"]), results, settings)}')
     else:
+        recorded_files(settings)
         page = write_report(tables, results, settings)
         print(page.read_text(encoding='utf-8'))
 

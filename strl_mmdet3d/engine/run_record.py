@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,17 @@ SECTIONS = (
 )
 """The parts of a config that decide what a run computes."""
 
-WITHOUT_EFFECT = frozenset(
-    {'num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory', 'timeout', 'backend_args', 'data_root'}
-    | {'val_interval', 'val_begin', 'init_cfg', 'pretrained'}
-)
+INITIAL_WEIGHTS = frozenset({'init_cfg', 'pretrained'})
+"""Settings of the weights before the first iteration."""
+
+WITHOUT_EFFECT = INITIAL_WEIGHTS | {
+    *('num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory', 'timeout', 'backend_args', 'data_root'),
+    *('val_interval', 'val_begin'),
+}
 """Settings in them that change nothing after the first iteration. Data may move: its files are recorded by content."""
 
-FILES = frozenset({'ann_file', 'info_path', 'things'})
-"""Settings that name a file which lists or holds data: relative to the data's root, or to the current folder."""
+FILES = frozenset({'ann_file', 'info_path', 'things', 'checkpoint'})
+"""Settings that name a file of data or weights: relative to the data's root, or to the current folder."""
 
 NOT_SET = 'not set'
 SHOWN = 8
@@ -47,12 +50,13 @@ class ResumeError(StrlError, RuntimeError):
     """The run differs too much from the run of the checkpoint to continue it."""
 
 
-def record_of(config: Config, ranks: int) -> dict[str, str]:
+def record_of(config: Config, ranks: int, without: Set[str] = WITHOUT_EFFECT) -> dict[str, str]:
     """Describe a run by plain text.
 
     Args:
         config: The run's config.
         ranks: The number of ranks.
+        without: Settings that do not count; by default those that change nothing after the first iteration.
 
     Returns:
         Dotted key of each setting -> its value as JSON. A file of `FILES` is recorded by the SHA-256 of its bytes.
@@ -63,17 +67,18 @@ def record_of(config: Config, ranks: int) -> dict[str, str]:
         value: Any = plain
         for key in section.split('.'):
             value = (value or {}).get(key)
-        record |= dict(flattened(section, value))
+        record |= dict(flattened(section, value, without=without))
     return record
 
 
-def flattened(key: str, value: Any, root: str = '') -> Iterator[tuple[str, str]]:
+def flattened(key: str, value: Any, root: str = '', without: Set[str] = WITHOUT_EFFECT) -> Iterator[tuple[str, str]]:
     """Go through the settings below a key.
 
     Args:
         key: The dotted key.
         value: Its value.
         root: The ``data_root`` around it.
+        without: Settings that are left out.
 
     Yields:
         Dotted keys and values as JSON.
@@ -81,11 +86,11 @@ def flattened(key: str, value: Any, root: str = '') -> Iterator[tuple[str, str]]
     if isinstance(value, dict):
         root = value.get('data_root') or root
         for name, inner in value.items():
-            if name not in WITHOUT_EFFECT:
-                yield from flattened(f'{key}.{name}', inner, root)
+            if name not in without:
+                yield from flattened(f'{key}.{name}', inner, root, without)
     elif isinstance(value, (list, tuple)) and any(isinstance(inner, (dict, list, tuple)) for inner in value):
         for number, inner in enumerate(value):
-            yield from flattened(f'{key}.{number}', inner, root)
+            yield from flattened(f'{key}.{number}', inner, root, without)
     elif key.rpartition('.')[2] in FILES and isinstance(value, str):
         yield key, file_hash(Path(root) / value) or file_hash(Path(value)) or json.dumps(value)
     elif value is not None:

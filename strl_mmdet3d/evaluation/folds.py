@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from ..errors import ConfigError
@@ -38,8 +39,19 @@ def stratified_folds(labels: np.ndarray, seed: int) -> StratifiedKFold:
 def search_settings(
     model: BaseEstimator, grid: dict, train_x: np.ndarray, train_y: np.ndarray, folds: StratifiedKFold
 ) -> GridSearchCV:
-    """Choose the settings of a classifier from a grid by cross-validation, and fit it to all samples with the best."""
+    """Choose the settings of a classifier from a grid by cross-validation, and fit it to all samples with the best.
+
+    Raises:
+        ConfigError: If in some fold one class is left, so that no setting has a score.
+    """
     with warnings.catch_warnings():
         # At each fit scikit-learn warns of classes with fewer samples than folds: real data has them.
         warnings.filterwarnings('ignore', 'The least populated class', UserWarning)
-        return GridSearchCV(model, grid, cv=folds).fit(train_x, train_y)
+        warnings.filterwarnings('ignore', category=FitFailedWarning)
+        search = GridSearchCV(model, grid, cv=folds).fit(train_x, train_y)
+    if not np.isfinite(search.best_score_):
+        raise ConfigError(
+            f'of the {len(np.unique(train_y))} classes of the training samples one is left when a fold is held out: '
+            'give the probe more labels'
+        )
+    return search

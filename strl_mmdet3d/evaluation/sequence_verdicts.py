@@ -113,8 +113,14 @@ def _of_values(survey: Survey) -> Iterator[str]:
     if survey.kind != 'lidar' or not survey.frames:
         return
     names = survey.frames[0].columns
-    largest = np.max([frame.quantiles[:, -1] for frame in survey.frames], axis=0)
-    least = np.min([frame.quantiles[:, 0] for frame in survey.frames], axis=0)
+    alike = [frame for frame in survey.frames if len(frame.columns) == len(names)]
+    if others := len(survey.frames) - len(alike):
+        yield (
+            f'{others} of {len(survey.frames)} frames have another number of values than the first, which has '
+            f'{len(names)}: LoadFrame(load_dim=...) takes one number, so make an index of each kind'
+        )
+    largest = np.max([frame.quantiles[:, -1] for frame in alike], axis=0)
+    least = np.min([frame.quantiles[:, 0] for frame in alike], axis=0)
     for column in range(4, len(names)):
         if least[column] == largest[column]:
             yield f'{names[column]} is {largest[column]:g} in all points looked at, so it says nothing'

@@ -49,11 +49,16 @@ class Results:
 
     def described(self, step: Step) -> list[str]:
         """Return the arguments of a step without the place of the work directory, which may move."""
-        places = (str(self.work_dir.absolute()), str(self.work_dir))
-        arguments = list(step.arguments)
-        for place in places:
-            arguments = [argument.replace(f'{place}/', 'WORK_DIR/') for argument in arguments]
-        return arguments
+        return [self._described(argument) for argument in step.arguments]
+
+    def _described(self, argument: str) -> str:
+        """Return an argument, a path or KEY=PATH, in which WORK_DIR stands for the work directory."""
+        key, equals, path = argument.partition('=')
+        for begin, rest in (('', argument), (f'{key}{equals}', path)):
+            for place in (self.work_dir.absolute(), self.work_dir):
+                if rest.startswith(f'{place}/'):
+                    return f'{begin}WORK_DIR{rest[len(str(place)) :]}'
+        return argument
 
     def read(self, step: Step) -> StepResult | None:
         """Read the result of a step; None if it has not been run.

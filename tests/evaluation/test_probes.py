@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
+from strl_mmdet3d.errors import ConfigError
 from strl_mmdet3d.evaluation.folds import stratified_folds
 from strl_mmdet3d.evaluation.knn_probe import K_GRID, cosine_knn
 from strl_mmdet3d.evaluation.linear_probe import C_GRID, fit_standardised_svm, standardised_svm, unscaled_svm
@@ -120,3 +121,11 @@ def test_the_suite_sees_only_its_part():
     scores = run_probes(part, train_x, train_y, test_x, test_y, seed=0)
     assert part.num_classes == 3
     assert scores.unscaled.accuracy == scores.standardised.accuracy == scores.knn.accuracy == 100
+
+
+def test_two_classes_of_which_one_has_a_single_sample_are_an_error():
+    """The fold that holds it out leaves one class to learn from, so no setting has a score."""
+    features = np.random.default_rng(0).normal(size=(11, 4))
+    labels = np.array([0] * 10 + [1])
+    with pytest.raises(ConfigError, match='of the 2 classes of the training samples one is left'):
+        fit_standardised_svm(features, labels, seed=0)

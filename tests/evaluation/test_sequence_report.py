@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from depth_data import write_scene
 from made_sequences import HEIGHT, drive, write_drive
+from pypcd4 import PointCloud
 from scipy.spatial.transform import Rotation
 
 from strl_mmdet3d.datasets import FrameSequence, write_sequence_index
@@ -224,3 +225,18 @@ def test_the_page_needs_no_other_file_and_shows_names_as_text(tmp_path, monkeypa
     assert '&lt;script&gt;alert(1)' in page
     assert page.count('src="data:image/png;base64,') == page.count('src=') == 4
     assert 'href' not in page
+
+
+def test_frames_of_different_widths_are_told(tmp_path):
+    """Files that say themselves what they hold."""
+    write_drive(tmp_path)
+    for n in range(4):
+        scan = np.fromfile(tmp_path / f'{n:03d}.bin', np.float32).reshape(-1, 4)[:, : 3 if n == 2 else 4]
+        names = ('x', 'y', 'z', 'intensity')[: scan.shape[1]]
+        PointCloud.from_points(list(scan.T), names, (np.float32,) * len(names)).save(tmp_path / f'{n}.pcd')
+    write_sequence_index(tmp_path / 'index.json', {}, [FrameSequence('s', [f'{n}.pcd' for n in range(4)])])
+    said = [line for line in verdicts(survey(tmp_path)) if 'another number of values' in line]
+    assert said == [
+        '1 of 4 frames have another number of values than the first, which has 4: LoadFrame(load_dim=...) takes one '
+        'number, so make an index of each kind'
+    ]

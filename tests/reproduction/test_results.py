@@ -43,6 +43,19 @@ def test_a_result_is_found_again_where_the_folder_has_moved(tmp_path, monkeypatc
     assert Results(moved.work_dir).finished(evaluation_steps(row, moved)) == evaluation_steps(row, moved)[:1]
 
 
+@pytest.mark.parametrize('name', ['evaluate', 'data', 's', 'a=b'])
+def test_the_folders_name_may_stand_in_its_own_paths(name, tmp_path, monkeypatch):
+    row, _ = row_of('2a', 1)
+    monkeypatch.chdir(tmp_path)
+    results, moved = Results(Path(name)), Results(tmp_path / name)
+    for step, same in zip(
+        evaluation_steps(row, Settings(Path(name))), evaluation_steps(row, Settings(tmp_path / name)), strict=True
+    ):
+        assert results.described(step) == moved.described(same)
+        assert 'configs/downstream/' in step.arguments[0]
+        assert moved.described(same)[0] == step.arguments[0]
+
+
 def test_the_result_of_another_command_is_refused(tmp_path):
     row, _ = row_of('2a', 1)
     results = Results(tmp_path / 'work')

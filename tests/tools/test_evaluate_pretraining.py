@@ -73,7 +73,16 @@ def fake_runs(monkeypatch):
         metrics = {f'{KITTI}/Overall_3D_AP40_moderate': float(number), f'{KITTI}/Overall_BEV_AP40_easy': 2.0 * number}
         _, frames, dropped = training.subsets.config_of(key.num_frames, key.seed)
         return RunResult(
-            results.settings, key.arm.name, key.arm.sha256, key.seed, frames, dropped, metrics, len(made) * 1.0, {}
+            results.settings,
+            key.arm.name,
+            key.arm.sha256,
+            key.seed,
+            frames,
+            dropped,
+            metrics,
+            seconds=len(made) * 1.0,
+            software={},
+            frozen=[*key.arm.frozen],
         )
 
     monkeypatch.setattr(paired_training.PairedTraining, 'run', run)
@@ -243,6 +252,7 @@ def test_pretrainings_of_one_recipe_share_a_row(kitti, encoder, tmp_path, fake_r
         result = json.loads((tmp_path / f'out/results/seed_{seed}/4_frames/finetuned-a.json').read_text())
         assert result['checkpoint'] == sums[seed % 2]
     said = f'finetuned-a: 2 pre-trainings; seeds 0, 2, 4 begin from {encoder}; seeds 1, 3 begin from {other}.'
+    said += ' Seeds share them, so the interval is too narrow as far as pre-trainings differ.'
     assert comparison.notes == [said]
     assert f'- {said}' in (tmp_path / 'out/results.md').read_text()
     with pytest.raises(SystemExit, match=r'finetuned-a.json comes from another checkpoint of the same name'):
@@ -257,6 +267,9 @@ def test_results_of_other_settings_are_refused(kitti, encoder, tmp_path, fake_ru
     batch = ['--cfg-options', 'train_dataloader.batch_size=1']
     with pytest.raises(SystemExit, match=r'train_dataloader\.batch_size is 1 and was 2'):
         evaluate(tmp_path, encoder, *options, '--iterations', '2', *batch)
+    weights = ['--cfg-options', 'model.backbone.init_cfg.type=Constant', 'model.backbone.init_cfg.layer=Conv2d']
+    with pytest.raises(SystemExit, match=r'model\.backbone\.init_cfg\.type is "Constant" and was not set'):
+        evaluate(tmp_path, encoder, *options, '--iterations', '2', *weights)
     other = write_encoder(tmp_path / 'other.pth', 54321)
     with pytest.raises(SystemExit, match=r'finetuned-a.json comes from another checkpoint of the same name'):
         evaluate(tmp_path, other, *options, '--iterations', '2')
@@ -266,6 +279,39 @@ def test_results_of_other_settings_are_refused(kitti, encoder, tmp_path, fake_ru
     (tmp_path / 'results/seed_0/4_frames/finetuned-a.json').write_text('{"arm"')
     with pytest.raises(SystemExit, match=r'finetuned-a.json is damaged .*: remove it'):
         evaluate(tmp_path, encoder, *options, '--iterations', '2')
+
+
+def test_a_frozen_random_trunk_of_other_parts_is_not_taken_for_this_one(kitti, encoder, tmp_path, fake_runs):
+    """It has no checkpoint that would tell them apart."""
+    options = ['--labels', '100', '--seeds', '1', '--iterations', '2', '--arms', 'frozen-random']
+    evaluate(tmp_path, encoder, *options)
+    path = tmp_path / 'results/seed_0/4_frames/frozen-random.json'
+    result = json.loads(path.read_text())
+    assert sorted(result['frozen']) == ['backbone', 'neck', 'voxel_encoder']
+    path.write_text(json.dumps(dict(result, frozen=['voxel_encoder'])))
+    message = r'frozen-random.json comes from a run in which other parts were frozen, voxel_encoder: name another'
+    with pytest.raises(SystemExit, match=message):
+        evaluate(tmp_path, encoder, *options)
+
+
+def test_classes_that_cannot_be_balanced_are_named(kitti, tmp_path):
+    config = tmp_path / 'balanced.py'
+    config.write_text(
+        f'_base_ = [{str(Path(SMALL).absolute())!r}]\n'
+        'inner = _base_.train_dataloader.dataset.dataset\n'
+        "train_dataloader = dict(dataset=dict(_delete_=True, type='CBGSDataset', dataset=inner))\n"
+    )
+    options = ['--labels', '1', '--seeds', '1', '--iterations', '1', '--arms', 'scratch']
+    with pytest.raises(SystemExit, match=r'CBGSDataset cannot balance .*, of which the 1 frames of .*infos\.pkl'):
+        evaluate(tmp_path / 'out', None, *options, config=str(config))
+
+
+def test_a_damaged_info_file_is_named(kitti, tmp_path):
+    damaged = tmp_path / 'damaged.pkl'
+    damaged.write_bytes(b'no pickle')
+    options = ['--iterations', '1', '--cfg-options', f'train_dataloader.dataset.dataset.ann_file={damaged}']
+    with pytest.raises(SystemExit, match=r'damaged\.pkl: the pickle is damaged'):
+        evaluate(tmp_path / 'out', None, '--arms', 'scratch', *options)
 
 
 def test_a_run_that_another_process_makes_is_left_to_it(kitti, tmp_path, fake_runs, monkeypatch):

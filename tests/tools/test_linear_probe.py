@@ -199,6 +199,14 @@ def test_what_does_not_fit_is_told_by_name(config, checkpoints, tmp_path):
     pretraining = write_shape_config(tmp_path / 'pretraining.py', test_dataloader=None)
     with pytest.raises(SystemExit, match=r'pretraining\.py has no labelled shapes'):
         linear_probe.main([str(pretraining)])
+    one = tiny_dataset([2, 2])
+    several = dict(dataset=dict(type='ConcatDataset', datasets=[one, one]))
+    concatenated = write_shape_config(tmp_path / 'concatenated.py', train_dataloader=several)
+    with pytest.raises(SystemExit, match=r'concatenated\.py has no labelled shapes .*several data sets in one'):
+        linear_probe.main([str(concatenated)])
+    (tmp_path / 'nothing.py').write_text('a = 1')
+    with pytest.raises(SystemExit, match=r'nothing\.py has no model'):
+        linear_probe.main([str(tmp_path / 'nothing.py')])
 
 
 def test_shapes_of_different_classes_are_refused(tmp_path):

@@ -113,6 +113,22 @@ def test_the_results_of_another_size_are_refused(tmp_path, made):
         reproduce.main(['run', '8', *options])
 
 
+def test_simulated_results_are_not_reported_as_real(tmp_path, made):
+    options = ['--work-dir', str(tmp_path / 'work')]
+    reproduce.main(['run', '1', *options])
+    for command in ('list', 'report'):
+        with pytest.raises(SystemExit, match=r'holds results of simulated data, not of real'):
+            reproduce.main([command, '1', '--data', 'real', *options])
+
+
+def test_a_plan_leaves_the_place_of_real_data_to_the_shell(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv('SHAPES_ROOT', raising=False)
+    reproduce.main(['plan', '2b', '--data', 'real', '--work-dir', str(tmp_path)])
+    (line, *_) = [line for line in capsys.readouterr().out.splitlines() if 'select_labels' in line]
+    assert ' "$SHAPES_ROOT/train.json" ' in line
+    assert reproduce.quoted('$(rm x)/train.json') == "'$(rm x)/train.json'"
+
+
 def test_real_data_that_is_missing_is_named_before_anything_is_run(tmp_path, made, monkeypatch):
     for name in ('KITTI_RAW_ROOT', 'KITTI_ROOT'):
         monkeypatch.delenv(name, raising=False)

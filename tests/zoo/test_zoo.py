@@ -183,3 +183,6 @@ def test_the_tool_lists_verifies_and_writes_the_page(tmp_path, capsys):
     page.write_text('no marks')
     with pytest.raises(SystemExit, match='needs the lines'):
         model_zoo.main(['page', '--out', str(page)])
+    page.write_bytes(b'\xff')
+    with pytest.raises(SystemExit, match=r'zoo\.md is not a page in UTF-8'):
+        model_zoo.main(['page', '--out', str(page)])

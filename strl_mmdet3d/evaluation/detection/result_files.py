@@ -54,6 +54,7 @@ class RunResult:
         metrics: All numbers of the test.
         seconds: How long the run took.
         software: Versions and device, for the record; they may differ between runs.
+        frozen: The parts of the detector that stayed as they were.
     """
 
     settings: str
@@ -65,6 +66,7 @@ class RunResult:
     metrics: Numbers
     seconds: float
     software: dict[str, str]
+    frozen: list[str]
 
 
 def fingerprint(record: dict[str, str]) -> str:
@@ -115,8 +117,14 @@ class ResultFiles:
         if set(content) != {field.name for field in fields(RunResult)} or not isinstance(content['metrics'], dict):
             raise ConfigError(f'{path} is not a result of this tool: remove it, and the run is made again')
         result = RunResult(**content)
-        if (result.settings, result.checkpoint) != (self.settings, key.arm.sha256):
-            what = 'other settings' if result.settings != self.settings else 'another checkpoint of the same name'
+        what = ''
+        if result.settings != self.settings:
+            what = 'other settings'
+        elif result.checkpoint != key.arm.sha256:
+            what = 'another checkpoint of the same name'
+        elif result.frozen != [*key.arm.frozen]:  # a random trunk has no checkpoint that would tell
+            what = f'a run in which other parts were frozen, {", ".join(result.frozen) or "none"}'
+        if what:
             raise ConfigError(
                 f'{path} comes from {what}: name another folder by --out, or another name by --checkpoint'
             )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
-from mmengine.config import Config
+from mmdet3d.registry import DATASETS
+from mmengine.config import Config, ConfigDict
 
 from ...errors import ConfigError
+from ...export.class_defaults import name_of
 
 LENGTHS = ('begin', 'end', 'T_max', 'step_size', 'total_steps', 'milestones', 'periods')
 """Settings of a scheduler that count epochs or iterations."""
@@ -34,11 +36,18 @@ def own_length(config: Config, num_frames: int) -> tuple[int, int]:
     epochs = train_cfg.get('max_epochs')
     if not epochs:
         raise ConfigError(f'train_cfg of {config.filename} has neither max_epochs nor max_iters: set one of them')
-    dataset, times = config.train_dataloader.dataset, 1
-    while isinstance(dataset.get('dataset'), dict):
-        times *= dataset.get('times', 1)
-        dataset = dataset['dataset']
-    return int(epochs), int(epochs) * ceil(num_frames * times / config.train_dataloader.get('batch_size', 1))
+    items = num_items(config.train_dataloader.dataset, num_frames)
+    return int(epochs), int(epochs) * ceil(items / config.train_dataloader.get('batch_size', 1))
+
+
+def num_items(dataset: ConfigDict, num_frames: int) -> int:
+    """Count the items of an epoch: RepeatDataset multiplies the frames, other wrappers (CBGSDataset) are built."""
+    inner = dataset.get('dataset')
+    if not isinstance(inner, dict):
+        return num_frames
+    if name_of(dataset.get('type')) == 'RepeatDataset':
+        return dataset['times'] * num_items(inner, num_frames)
+    return len(DATASETS.build(dataset))
 
 
 def with_iterations(config: Config, iterations: int, num_frames: int) -> None:

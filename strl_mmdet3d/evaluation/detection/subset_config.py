@@ -12,6 +12,7 @@ from mmengine.config import Config, ConfigDict
 
 from ...atomic_write import written_whole
 from ...errors import ConfigError
+from ...safe_loading.unsafe_pickle import UnsafePickleError
 from .gt_database import fitting_groups, restricted_database
 from .label_subsets import FrameId, LabelledFrames, frames_of, infos_with
 
@@ -103,11 +104,14 @@ def read_infos(path: Path) -> Any:
     """Read an info file as data; `load_safely` must have been called.
 
     Raises:
-        ConfigError: If there is none.
+        ConfigError: If there is none, or it is damaged or holds more than data.
     """
     if not path.is_file():
         raise ConfigError(f'no info file at {path}: prepare the data, or correct the data_root of the config')
-    return mmengine.load(str(path))
+    try:
+        return mmengine.load(str(path))
+    except UnsafePickleError as error:
+        raise ConfigError(f'{path}: {error}') from error
 
 
 def write_infos(infos: Any, path: Path) -> None:

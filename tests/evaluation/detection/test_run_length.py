@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 
 from strl_mmdet3d.errors import ConfigError
+from strl_mmdet3d.evaluation.detection import run_length
 from strl_mmdet3d.evaluation.detection.run_length import own_length, with_iterations
 
 
@@ -57,6 +58,13 @@ WARMUP_AND_COSINE = [
 def test_the_configs_own_length():
     assert own_length(config([]), 31) == (10, 310)  # 31 frames twice are 31 batches of 2
     assert own_length(config([], max_iters=70), 31) == (0, 70)
+
+
+def test_the_items_of_a_wrapper_that_draws_again_are_counted(monkeypatch):
+    monkeypatch.setattr(run_length.DATASETS, 'build', lambda built: range(55) if built.type == 'CBGSDataset' else None)
+    balanced = config([])
+    balanced.train_dataloader.dataset.dataset = dict(type='CBGSDataset', dataset=dict(type='KittiDataset'))
+    assert own_length(balanced, 31) == (10, 550)  # 55 items twice are 55 batches of 2
     with pytest.raises(ConfigError, match='has neither max_epochs nor max_iters: set one of them'):
         own_length(config([], by_epoch=True), 31)
 
