@@ -17,7 +17,7 @@ from mmengine.runner.runner import _SlicedDataset
 
 PRIVATE_MEMBERS: dict[type, tuple[str, ...]] = {
     OptimWrapper: ('_accumulative_counts',),
-    Runner: ('_resume', '_load_from', '_train_loop', '_val_loop', '_test_loop'),
+    Runner: ('_resume', '_load_from', '_has_loaded', '_train_loop', '_val_loop', '_test_loop'),
     HistoryBuffer: ('_statistics_methods',),
     CheckpointHook: ('_save_checkpoint', '_save_checkpoint_with_step'),
     BaseDataset: ('_metainfo',),
@@ -39,6 +39,11 @@ def is_resumed(runner: Runner) -> bool:
 def loaded_from(runner: Runner) -> str | None:
     """Return the checkpoint that the run starts from, if any."""
     return runner._load_from
+
+
+def has_loaded(runner: Runner) -> bool:
+    """Return whether a checkpoint has been loaded or resumed."""
+    return runner._has_loaded
 
 
 def only_evaluates(runner: Runner) -> bool:

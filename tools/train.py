@@ -105,16 +105,17 @@ def name_start(config: Config, resume: str | None) -> bool:
     path = config.get('load_from')
     if not path or '://' in path:
         return False
+    path = config.load_from = str(Path(path).expanduser())
     resumes = config.get('resume')
-    if not Path(path).expanduser().is_file():
+    if not Path(path).is_file():
         if resumes:
             raise ConfigError(f'no checkpoint at {path} to resume from: name another one by --resume')
         raise ConfigError(f'no checkpoint at {path} to load: correct load_from')
     try:
         if resumes:
-            read_start(Path(path).expanduser())
+            read_start(Path(path))
         if resumes or zipfile.is_zipfile(path):  # torch's older format, which has no checksums, can be loaded
-            check_whole(Path(path).expanduser())
+            check_whole(Path(path))
     except BrokenCheckpointError as error:
         purpose, option = ('resumed from', '--resume') if resumes else ('loaded', 'load_from')
         raise ConfigError(f'{path} cannot be {purpose}: {error}. Name another one by {option}') from error
@@ -136,8 +137,9 @@ def choose_start(config: Config, newest: bool, start_over: bool = False) -> None
     from mmengine.runner import find_latest_checkpoint
 
     from strl_mmdet3d.engine import run_start
+    from strl_mmdet3d.engine.work_dir import is_first_rank
 
-    first_rank = int(os.environ.get('RANK', 0)) == 0
+    first_rank = is_first_rank(config.get('launcher', 'none'))
     if newest:
         start, skipped = run_start.start_to_resume(config)
         for path, reason in skipped.items() if first_rank else ():
@@ -153,7 +155,7 @@ def choose_start(config: Config, newest: bool, start_over: bool = False) -> None
     elif not first_rank:
         return
     elif config.get('resume'):
-        aside = run_start.set_aside(config, run_start.later_than(Path(config.load_from).expanduser(), config))
+        aside = run_start.set_aside(config, run_start.later_than(Path(config.load_from), config))
         if aside:
             print(f'checkpoints later than {config.load_from} have been moved to {aside}')
     elif start_over:
@@ -192,7 +194,7 @@ def run(args: argparse.Namespace) -> Runner:
     """
     from strl_mmdet3d.engine.console import QuietRunner
     from strl_mmdet3d.engine.distributed import use_ranks_without_gpu
-    from strl_mmdet3d.engine.work_dir import alone_in, prepare_work_dir
+    from strl_mmdet3d.engine.work_dir import alone_in, is_first_rank, prepare_work_dir
     from strl_mmdet3d.safe_loading import load_safely
 
     load_safely()
@@ -200,7 +202,7 @@ def run(args: argparse.Namespace) -> Runner:
     newest = name_start(config, args.resume)
     use_ranks_without_gpu(config)
     prepare_work_dir(config.work_dir)
-    with alone_in(config.work_dir):
+    with alone_in(config.work_dir, is_first_rank(config.get('launcher', 'none'))):
         choose_start(config, newest, args.start_over)
         runner = QuietRunner.from_cfg(config)
         runner.train()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import pickle
 import re
@@ -10,13 +11,14 @@ from typing import Any
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner
-from torch import nn
+from mmengine.runner import IterBasedTrainLoop, Runner
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..errors import ConfigError, StrlError
 from ..mmengine_internals import is_resumed, keep_plain_metainfo
 from ..safe_loading import without_code, without_foreign_files
+from .optimizers.warmup import CosineAfterWarmupLR, WarmupLR
 from .run_start import checkpoint_folder, last_good, reason_of
 from .unwrapping import unwrapped_model
 from .work_dir import WorkDirError, cannot_be_written
@@ -50,6 +52,9 @@ def raise_again(record: logging.LogRecord) -> None:
     """Raise the error by which a record cannot be written; logging would print a traceback and go on."""
     raise
 
+
+FIT_ANY_LENGTH = ('WarmupLR', 'CosineAfterWarmupLR', WarmupLR, CosineAfterWarmupLR)
+"""The schedulers whose config says nothing of the length of the run."""
 
 STOCK_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 """The names of mmengine's own default hooks."""
@@ -90,6 +95,24 @@ class QuietRunner(Runner):
         logger.info(f'the whole log is in {logger.log_file}')
         return logger
 
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """Build the schedulers, and tell those that count epochs how many a run by iterations has.
+
+        mmengine takes such a run for one epoch, after which a `WarmupLR` and a `CosineAfterWarmupLR` would be over.
+
+        Args:
+            scheduler: As in :class:`mmengine.runner.Runner`.
+
+        Returns:
+            The schedulers.
+        """
+        if isinstance(self.train_loop, IterBasedTrainLoop):
+            scheduler = copy.deepcopy(scheduler)
+            for each in scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]:
+                if isinstance(each, dict) and each.get('type') in FIT_ANY_LENGTH:
+                    each.setdefault('end', self.max_iters / len(self.train_dataloader))
+        return super().build_param_scheduler(scheduler)
+
     @staticmethod
     def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:
         """Build a dataloader whose data set describes itself in plain values.
@@ -126,6 +149,8 @@ class QuietRunner(Runner):
         checkpoint = super().load_checkpoint(filename, *args, **kwargs)
         if is_resumed(self):
             self._refuse_other_tensors(checkpoint, filename)
+        else:
+            self._refuse_no_tensor(checkpoint, filename)
         return without_foreign_files(without_code(checkpoint), self.work_dir)
 
     def _refuse_other_tensors(self, checkpoint: dict, filename: str) -> None:
@@ -139,6 +164,21 @@ class QuietRunner(Runner):
                     f'{mine.get(name, "missing")} in this run, so the run cannot be resumed. Begin a new one from its '
                     f'weights: load_from={filename} without --resume'
                 )
+
+    def _refuse_no_tensor(self, checkpoint: dict, filename: str) -> None:
+        """Raise a ConfigError if no tensor of a checkpoint has landed; mmengine would print a warning and train."""
+        mine = {name: tuple(tensor.shape) for name, tensor in unwrapped_model(self).state_dict().items()}
+        theirs = {
+            name.removeprefix('module.'): tuple(tensor.shape)
+            for name, tensor in checkpoint.get('state_dict', checkpoint).items()
+            if isinstance(tensor, Tensor)
+        }
+        if not mine.items() & theirs.items():
+            first = next(iter(theirs), 'nothing')
+            raise ConfigError(
+                f'no tensor of {filename} is in this model: it holds {first}, the model {next(iter(mine))}. A '
+                'pre-training begins from a checkpoint of a pre-training, a detector from an exported encoder'
+            )
 
     def load_or_resume(self) -> None:
         """Load the checkpoint that the config names, or resume from it.

@@ -150,7 +150,7 @@ def _misfit(detector: Mapping[str, Any], setting: str, more: int, taken: int, gi
     if setting.endswith('middle_encoder.in_channels') and 'num_features' in detector[f'{prefix}voxel_encoder']:
         changes[f'{prefix}voxel_encoder.num_features'] = given
     if 'points_encoder' in detector:
-        changes['points_encoder.rawpoint_sa_cfgs.in_channels'] = given - 3
+        changes['points_encoder.rawpoints_sa_cfgs.in_channels'] = given - 3
     if given > taken:
         remedy = f'load fewer, by use_dim={taken} of LoadFrame'
     elif taken in WIDER:

@@ -41,16 +41,23 @@ def prepare_work_dir(work_dir: str | Path) -> None:
         ) from error
 
 
-def alone_in(work_dir: str | Path) -> AbstractContextManager:
+def is_first_rank(launcher: str) -> bool:
+    """Return whether this process is rank 0, by what its launcher has set; mmengine reads it later."""
+    variable = {'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}.get(launcher, 'RANK')
+    return int(os.environ.get(variable, 0)) == 0
+
+
+def alone_in(work_dir: str | Path, first_rank: bool = True) -> AbstractContextManager:
     """Hold the folder of a run, on rank 0, so that no second run writes there.
 
     Args:
         work_dir: The folder, which exists.
+        first_rank: Whether this process is rank 0, see `is_first_rank`.
 
     Returns:
         A context. Entering it raises :class:`strl_mmdet3d.locks.LockedError` where another run holds the folder.
     """
-    if int(os.environ.get('RANK', 0)):
+    if not first_rank:
         return nullcontext()
     return locked(work_dir, 'training', inside=True)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from tiny import tiny_runner
 
 from strl_mmdet3d.atomic_write import _machine
@@ -92,16 +93,41 @@ def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
 
 
 def test_a_checkpoint_waits_for_the_end_of_the_step(tmp_path):
-    runner = tiny_runner(
+    config = tiny_runner(
         tmp_path,
-        epochs=2,
         length=8,
         accumulate=3,  # 4 iterations an epoch: steps after 3 and 6, and the last, incomplete one after 8
+        train_cfg=dict(type='PretrainLoop', max_epochs=2),
         default_hooks=dict(checkpoint=dict(type='WholeCheckpointHook', interval=1)),
-    )
-    runner.train()
+    ).cfg
+    config.train_dataloader.sampler = dict(type='PairSampler')
+    Runner.from_cfg(config).train()
     metas = [torch.load(tmp_path / f'epoch_{number}.pth', weights_only=True)['meta'] for number in (1, 2)]
     assert [(meta['epoch'], meta['iter']) for meta in metas] == [(1, 6), (2, 8)]
+
+
+def test_a_loop_that_resumes_at_epochs_only_has_its_checkpoints_there(tmp_path):
+    """mmengine's, which a checkpoint from within an epoch would let repeat the whole epoch."""
+    hook = dict(checkpoint=dict(type='WholeCheckpointHook', interval=1))
+    runner = tiny_runner(tmp_path, epochs=3, length=8, accumulate=3, default_hooks=hook)
+    runner.train()
+    metas = [torch.load(tmp_path / f'epoch_{number}.pth', weights_only=True)['meta'] for number in (1, 2, 3)]
+    assert [(meta['epoch'], meta['iter']) for meta in metas] == [(1, 4), (2, 8), (3, 12)]
+    resumed = dict(resume=True, load_from=str(tmp_path / 'epoch_1.pth'))
+    runner = tiny_runner(tmp_path / 'resumed', epochs=3, length=8, accumulate=3, default_hooks=hook, **resumed)
+    runner.train()
+    assert runner.iter == 12
+
+
+@pytest.mark.parametrize('name', ['thesis.tex', 'epoch_7.pth', 3])
+def test_only_checkpoints_out_of_turn_are_removed(tmp_path, name):
+    """A checkpoint to resume, which may be anyone's, says what was written out of turn."""
+    theirs = tmp_path / str(name)
+    theirs.write_text('not to be deleted')
+    runner = runner_of(tmp_path / 'run')
+    runner.message_hub.update_info(checkpoint_hook.EXTRA_KEY, str(theirs) if isinstance(name, str) else name)
+    runner.train()
+    assert theirs.read_text() == 'not to be deleted'
 
 
 def test_storage_that_is_no_local_disk_is_left_to_mmengine(tmp_path, monkeypatch):

@@ -102,10 +102,13 @@ def test_a_test_loads_what_it_is_given(tmp_path):
 
 
 def test_a_resumed_run_is_left_to_mmengine(tmp_path):
+    hooks = dict(model=tiny_detector(), default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)))
+    first = tiny_runner(tmp_path, **hooks)
+    first.save_checkpoint(str(tmp_path), 'epoch_1.pth', save_param_scheduler=False, save_optimizer=False)
     hook = HOOKS.build(dict(type='VerifyLoadHook'))
-    runner = tiny_runner(tmp_path, model=tiny_detector(), resume=True)
+    runner = tiny_runner(tmp_path, **hooks, resume=True, load_from=str(tmp_path / 'epoch_1.pth'))
     hook.before_run(runner)
-    hook.after_load_checkpoint(runner, {})
+    runner.load_or_resume()
     hook.before_train(runner)
 
 
@@ -149,3 +152,18 @@ def test_freezing_something_unknown_is_answered_with_what_there_is(tmp_path):
 
 def test_strl_is_registered_as_a_model():
     assert MODELS.get('STRL') is not None
+
+
+def test_a_run_that_was_to_be_resumed_and_found_nothing_is_no_verified_one(tmp_path):
+    """As mmdet3d's ``tools/train.py CONFIG --resume`` begins in an empty folder."""
+    hooks = [dict(type='VerifyLoadHook')]
+    runner = tiny_runner(tmp_path, model=tiny_detector(), resume=True, custom_hooks=hooks)
+    runner.call_hook('before_run')
+    runner.load_or_resume()
+    with pytest.raises(ExportError, match='nothing was loaded: set load_from'):
+        runner.call_hook('before_train')
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, encoder, monkeypatch):
+    monkeypatch.setenv('HOME', str(encoder.parent))
+    assert '42 of 42 exported tensors landed' in begin(tmp_path / 'second', f'~/{encoder.name}')

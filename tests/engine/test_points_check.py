@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +15,7 @@ from tiny import tiny_detector, tiny_strl
 from strl_mmdet3d.datasets import TemporalPairDataset
 from strl_mmdet3d.engine.points_check import check_points, check_time_lag, columns_of
 from strl_mmdet3d.errors import ConfigError
+from strl_mmdet3d.models.encoder import build_detector
 
 
 class Pairs(TemporalPairDataset):
@@ -95,7 +98,7 @@ def test_another_number_of_values_is_refused(columns, message):
         ('dgcnn/dgcnn_4xb32-cosine-100e_s3dis-seg_test-area5.py', r"9 values.*S3DIS.*\{'backbone\.in_channels': 3\}"),
         (
             'pv_rcnn/pv_rcnn_8xb2-80e_kitti-3d-3class.py',
-            r"'middle_encoder\.in_channels': 3, 'points_encoder\.rawpoint_sa_cfgs\.in_channels': 0",
+            r"'middle_encoder\.in_channels': 3, 'points_encoder\.rawpoints_sa_cfgs\.in_channels': 0",
         ),
         (
             'centerpoint/centerpoint_voxel01_second_secfpn_8xb4-cyclic-20e_nus-3d.py',
@@ -108,6 +111,23 @@ def test_another_number_of_values_is_refused(columns, message):
 def test_the_line_to_add_names_each_layer(name, message):
     with pytest.raises(ConfigError, match=message):
         check(get_config(f'mmdet3d::{name}').model, Pairs((5, 5), columns=3))
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'pv_rcnn/pv_rcnn_8xb2-80e_kitti-3d-3class.py',
+        'second/second_hv_secfpn_8xb6-80e_kitti-3d-3class.py',
+        'centerpoint/centerpoint_voxel01_second_secfpn_8xb4-cyclic-20e_nus-3d.py',
+        'h3dnet/h3dnet_8xb3_scannet-seg.py',
+        'dgcnn/dgcnn_4xb32-cosine-100e_s3dis-seg_test-area5.py',
+    ],
+)
+def test_the_line_to_add_builds(name):
+    with pytest.raises(ConfigError) as refusal:
+        check(get_config(f'mmdet3d::{name}').model, Pairs((5, 5), columns=6))
+    override = ast.literal_eval(re.search(r'override=(\{.*?\})', str(refusal.value))[1])
+    build_detector(f'mmdet3d::{name}', override)
 
 
 def test_clouds_of_unequal_size_are_told_to_a_detector_that_stacks_them():

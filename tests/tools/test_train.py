@@ -14,7 +14,7 @@ from mmengine.config import Config
 from tiny import tiny_config
 
 from strl_mmdet3d.datasets import FrameSequence, write_sequence_index
-from strl_mmdet3d.engine.work_dir import alone_in
+from strl_mmdet3d.engine.work_dir import alone_in, is_first_rank
 from strl_mmdet3d.errors import ConfigError
 from strl_mmdet3d.safe_loading import load_safely
 
@@ -270,10 +270,37 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_is_named(tiny_
     assert not list(run.glob('2*'))  # not even a log folder
 
 
-def test_the_other_ranks_hold_nothing(tmp_path, monkeypatch):
-    monkeypatch.setenv('RANK', '1')
-    with alone_in(tmp_path):
+@pytest.mark.parametrize(
+    ('launcher', 'variable'), [('pytorch', 'RANK'), ('slurm', 'SLURM_PROCID'), ('mpi', 'OMPI_COMM_WORLD_RANK')]
+)
+def test_the_other_ranks_hold_nothing(launcher, variable, tmp_path, monkeypatch):
+    assert is_first_rank(launcher)
+    monkeypatch.setenv(variable, '1')
+    assert not is_first_rank(launcher)
+    with alone_in(tmp_path, first_rank=False):
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_shell_within_a_job_of_slurm_is_no_rank_of_it(monkeypatch):
+    monkeypatch.setenv('SLURM_PROCID', '1')
+    assert is_first_rank('none')
+
+
+def test_a_damaged_checkpoint_in_the_home_folder_is_refused(tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    path = tmp_path / 'weights.pth'
+    torch.save(dict(state_dict=dict(weight=torch.zeros(1000))), path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert 'checksum' in refused(tiny_config, '--cfg-options', 'load_from=~/weights.pth')
+
+
+def test_a_load_of_which_nothing_lands_is_refused(tiny_config, tmp_path):
+    path = tmp_path / 'weights.pth'
+    torch.save(dict(meta={}, state_dict={'backbone.weight': torch.zeros(3)}), path)
+    said = refused(tiny_config, '--cfg-options', f'load_from={path}')
+    assert said.startswith(f'no tensor of {path} is in this model: it holds backbone.weight, the model ')
 
 
 CHANGES = {

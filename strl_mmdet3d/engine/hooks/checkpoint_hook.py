@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from mmdet3d.registry import HOOKS
 from mmengine.dist import is_main_process, master_only
 from mmengine.fileio import LocalBackend
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import Tensor
 
 from ...atomic_write import remove_dead_parts, write_text_whole, written_whole
@@ -22,6 +23,9 @@ from ..work_dir import WorkDirError
 EXTRA_KEY = 'extra_checkpoint'
 """The message hub's name for a checkpoint that was written out of turn."""
 
+EXTRA_NAME = re.compile(r'iter_\d+\.pth')
+"""What such a checkpoint is called; no other file is removed as one."""
+
 
 @HOOKS.register_module()
 class WholeCheckpointHook(CheckpointHookWithSteps):
@@ -30,7 +34,8 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
     mmengine's own hook removes the oldest checkpoint before it writes the new one in place, and so may leave none.
     This one writes beside the final name, renames, points ``last_checkpoint`` to it, and then removes the oldest one.
     It saves after whole optimizer steps only: with accumulated gradients, a checkpoint that is due within a step waits
-    for its end, because no checkpoint holds the gradients of half a step. It never saves NaN or infinity.
+    for its end, because no checkpoint holds the gradients of half a step; in a loop that resumes within an epoch. It
+    never saves NaN or infinity.
 
     It takes the arguments of :class:`mmengine.hooks.CheckpointHook`. Checkpoints that do not go to a local disk are
     written as mmengine writes them.
@@ -60,8 +65,19 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
 
     def save_due_checkpoint(self, runner: Runner) -> None:
-        """Save now, or when the optimizer has made its step."""
-        if runner.optim_wrapper.should_update():
+        """Save now, or when the optimizer has made its step.
+
+        A loop over epochs that resumes at their ends only saves there: its checkpoint lacks the gradients of the half
+        step, as mmengine's does.
+        """
+        loop = runner.train_loop
+        at_ends = isinstance(loop, EpochBasedTrainLoop) and not getattr(loop, 'resumes_anywhere', False)
+        if at_ends and not runner.optim_wrapper.should_update():
+            runner.logger.warning(
+                f'epoch {runner.epoch + 1} ends within a step of accumulated gradients, whose beginning its checkpoint '
+                'lacks. PretrainLoop with PairSampler resumes within an epoch'
+            )
+        if at_ends or runner.optim_wrapper.should_update():
             super().save_due_checkpoint(runner)
         else:
             self._due = runner.epoch + 1 if self.by_epoch else runner.iter + 1
@@ -82,7 +98,10 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
             self.keep_ckpt_ids.clear()
             self.keep_ckpt_ids.extend(kept)
             runner.message_hub.update_info('keep_ckpt_ids', kept)  # it is in the checkpoint
-        extra = runner.message_hub.get_info(EXTRA_KEY)
+        extra = runner.message_hub.get_info(
+            EXTRA_KEY
+        )  # a resumed run has it from its checkpoint, which may be anyone's
+        extra = extra if isinstance(extra, str) and EXTRA_NAME.fullmatch(extra) else None
         runner.message_hub.update_info(EXTRA_KEY, None)
         path = Path(self.out_dir) / self.filename_tmpl.format(step)
         self._write(runner, path, meta)

@@ -8,10 +8,11 @@ from typing import Any
 from mmdet3d.registry import HOOKS
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 from ...mmengine_internals import is_resumed, loaded_from
 from ..run_record import RECORD_KEY, SHOWN, ResumeError, differences, record_of
+from ..schedules import SETTINGS, FreshSchedules
 
 
 @HOOKS.register_module()
@@ -20,7 +21,8 @@ class SameRunHook(Hook):
 
     Recorded are the model, the data with the hash of its index, batch size, ranks, accumulation, seed, optimizer,
     schedules and the length of the run (:mod:`strl_mmdet3d.engine.run_record`). The comparison comes before anything
-    of the checkpoint is loaded.
+    of the checkpoint is loaded. Allowed changes of the optimizer, the schedules or the length take effect: mmengine
+    would go on with the rates of the checkpoint.
 
     Args:
         allow: Settings that may differ, such as 'optim_wrapper.optimizer.lr'; 'optim_wrapper' allows all below it.
@@ -31,6 +33,23 @@ class SameRunHook(Hook):
 
     def __init__(self, allow: Sequence[str] = ()) -> None:
         self.allow = tuple(allow)
+        self._fresh: FreshSchedules | None = None
+        self._changed: set[str] = set()  # sections of the config in which the resumed run differs
+
+    def before_run(self, runner: Runner) -> None:
+        """Keep the config's rates and schedules, before those of a checkpoint come in their place."""
+        if is_resumed(runner) and isinstance(runner.train_loop, BaseLoop):
+            self._fresh = FreshSchedules(runner)
+
+    def before_train(self, runner: Runner) -> None:
+        """Go on by the config's rates and schedules, if they are others.
+
+        Raises:
+            ResumeError: If that cannot be done, see `FreshSchedules`.
+        """
+        if self._fresh is not None and self._changed.intersection(SETTINGS):
+            self._fresh.restore(runner)
+        self._fresh = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the record."""
@@ -54,6 +73,7 @@ class SameRunHook(Hook):
         if not found:
             changed = differences(record, before)
             if changed:
+                self._changed = {key.partition('.')[0] for key in changed}
                 runner.logger.warning(f'the run goes on with changes: {"; ".join(changed.values())}')
             return
         names = list(found) if len(found) <= SHOWN else sorted({key.partition('.')[0] for key in found})

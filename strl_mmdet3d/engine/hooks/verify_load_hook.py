@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...export import ExportError, check_exported, compare_loaded, compare_settings, plain_checkpoint, read_exported
-from ...mmengine_internals import is_resumed, loaded_from, only_evaluates
+from ...mmengine_internals import has_loaded, is_resumed, loaded_from, only_evaluates
 from ..unwrapping import unwrapped_model
 
 NOTHING_LOADED = 'nothing was loaded: set load_from to an encoder exported by tools/export_encoder.py'
@@ -49,7 +49,7 @@ class VerifyLoadHook(Hook):
         if path is None:
             raise ExportError(NOTHING_LOADED)
         if '://' not in str(path) or Path(path).is_file():
-            self.exported = read_exported(path)
+            self.exported = read_exported(Path(path).expanduser())
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check what mmengine has fetched from another place than a local file, before it is in the model."""
@@ -64,9 +64,9 @@ class VerifyLoadHook(Hook):
             ExportError: If nothing was loaded, a tensor is not in the model, the model's trunk has one that is not in
                 the file, or a setting differs from the pre-training's.
         """
-        if is_resumed(runner):
+        if is_resumed(runner) and has_loaded(runner):
             return
-        if self.exported is None:
+        if self.exported is None:  # so too if there was no checkpoint to resume
             raise ExportError(NOTHING_LOADED)
         source = str(loaded_from(runner))
         report = compare_loaded(self.exported, unwrapped_model(runner), source, self.allow_different)
