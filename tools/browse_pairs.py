@@ -31,7 +31,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--num', type=int, help='how many pairs to draw (default: 8, of a page 3)')
     parser.add_argument('--html', action='store_true', help='make one page to be turned by mouse instead of pictures')
     add_cfg_options(parser, 'train_dataloader.dataset.window=3')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.num is not None and args.num < 1:
+        parser.error('--num must be at least 1')
+    return args
 
 
 def draw(args: argparse.Namespace) -> None:

@@ -13,6 +13,8 @@ Examples:
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -85,17 +87,24 @@ def convert(args: argparse.Namespace) -> None:
     tf_frames = [name.strip('/') for name in args.tf_frames] if args.tf_frames else None
     times: dict[str, set[int]] = {}
     columns: dict[str, list[str]] = {}
+    sensors: dict[str, str] = {}
+    repeated: Counter[str] = Counter()
     poses: dict[int, tuple[float, ...]] = {}
     try:
         # Recordings of ROS 2 before Iron hold no definitions of their messages.
         with AnyReader(args.bags, default_typestore=get_typestore(Stores.ROS2_HUMBLE)) as bag:
             topics = {each.topic: each.msgtype for each in bag.connections}
-            clouds = args.topic or [topic for topic, kind in topics.items() if kind == CLOUD]
+            clouds = list(dict.fromkeys(args.topic or [topic for topic, kind in topics.items() if kind == CLOUD]))
             for topic in [*clouds, *([args.poses] if args.poses else [])]:
                 if topic not in topics or (topic in clouds and topics[topic] != CLOUD):
                     raise StrlError(f'{args.bags[0]} has no {topic} of the right type. Its topics: {describe(topics)}')
             if not clouds:
                 raise StrlError(f'{args.bags[0]} has no topic of {CLOUD}. Its topics: {describe(topics)}')
+            for one, other in combinations(clouds, 2):
+                if folder_of(one) == folder_of(other):
+                    raise StrlError(
+                        f'{one} and {other} would both be written to {folder_of(one)}: choose one by --topic'
+                    )
             if args.poses and topics[args.poses].endswith('TFMessage') and not tf_frames:
                 raise StrlError(f'{args.poses} has many transforms. Choose one by --tf-frames PARENT CHILD')
             chosen = [each for each in bag.connections if each.topic in clouds or each.topic == args.poses]
@@ -117,26 +126,42 @@ def convert(args: argparse.Namespace) -> None:
                         f'{args.bags[0]}: a message of {connection.topic} cannot be read: {error}'
                     ) from error
                 time = stamp_of(message, received)
-                folder = args.out / connection.topic.strip('/').replace('/', '_')
+                folder = args.out / folder_of(connection.topic)
                 if columns.setdefault(connection.topic, names) != names:
                     raise StrlError(
                         f'{args.bags[0]}: messages of {connection.topic} have {columns[connection.topic]} and {names}'
                     )
+                sensor = message.header.frame_id
+                if sensors.setdefault(connection.topic, sensor) != sensor:
+                    raise StrlError(
+                        f'{args.bags[0]}: messages of {connection.topic} are of several sensors, '
+                        f'{sensors[connection.topic]} and {sensor}. Choose topics of one sensor each by --topic'
+                    )
+                stamps = times.setdefault(connection.topic, set())
+                if time in stamps:
+                    repeated[connection.topic] += 1
+                    continue
                 folder.mkdir(parents=True, exist_ok=True)
                 write_scan(folder, time, records)
-                times.setdefault(connection.topic, set()).add(time)
+                stamps.add(time)
     except (AnyReaderError, FileNotFoundError) as error:
         raise StrlError(f'{args.bags[0]} cannot be read as a recording of ROS ({error}). Restore it') from error
     if args.poses and not poses:
         which = f' from {tf_frames[0]} to {tf_frames[1]}' if tf_frames else ''
         raise StrlError(f'{args.poses} has no pose{which}. Check --poses and --tf-frames')
     for topic, stamps in times.items():
-        folder = args.out / topic.strip('/').replace('/', '_')
+        folder = args.out / folder_of(topic)
         write_times(folder, stamps)
-        print(f'{folder}: {len(stamps)} scans of {", ".join(columns[topic])}')
+        again = f'; {repeated[topic]} more have the time of another one and are left out' if repeated[topic] else ''
+        print(f'{folder}: {len(stamps)} scans of {", ".join(columns[topic])}{again}')
     if poses:
         write_trajectory(args.out / 'poses.txt', poses)
         print(f'{args.out / "poses.txt"}: {len(poses)} poses of what {args.poses} tracks, not of the lidar')
+
+
+def folder_of(topic: str) -> str:
+    """Return the name of the folder of a topic's scans."""
+    return topic.strip('/').replace('/', '_')
 
 
 def describe(topics: dict[str, str]) -> str:

@@ -35,7 +35,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--max-range', type=float, default=MAX_RANGE, metavar='M', help='ignore points beyond (default: 100)'
     )
     parser.add_argument('--again', action='store_true', help='estimate poses of sequences that have poses, too')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if not 0 < args.max_range < float('inf'):
+        parser.error('--max-range must be above 0')
+    return args
 
 
 def estimate(paths: list[Path], load_dim: int, max_range: float) -> np.ndarray:

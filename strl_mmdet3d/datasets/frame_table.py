@@ -32,6 +32,7 @@ from .sequence_index import (
 
 MIN_FRAMES_FOR_FILE = 200_000  # the JSON of fewer frames is parsed in a quarter of a second
 SUFFIX = '.npz'
+INDEX_TABLE = f'.json{SUFFIX}'  # how such a file ends; it is no scan and no shape
 TYPES = dict(starts='i', sequence_ids='S', prefixes='S', middles='S', suffixes='S')
 TYPES |= dict(poses='f', timestamps='f', intrinsics='f')
 LOCAL_HEADER = 30  # bytes of a zip member's header before its name

@@ -124,7 +124,7 @@ def test_the_line_to_add_names_each_layer(name, message):
     ],
 )
 def test_the_line_to_add_builds(name):
-    with pytest.raises(ConfigError) as refusal:
+    with pytest.raises(ConfigError, match='override=') as refusal:
         check(get_config(f'mmdet3d::{name}').model, Pairs((5, 5), columns=6))
     override = ast.literal_eval(re.search(r'override=(\{.*?\})', str(refusal.value))[1])
     build_detector(f'mmdet3d::{name}', override)

@@ -128,3 +128,10 @@ def test_a_page_of_pairs_instead_of_pictures(tool, tmp_path, capsys):
     assert page.name == 'pairs.html'
     assert page.read_text().count('<canvas') == 2 * 4
     assert f'2 pairs in {page}' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('number', ['0', '-1'])
+def test_a_number_of_pairs_below_1_is_refused(number, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        importlib.import_module('browse_pairs').parse_args(['config.py', '--out', 'pairs', '--num', number])
+    assert '--num must be at least 1' in capsys.readouterr().err

@@ -122,27 +122,30 @@ class Messages:
         return self.make('tf2_msgs/msg/TFMessage', transforms=made)
 
 
-def write_bag(path, kind, **how):
-    """Write a recording of a kind: two lidars, poses and transforms."""
+def write_bag(path, kind, rear='/rear/points', frames=('lidar',), **how):
+    """Write a recording of a kind: two lidars, poses and transforms; the front one's messages once for each frame."""
     store = Stores.ROS1_NOETIC if kind == 'bag' else Stores.ROS2_HUMBLE
     types, messages = get_typestore(store), Messages(store)
     plugin = {'mcap': StoragePlugin.MCAP, 'db3': StoragePlugin.SQLITE3}
     path = path / ('drive.bag' if kind == 'bag' else 'drive')
     with Writer1(path) if kind == 'bag' else Writer2(path, version=9, storage_plugin=plugin[kind]) as writer:
         topics = {'/front/points': 'sensor_msgs/msg/PointCloud2', '/poses': 'geometry_msgs/msg/PoseStamped'}
-        topics['/rear/points'] = 'sensor_msgs/msg/PointCloud2'
+        topics[rear] = 'sensor_msgs/msg/PointCloud2'
         if kind != 'bag':  # whose store has no tf2_msgs
             topics['/tf'] = 'tf2_msgs/msg/TFMessage'
         made = {topic: writer.add_connection(topic, of, typestore=types) for topic, of in topics.items()}
         pack = types.serialize_ros1 if kind == 'bag' else types.serialize_cdr
         for i in range(NUM):
-            contents = {'/front/points': messages.points(i, **how), '/rear/points': messages.points(100 + i)}
+            contents = {'/front/points': messages.points(i, **how), rear: messages.points(100 + i)}
             contents['/poses'] = messages.odometry(i)
             if '/tf' in topics:
                 contents['/tf'] = messages.transforms(i)
-            contents['/rear/points'].header = messages.header(T0 + STEP * i)
+            contents[rear].header = messages.header(T0 + STEP * i)
             for topic, message in contents.items():
-                writer.write(made[topic], T0 + STEP * i + 5_000_000, pack(message, topics[topic]))
+                for frame in frames if topic == '/front/points' else [None]:
+                    if frame:
+                        message.header = messages.header(T0 + STEP * i, frame)
+                    writer.write(made[topic], T0 + STEP * i + 5_000_000, pack(message, topics[topic]))
     if kind == 'mcap':
         (path,) = path.glob('*.mcap')
     return path
@@ -171,6 +174,26 @@ def test_organised_and_big_endian_clouds_are_the_same_points(tmp_path, tool, how
     tool.main([str(write_bag(tmp_path, 'db3', **how)), '--out', str(out), '--topic', '/front/points'])
     np.testing.assert_array_equal(np.load(out / f'front_points/{T0}.npy'), cloud(0))
     assert not (out / 'rear_points').exists()
+
+
+def test_no_scan_is_written_over_another(tmp_path, tool, capsys):
+    for name, how, said in [
+        (
+            'topics',
+            dict(rear='/front_points'),
+            r'/front/points and /front_points would both be written to front_points',
+        ),
+        ('sensors', dict(frames=('a', 'b')), r'messages of /front/points are of several sensors, a and b\.'),
+    ]:
+        (tmp_path / name).mkdir()
+        with pytest.raises(SystemExit, match=said):
+            tool.main([str(write_bag(tmp_path / name, 'mcap', **how)), '--out', str(tmp_path / name / 'out')])
+    out = tmp_path / 'out'
+    tool.main([str(write_bag(tmp_path, 'mcap', frames=('a', 'a'))), '--out', str(out), '--topic', '/front/points'])
+    assert f'{NUM} scans of x, y, z, intensity, ring; {NUM} more have the time of another one and are left out' in (
+        capsys.readouterr().out
+    )
+    np.testing.assert_array_equal(np.load(out / f'front_points/{T0}.npy'), cloud(0))
 
 
 def test_transforms_are_poses_once_chosen(tmp_path, tool):

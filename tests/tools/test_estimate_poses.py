@@ -81,3 +81,12 @@ def test_real_scans_meet_once_aligned(tmp_path, tool, real_data):
     unaligned, aligned = np.mean(tool.measure(paths, 4, poses), axis=0)
     assert 3 < poses[-1, 0, 3] < 6  # forward; the drive is at 8 m/s
     assert aligned > unaligned + 0.2
+
+
+@pytest.mark.parametrize('metres', ['0', '-5', 'nan', 'inf'])
+def test_a_range_that_holds_no_point_is_refused(metres, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        importlib.import_module('estimate_poses').parse_args(
+            ['--root', 'drives', '--index', 'index.json', '--max-range', metres]
+        )
+    assert '--max-range must be above 0' in capsys.readouterr().err

@@ -15,6 +15,7 @@ from .scan_table import ScanTable, table_of_array, table_of_fields
 
 NPY_MARK = b'\x93NUMPY'
 ZIP_MARKS = (b'PK\3\4', b'PK\5\6')
+MOTIONS = ((3, 4), (4, 4))  # the shapes of poses and calibrations
 POINTS_ARRAYS = ('points', 'pointcloud', 'point_cloud', 'pts', 'pc', 'scan', 'data', 'arr_0')
 
 
@@ -77,11 +78,12 @@ def _chosen(shapes: dict[str, tuple[tuple[int, ...], np.dtype]]) -> list[str]:
     for name in POINTS_ARRAYS:
         if name in tables:
             return [name]
-    if len(tables) == 1:
-        return tables
     columns = [name for name, (shape, dtype) in shapes.items() if len(shape) == 1 and dtype.kind in 'fiu']
-    if not tables and {'x', 'y', 'z'} <= {name.lower() for name in columns}:
+    if {'x', 'y', 'z'} <= {name.lower() for name in columns}:  # a table beside them is a pose or a calibration
         length = next(shapes[name][0] for name in columns if name.lower() == 'x')
         return [name for name in columns if shapes[name][0] == length]
+    tables = [name for name in tables if tuple(shapes[name][0]) not in MOTIONS]
+    if len(tables) == 1:
+        return tables
     held = ', '.join(f'{name[:40]} {dtype} {shape}' for name, (shape, dtype) in list(shapes.items())[:9])
     raise ValueError(f"no array 'points' (N, C), nor one array alone of that shape, nor x, y and z; it holds {held}")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 DECIMALS_OF_A_DOUBLE = 7  # of seconds since 1970, which are ten digits before the point
+DIGITS_OF_NANOSECONDS = 9  # in a second
 
 _ANY_DIGIT = str.maketrans(dict.fromkeys('123456789', '0'))
 _EXTENSION = re.compile(r'(?:\.pcd)?\.[A-Za-z]\w*(?:\.gz)?$')
@@ -42,12 +43,17 @@ def have_fractions(stems: list[str]) -> bool:
     Otherwise two whole numbers stand there, such as a part and its frame, or seconds and nanoseconds: 1.5 comes before
     1.10. Where all fractions have the same length, the order is the same. Otherwise '1.10' decides: nothing that prints
     a decimal number by its value ends with a zero (but for '1.0'), and nothing that counts begins with one. A double
-    has no more than seven decimals of a second since 1970, so eight and more are nanoseconds.
+    has no more than seven decimals of a second since 1970, so eight and nine are nanoseconds.
     """
     fractions = _fractions(stems) if any('.' in stem for stem in stems) else []
     if len({len(fraction) for fraction in fractions}) < 2:
         return True
-    return not any(map(_is_counted, fractions)) and max(map(len, fractions)) <= DECIMALS_OF_A_DOUBLE
+    return not any(map(_is_counted, fractions)) and not _are_nanoseconds(max(map(len, fractions)))
+
+
+def _are_nanoseconds(digits: int) -> bool:
+    """Return whether so many digits behind a point count nanoseconds; more are the decimals of a double."""
+    return DECIMALS_OF_A_DOUBLE < digits <= DIGITS_OF_NANOSECONDS
 
 
 def _is_counted(fraction: str) -> bool:
@@ -122,7 +128,7 @@ def ambiguity(names: list[str]) -> str | None:
     shorter = next((fraction for fraction in fractions if len(fraction) < len(longest)), None)
     counted = any(map(_is_counted, fractions))
     decimal = any(len(fraction) > 1 and fraction[0] == '0' for fraction in fractions)
-    nanoseconds = len(longest) > DECIMALS_OF_A_DOUBLE
+    nanoseconds = _are_nanoseconds(len(longest))
     two_ways = shorter and (counted == decimal if not nanoseconds else decimal)
     if two_ways and sorted(names, key=_key(names)) != sorted(names, key=natural_key):
         way = 'a decimal: .5 is more than .25' if have_fractions(stems) else 'a whole number: .5 is less than .25'

@@ -132,7 +132,7 @@ class RecordingSplitter:
             if times is None or not self.split:
                 yield sequence
                 continue
-            cuts = self._cuts(np.round(times * NANOSECONDS).astype(np.int64), None)
+            cuts = self._cuts(np.round((times - times[0]) * NANOSECONDS).astype(np.int64), None)
             if not len(cuts):
                 yield sequence
                 continue
@@ -293,11 +293,39 @@ def _counters(stems: list[str]) -> np.ndarray | None:
     values = decimal_numbers(stems)
     if values is not None:
         return np.array(values, dtype=np.float64)
+    digits = counting_digits(stems)
+    return None if digits is None else np.array([*map(float, digits)])
+
+
+def counting_digits(stems: list[str]) -> list[str] | None:
+    """Return the digits that count frames in their names, such as 000001 in ``000001_lidar0``.
+
+    Args:
+        stems: The names of one recording's frames, without extension.
+
+    Returns:
+        One for each name; None if the names differ in more than numbers, or in none.
+    """
     fields = [_WHOLE.split(stem) for stem in stems]
     if len({tuple(parts[::2]) for parts in fields}) > 1 or len(fields[0]) < 3:
         return None
     counting = _counting_fields(fields)
-    if not counting:
-        return None
-    counter = max(counting)
-    return np.array([float(parts[counter]) for parts in fields])
+    return [parts[max(counting)] for parts in fields] if counting else None
+
+
+def times_of_names(stems: list[str]) -> dict[str, int]:
+    """Read the times in the names of a folder's frames, of each recording by itself, as the splitter does.
+
+    How a recording writes its times shows in all of its names only.
+
+    Args:
+        stems: The names of all frames of the folder, without extension.
+
+    Returns:
+        Name -> nanoseconds from an unknown zero, of the recordings whose names have times.
+    """
+    found: dict[str, int] = {}
+    for places in _by_name(stems)[0].values():
+        members = [stems[place] for place in places]
+        found |= zip(members, times_in_names(members) or [], strict=False)
+    return found

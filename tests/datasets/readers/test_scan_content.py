@@ -347,3 +347,12 @@ def test_a_flipped_byte_is_read_or_refused(kind, tmp_path):
         path.write_bytes(damaged)
         with contextlib.suppress(CorruptFrameError):
             assert load_scan(str(path)).records.dtype == np.float32
+
+
+def test_a_matrix_beside_columns_or_alone_is_no_scan():
+    points = scan()
+    columns = {name: points[:, place] for place, name in enumerate(NAMES)}
+    table = decode_scan(npz(**columns, pose=np.eye(4)), 'a.npz')
+    np.testing.assert_array_equal(table.values, points)
+    with pytest.raises(ValueError, match="no array 'points'"):
+        decode_scan(npz(calibration=np.eye(4)[:3]), 'a.npz')

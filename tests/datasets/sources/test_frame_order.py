@@ -46,6 +46,15 @@ def test_seconds_as_python_prints_them_are_in_order(numbers, step):
     assert [round(time / 1e9, 3) for time in in_names] == times
 
 
+@pytest.mark.parametrize('first', [0, 12])
+def test_products_as_python_prints_them_are_in_order(first):
+    """Some have all the decimals of a double, 0.30000000000000004."""
+    names = [f'{first + 0.1 * number}.npy' for number in range(13)]
+    assert in_frame_order(names[::-1]) == names
+    times = times_in_names([f'{first + 0.1 * number}' for number in range(13)])
+    assert [after - before for before, after in itertools.pairwise(times)] == pytest.approx([10**8] * 12, abs=2)
+
+
 @pytest.mark.parametrize(
     ('names', 'said'),
     [

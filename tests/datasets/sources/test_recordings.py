@@ -222,6 +222,11 @@ def test_sequences_of_other_sources_are_split_at_gaps_of_time():
     assert list(RecordingSplitter(split=False).at_gaps([drive])) == [drive]
 
 
+def test_time_stamps_since_1970_of_other_sources_are_split_at_gaps_too():
+    drive = FrameSequence('d', list('abcd'), None, 1.7e9 + np.array([0, 0.1, 60, 60.1]))
+    assert [each.frames for each in RecordingSplitter().at_gaps([drive])] == [['a', 'b'], ['c', 'd']]
+
+
 def test_the_command_splits_and_says_why(tmp_path, capsys):
     write(tmp_path / 'scans', numbered('a_{}', range(3)) + numbered('b_{}', range(3)))
     index = tmp_path / 'index.json'

@@ -69,9 +69,9 @@ def folder_sequences(
 def _folders(root: Path, lister: ScanLister) -> dict[str, list[Path]]:
     """List the folders below the root by the names of their sequences; `samples` and `sweeps` share one."""
     found: dict[str, list[Path]] = {}
-    for path, files in folders_below(root):
-        if not files:
-            continue
+    listed = {path: files for path, files in folders_below(root) if files}
+    lister.choose_end(listed)
+    for path in listed:
         parts = path.relative_to(root).parts
         twin = root.joinpath(*(_other_half(part) for part in parts))
         if twin != path and twin.is_dir():

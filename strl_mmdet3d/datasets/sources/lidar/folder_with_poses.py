@@ -12,7 +12,8 @@ from ...readers.kitti_calibration import relative_to_first
 from ...readers.trajectory import EXACT, MAX_POSE_GAP, Trajectory, poses_at, read_trajectory
 from ...sequence_index import FrameSequence, SequenceIndexError
 from ..frame_order import split_last_number, stem_of
-from ..name_times import NANOSECONDS, times_in_names
+from ..name_times import NANOSECONDS
+from ..recordings import counting_digits, times_of_names
 from ..times_file import find_times_file, read_times
 from .frame_rows import NO_POSE, usable_frames
 from .scans import ScanLister
@@ -120,16 +121,28 @@ def _by_number(trajectory: Trajectory, names: list[str], stems: list[str]) -> tu
     """Return the poses (N, 4, 4) of scans by the order or the numbers of all scans in the folder, and their faults."""
     if trajectory.numbers is None and len(trajectory) == len(stems):
         place = {stem: i for i, stem in enumerate(stems)}
+        if strange := [name for name in names if stem_of(name) not in place]:
+            raise SequenceIndexError(
+                f'{trajectory.path} has one pose for each scan of a folder, but {strange[0]} lies in another. Use a '
+                'trajectory with time stamps, such as TUM'
+            )
         rows: list[int | None] = [place[stem_of(name)] for name in names]
     else:
-        parts = [split_last_number(stem_of(name)) for name in names]
-        if not all(parts) or (trajectory.numbers is None and any(len(part[1]) > 8 for part in parts if part)):
+        digits = _digits_of(names, stems)
+        if digits is None or (trajectory.numbers is None and any(len(each) > 8 for each in digits)):
             raise SequenceIndexError(
                 f'{trajectory.path} has {len(trajectory)} poses without time stamps for the {len(stems)} scans of the '
                 f'folder, whose names (such as {names[0]}) are no numbers of lines. Use a trajectory with time stamps, '
                 'such as TUM, or one pose for each scan'
             )
-        numbers = [int(part[1]) for part in parts if part]
+        numbers = [*map(int, digits)]
+        if len(set(numbers)) < len(numbers):
+            first = next(i for i, number in enumerate(numbers) if number in numbers[:i])
+            twin = names[numbers.index(numbers[first])]
+            raise SequenceIndexError(
+                f'{trajectory.path} has a pose for each number, but {twin} and {names[first]} have the same one, '
+                f'{numbers[first]}. Use a trajectory with time stamps, or one pose for each scan'
+            )
         if trajectory.numbers is None:
             rows = [number if number < len(trajectory) else None for number in numbers]
         else:
@@ -149,6 +162,23 @@ def _by_number(trajectory: Trajectory, names: list[str], stems: list[str]) -> tu
     return poses, faults
 
 
+def _digits_of(names: list[str], stems: list[str]) -> list[str] | None:
+    """Return the digits that count the frames of a recording; None if a name has none.
+
+    Args:
+        names: The names of the recording's key frames.
+        stems: The names of all scans of the folder, without extension, which show what counts: 000001 in 000001_lidar0.
+    """
+    members = [stem_of(name) for name in names]
+    for known in (stems, members):
+        digits = counting_digits(known)
+        if digits is not None:
+            of_stem = dict(zip(known, digits, strict=True))
+            return [of_stem[stem] for stem in members]
+    parts = [split_last_number(stem) for stem in members]
+    return [part[1] for part in parts if part] if all(parts) else None
+
+
 def _times(
     root: Path,
     sequence: FrameSequence,
@@ -162,25 +192,26 @@ def _times(
         root: The data's root.
         sequence: The recording.
         stems: Folder -> the stems of all its scans.
-        clocks: Folder -> stem -> seconds, of the files of times read so far. A folder of many recordings has one.
+        clocks: Folder -> stem -> seconds, of the folders read so far. A folder may have many recordings.
         trajectory: What the times are needed for.
     """
     of_folder: dict[Path, dict[str, float]] = {}
     for folder in {(root / frame).parent for frame in sequence.frames}:
-        path = find_times_file(folder)
-        if path is not None:
-            if folder not in clocks:
-                clocks[folder] = _seconds(stems[folder], read_times(path, stems[folder]))
+        if folder in clocks:
             of_folder[folder] = clocks[folder]
             continue
+        path = find_times_file(folder)
+        if path is not None:
+            clocks[folder] = of_folder[folder] = _seconds(stems[folder], read_times(path, stems[folder]))
+            continue
         names = [stem_of(PurePosixPath(frame).name) for frame in sequence.frames if (root / frame).parent == folder]
-        found = times_in_names(names)
-        if found is None:
+        found = times_of_names(stems[folder])
+        if not all(name in found for name in names):
             raise SequenceIndexError(
                 f'{trajectory.path} has time stamps, but the scans of {folder}, such as {names[0]}, have none in '
                 'their names, and neither timestamps.txt nor times.txt is beside them'
             )
-        of_folder[folder] = _seconds(names, np.array(found, dtype=np.int64))
+        clocks[folder] = of_folder[folder] = _seconds([*found], np.array([*found.values()], dtype=np.int64))
     return np.array([of_folder[(root / frame).parent][stem_of(PurePosixPath(frame).name)] for frame in sequence.frames])
 
 

@@ -17,6 +17,7 @@ from .scans import ScanLister
 
 CAMERA_TO_LIDAR = 'calibration/calib_cam_to_velo.txt'
 CAMERA_TO_BODY = 'calibration/calib_cam_to_pose.txt'
+RECTIFICATION = 'calibration/perspective.txt'
 
 
 def kitti_360_sequences(root: Path, lister: ScanLister, with_poses: bool = True) -> Iterator[FrameSequence]:
@@ -26,8 +27,8 @@ def kitti_360_sequences(root: Path, lister: ScanLister, with_poses: bool = True)
 
         ROOT/data_3d_raw/DRIVE_sync/velodyne_points/data/%010d.bin
         ROOT/data_3d_raw/DRIVE_sync/velodyne_points/timestamps.txt              (optional)
-        ROOT/data_poses/DRIVE_sync/cam0_to_world.txt, or poses.txt              (for the poses; optional)
-        ROOT/calibration/calib_cam_to_velo.txt, and for poses.txt calib_cam_to_pose.txt
+        ROOT/data_poses/DRIVE_sync/poses.txt, or else cam0_to_world.txt         (for the poses; optional)
+        ROOT/calibration/calib_cam_to_velo.txt, with calib_cam_to_pose.txt for poses.txt, or perspective.txt
 
     The poses are numbered by their frames. Frames without one, mostly where the car stood, are left out.
 
@@ -74,17 +75,30 @@ def kitti_360_sequences(root: Path, lister: ScanLister, with_poses: bool = True)
 
 def _lidar_trajectory(root: Path, drive: str) -> tuple[Trajectory, np.ndarray] | None:
     """Read a drive's trajectory, and the motion (4, 4) from the lidar to what it is of; None if it has none."""
-    camera_path, body_path = (root / 'data_poses' / drive / name for name in ('cam0_to_world.txt', 'poses.txt'))
-    path = camera_path if camera_path.is_file() else body_path
+    body_path, camera_path = (root / 'data_poses' / drive / name for name in ('poses.txt', 'cam0_to_world.txt'))
+    path = body_path if body_path.is_file() else camera_path
     if not path.is_file():
         return None
     lidar_to_body = np.linalg.inv(_read_motion(root / CAMERA_TO_LIDAR, ''))
     if path == body_path:
         lidar_to_body = _read_motion(root / CAMERA_TO_BODY, 'image_00') @ lidar_to_body
+    else:  # of the rectified camera, which is turned by half a degree
+        lidar_to_body = _rectification(root / RECTIFICATION) @ lidar_to_body
     trajectory = read_trajectory(path, 'auto', -1)
     if trajectory.numbers is None:
         raise SequenceIndexError(f'{path} has no number of a frame before each pose. Restore it, or use --no-poses')
     return trajectory, lidar_to_body
+
+
+def _rectification(path: Path) -> np.ndarray:
+    """Read the rotation (4, 4) from camera 0 to the rectified camera 0."""
+    numbers = read_calibration(path).get('R_rect_00', np.empty(0))
+    if numbers.size != 9:
+        raise SequenceIndexError(
+            f'{path} has no R_rect_00 of 9 numbers, which cam0_to_world.txt needs. Restore it, add poses.txt, or use '
+            '--no-poses'
+        )
+    return as_motion(np.column_stack([numbers.reshape(3, 3), np.zeros(3)]).ravel(), path)
 
 
 def _read_motion(path: Path, name: str) -> np.ndarray:

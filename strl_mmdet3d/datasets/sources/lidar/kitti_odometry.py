@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...readers.kitti_calibration import lidar_to_camera, relative_to_first
 from ...readers.number_rows import NumberRows, read_number_rows
+from ...readers.time_stamps import in_seconds
 from ...readers.trajectory import Trajectory, read_trajectory
 from ...sequence_index import FrameSequence, SequenceIndexError
 from ..root_folder import require_folder
@@ -96,7 +97,7 @@ def _make_sequence(
         camera_poses = trajectory.poses[row_of[id(trajectory.rows)][keep]]
         poses = relative_to_first(camera_poses @ lidar_to_camera(folder.parent / 'calib.txt'))
     if times is not None:
-        timestamps = times.values[row_of[id(times)][keep], 0]
+        timestamps = in_seconds(times.values[:, 0])[row_of[id(times)][keep]]
     below = folder.relative_to(root)
     return FrameSequence(
         sequence_id=folder.parent.name,

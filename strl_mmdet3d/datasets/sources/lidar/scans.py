@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from ...frame_table import INDEX_TABLE
 from ...readers.foreign_formats import CONVERTERS, foreign_suffix
 from ...sequence_index import SequenceIndexError
 from ..frame_order import ambiguity, in_frame_order, natural_key
@@ -31,7 +32,7 @@ class ScanLister:
     Attributes:
         load_dim: Values per point; None: found from the files, and then set.
         key_frame_every: Every n-th scan of the folder is a key frame, beginning with the first.
-        ext: The end of a scan's file name; None: the one of :data:`SCAN_ENDS` that the first folder with scans has.
+        ext: The end of a scan's file name; None: found, see :meth:`choose_end`.
         skip_truncated: Whether to leave truncated and empty key frames out instead of raising an error.
         truncated: The paths of the key frames left out so far.
         left_out: Further key frames left out, by the reason: the files or the lines of files at fault.
@@ -87,6 +88,36 @@ class ScanLister:
         """
         return [scan.name for scan in self.usable(self.scans(folder)[:: self.key_frame_every])]
 
+    def choose_end(self, names_of: Mapping[Path, Iterable[str]]) -> None:
+        """Find how the names of the scans in some folders end, if `ext` does not say it, and note what is not taken.
+
+        Plain scans come first: a data set of them may have other files beside them that are no scans.
+
+        Args:
+            names_of: Folder -> the names of its files.
+
+        Raises:
+            SequenceIndexError: If there are scans of several formats.
+        """
+        if self.ext is not None:
+            return
+        folder_of: dict[str, Path] = {}
+        for folder, names in names_of.items():
+            for name in names:
+                if not name.startswith('.') and (end := _scan_end(name)):
+                    folder_of.setdefault(end, folder)
+        plain = {end for end in folder_of if end.lower().startswith(PLAIN_ENDS)}
+        taken = plain or set(folder_of)
+        if len(taken) > 1:
+            listed = ', '.join(f'{end} (in {folder_of[end]})' for end in sorted(taken))
+            raise SequenceIndexError(f'scans end in {listed}. Choose one by --ext')
+        self.ext = next(iter(taken), None)
+        for end in sorted(folder_of.keys() - taken):
+            self.notes.append(
+                f'files that end in {end}, such as those in {folder_of[end]}, are not taken: the scans end in '
+                f'{self.ext}. --ext {end} would take them'
+            )
+
     def scans(self, folder: Path) -> list[os.DirEntry[str]]:
         """List all scans of a folder in order, whatever they hold, and note names that have two orders.
 
@@ -99,10 +130,10 @@ class ScanLister:
             # A leading dot marks files that are not scans, such as the '._*.bin' that macOS leaves on foreign disks.
             entries = sorted((one for one in listed if not one.name.startswith('.')), key=lambda one: one.name)
         if self.ext is None:
-            self.ext = _end_of_scans(folder, [entry.name for entry in entries])
+            self.choose_end({folder: [entry.name for entry in entries]})
         scans = {}
         for entry in entries:
-            if self.ext and entry.name.endswith(self.ext):
+            if self.ext and entry.name.endswith(self.ext) and not entry.name.endswith(INDEX_TABLE):
                 if entry.is_file():
                     scans[entry.name] = entry
                 else:
@@ -169,23 +200,11 @@ class ScanLister:
             self.leave_out(MISSING, path)
 
 
-def _end_of_scans(folder: Path, names: list[str]) -> str | None:
-    """Return the end of the names of a folder's scans, in the case that it has; None if there are none.
-
-    Plain scans come first: a data set of them may have other files beside them that are no scans.
-    """
-    ends = {_scan_end(name) for name in names} - {None}
-    plain = {end for end in ends if end and end.lower().startswith(PLAIN_ENDS)}
-    if len(found := plain or ends) > 1:
-        raise SequenceIndexError(
-            f'{folder} has scans that end in {", ".join(sorted(end for end in found if end))}. Choose one by --ext'
-        )
-    return next(iter(found), None)
-
-
 def _scan_end(name: str) -> str | None:
     """Return the end of a scan's name, such as '.pcd' or '.npy.gz'; None if it is none of :data:`SCAN_ENDS`."""
     lower = name.lower()
+    if lower.endswith(INDEX_TABLE):
+        return None
     for end in SCAN_ENDS:
         for packed in (end, end + GZIP_END):
             if lower.endswith(packed):

@@ -60,6 +60,8 @@ def tum_sequences(root: Path, lister: DepthFrameLister) -> Iterator[FrameSequenc
         all_poses, _ = poses_at(trajectory, np.array([time for time, _ in images]), MAX_POSE_GAP)
         frames, times = [], {}
         for (time, image), pose in zip(images, all_poses, strict=True):
+            if not (folder / image).is_relative_to(root):
+                raise SequenceIndexError(f'{folder / IMAGES} names {image}, which is not below {root}: correct it')
             path = (folder / image).relative_to(root).as_posix()
             if not (folder / image).is_file():
                 lister.leave_out(NO_DEPTH, folder / image)

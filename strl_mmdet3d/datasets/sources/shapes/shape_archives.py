@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...frame_table import INDEX_TABLE
 from ...readers.frame_file import CorruptFrameError
 from ...readers.shape_archive import shape_path
 from ...readers.shape_npz import find_shapes, read_array
@@ -35,7 +36,7 @@ def archive_tables(root: Path, with_labels: bool, with_splits: bool, missing: li
     Raises:
         SequenceIndexError: If an archive is not as described.
     """
-    archives, dead = files_below(root, lambda name: name.endswith('.npz'))
+    archives, dead = files_below(root, lambda name: name.endswith('.npz') and not name.endswith(INDEX_TABLE))
     missing += dead
     for archive in sorted(archives, key=lambda path: natural_key(path.relative_to(root).as_posix())):
         wanted = {'label': with_labels, 'classes': with_labels, 'split': with_splits}

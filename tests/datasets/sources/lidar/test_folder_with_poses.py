@@ -16,6 +16,7 @@ from strl_mmdet3d.datasets.sequence_index import SequenceIndexError
 from strl_mmdet3d.datasets.sources import PoseFiles, ScanLister, folder_sequences, with_trajectories
 from strl_mmdet3d.datasets.sources.lidar import folder_with_poses
 from strl_mmdet3d.datasets.sources.lidar.frame_rows import BROKEN_ROW, NO_POSE
+from strl_mmdet3d.datasets.sources.recordings import RecordingSplitter
 
 T0 = 1_600_000_000
 
@@ -220,3 +221,40 @@ def test_poses_of_another_sensor_are_moved_to_the_lidar(tmp_path):
     (tmp_path / 'mount.txt').write_text('1 2 3')
     with pytest.raises(SequenceIndexError, match=r'mount\.txt holds 3 numbers'):
         lidar_to_body(tmp_path / 'mount.txt')
+
+
+@pytest.mark.parametrize('form', ['number and 12', 'kitti'])
+def test_the_number_of_a_sensor_is_no_number_of_a_pose(tmp_path, form):
+    scans(tmp_path / 'drive', [f'{i:06d}_lidar0.bin' for i in range(8)])
+    path = tmp_path / 'poses.txt'
+    path.write_text('\n'.join(LINES[form](i) for i in range(12)))
+    (sequence,) = posed(tmp_path, path)
+    np.testing.assert_allclose(sequence.poses, relative(range(8)), atol=1e-7)
+
+
+def test_scans_of_one_number_are_told(tmp_path):
+    scans(tmp_path / 'drive', ['a1_1.bin', 'a2_1.bin', 'b3_1.bin'])
+    path = tmp_path / 'poses.txt'
+    path.write_text('\n'.join(LINES['number and 12'](i) for i in range(12)))
+    with pytest.raises(SequenceIndexError, match=r'a1_1\.bin and a2_1\.bin have the same one, 1\.'):
+        list(
+            with_trajectories(
+                tmp_path,
+                folder_sequences(tmp_path, ScanLister(), RecordingSplitter(split=False)),
+                PoseFiles(path),
+                ScanLister(),
+            )
+        )
+
+
+def test_what_names_say_of_time_shows_in_all_of_them(tmp_path):
+    """Nanoseconds that are not padded; those of the key frames all have eight digits, as a fraction might."""
+    nanoseconds = [20_000_000 + 100_300_000 * i for i in range(80)]
+    times = [(T0 + each // 10**9, each % 10**9) for each in nanoseconds]
+    scans(tmp_path / 'drive', [f'{seconds}_{rest}.bin' for seconds, rest in times])
+    path = tmp_path / 'poses.txt'
+    path.write_text('\n'.join(tum(i, f'{times[i][0]}.{times[i][1]:09d}') for i in range(80)))
+    (sequence,) = posed(tmp_path, path, ScanLister(key_frame_every=10))
+    assert len({len(frame) for frame in sequence.frames}) == 1
+    np.testing.assert_allclose(sequence.poses, relative(range(0, 80, 10)), atol=1e-6)
+    np.testing.assert_allclose(sequence.timestamps, 1.003 * np.arange(8), atol=1e-6)

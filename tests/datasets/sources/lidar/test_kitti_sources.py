@@ -195,6 +195,15 @@ def test_odometry_poses_are_those_of_the_lidar(odometry_root):
     assert (second.sequence_id, second.poses, second.timestamps) == ('11', None, None)
 
 
+@pytest.mark.parametrize('unit', [1, 10**3, 10**6, 10**9])
+def test_odometry_times_are_seconds_whatever_their_unit(odometry_root, unit):
+    times = [f'{round((1_700_000_000 + 0.1 * i) * unit)}' if unit > 1 else f'{1.7e9 + 0.1 * i:.1f}' for i in range(4)]
+    root, *_ = odometry_root
+    (root / 'sequences/00/times.txt').write_text('\n'.join(times) + '\n')
+    sequence = next(iter(kitti_odometry_sequences(root, ScanLister())))
+    np.testing.assert_allclose(np.diff(sequence.timestamps), 0.1, atol=1e-5)
+
+
 def test_odometry_key_frames_keep_their_own_poses(odometry_root):
     root, lidar_to_camera, camera_poses = odometry_root
     first, _ = kitti_odometry_sequences(root, ScanLister(key_frame_every=3))

@@ -335,7 +335,13 @@ def kitti_360_root(root):
     )
     poses = root / 'data_poses' / drive
     poses.mkdir(parents=True)
-    for file, of, rows in ('cam0_to_world.txt', to_body, 4), ('poses.txt', np.eye(4), 3):
+    turn = motion(0.01, 0, 0)[:3, :3]  # of the rectified camera, whose poses cam0_to_world.txt holds
+    (calibration / 'perspective.txt').write_text(
+        'calib_time: 01-Jan\nR_rect_00: ' + ' '.join(map(repr, turn.ravel().tolist())) + '\n'
+    )
+    rectified = to_body.copy()
+    rectified[:3, :3] = to_body[:3, :3] @ turn.T
+    for file, of, rows in ('cam0_to_world.txt', rectified, 4), ('poses.txt', np.eye(4), 3):
         lines = [f'{i} ' + ' '.join(map(repr, (ego(i) @ of)[:rows].ravel().tolist())) for i in (1, 2, 4, 5)]
         (poses / file).write_text('\r\n'.join(lines) + '\r\n')
     return to_lidar, to_body, poses
@@ -356,9 +362,9 @@ def test_kitti_360_poses_are_found_by_the_numbers_of_the_frames(tmp_path, file):
 
 def test_a_broken_pose_of_kitti_360_leaves_out_its_frame(tmp_path):
     *_, folder = kitti_360_root(tmp_path)
-    path = folder / 'cam0_to_world.txt'
+    path = folder / 'poses.txt'
     lines = path.read_text().split('\n')
-    path.write_text('\n'.join([lines[0], '2 nan' + ' 0' * 15, *lines[2:]]))
+    path.write_text('\n'.join([lines[0], '2 nan' + ' 0' * 11, *lines[2:]]))
     lister = ScanLister()
     (sequence,) = kitti_360_sequences(tmp_path, lister)
     assert [frame[-5:] for frame in sequence.frames] == ['1.bin', '4.bin', '5.bin']

@@ -189,7 +189,9 @@ def test_the_end_of_the_names_is_found(tmp_path):
     write_points(tmp_path / 'npy', 2, 4, '{}.npy')
     assert ScanLister(None, ext=None).key_frames(tmp_path / 'npy') == ['0.npy', '1.npy']
     (tmp_path / 'npy/0.pcd').write_bytes(b'# .PCD v0.7\n')
-    with pytest.raises(SequenceIndexError, match=r'end in \.npy, \.pcd. Choose one by --ext'):
+    with pytest.raises(
+        SequenceIndexError, match=r'scans end in \.npy \(in .*\), \.pcd \(in .*\)\. Choose one by --ext'
+    ):
         ScanLister(None, ext=None).key_frames(tmp_path / 'npy')
     write_points(tmp_path / 'npy', 2, 4)  # plain scans come first
     assert ScanLister(None, ext=None).key_frames(tmp_path / 'npy') == ['0.bin', '1.bin']
@@ -234,3 +236,23 @@ def test_columns_that_folders_do_not_share_lose_their_name():
     assert columns.facts()['columns'] == ['x', 'y', 'z', 'intensity', 'column 4']
     with pytest.raises(SequenceIndexError, match=r'b\.pcd has the columns x, y, z, ring, but a\.bin has x, y, z'):
         columns._add(LidarScan(records, ('x', 'y', 'z', 'ring'), 0, 0, (0.0, 0.0, 0.0), True), 'b.pcd')
+
+
+@pytest.mark.parametrize('beside', ['calib.npz', 'a/map.npy', 'sequences.json.npz'])
+def test_a_file_of_another_format_in_the_first_folder_is_no_scan(tmp_path, beside):
+    """The end of the names is that of all folders, and what is not taken is named; but for the table of an index."""
+    write_points(tmp_path / 'lidar', 3, 4)
+    (tmp_path / 'a').mkdir()
+    (tmp_path / beside).write_bytes(b'no scan')
+    lister = ScanLister(None, ext=None)
+    (sequence,) = folder_sequences(tmp_path, lister)
+    assert sequence.frames == [f'lidar/{i}.bin' for i in range(3)]
+    said = [note for note in lister.notes if 'are not taken: the scans end in .bin' in note]
+    assert len(said) == (not beside.endswith('.json.npz'))
+
+
+def test_scans_of_two_formats_in_two_folders_are_told(tmp_path):
+    write_points(tmp_path / 'a', 2, 4, '{}.npy')
+    write_points(tmp_path / 'b', 2, 4, '{}.npz')
+    with pytest.raises(SequenceIndexError, match=r'scans end in \.npy \(in .*/a\), \.npz \(in .*/b\)'):
+        list(folder_sequences(tmp_path, ScanLister(None, ext=None)))
