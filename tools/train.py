@@ -173,17 +173,18 @@ def enable_amp(config: Config) -> None:
     import torch
 
     from strl_mmdet3d.errors import ConfigError
+    from strl_mmdet3d.export.class_defaults import name_of
 
-    kind = config.optim_wrapper.get('type', 'OptimWrapper')
-    if kind in ('AmpOptimWrapper', 'BFloat16OptimWrapper'):
-        return
-    if kind != 'OptimWrapper':
+    kind = name_of(config.optim_wrapper.get('type', 'OptimWrapper'))
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper', 'BFloat16OptimWrapper'):
         raise ConfigError(f'--amp replaces an OptimWrapper, but optim_wrapper.type is {kind}: leave --amp out')
-    if torch.cuda.is_available():
+    if not torch.cuda.is_available():  # where AmpOptimWrapper needs a GPU
+        config.optim_wrapper.type = 'BFloat16OptimWrapper'
+        for setting in ('loss_scale', 'dtype'):
+            config.optim_wrapper.pop(setting, None)
+    elif kind == 'OptimWrapper':
         config.optim_wrapper.type = 'AmpOptimWrapper'
         config.optim_wrapper.setdefault('loss_scale', 'dynamic')
-    else:
-        config.optim_wrapper.type = 'BFloat16OptimWrapper'
 
 
 def run(args: argparse.Namespace) -> Runner:

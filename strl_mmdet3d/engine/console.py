@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..errors import ConfigError, StrlError
-from ..mmengine_internals import is_resumed, keep_plain_metainfo
+from ..mmengine_internals import is_resumed, keep_plain_metainfo, only_evaluates
 from ..safe_loading import without_code, without_foreign_files
 from .optimizers.warmup import CosineAfterWarmupLR, WarmupLR
 from .run_start import checkpoint_folder, last_good, reason_of
@@ -149,7 +149,7 @@ class QuietRunner(Runner):
         checkpoint = super().load_checkpoint(filename, *args, **kwargs)
         if is_resumed(self):
             self._refuse_other_tensors(checkpoint, filename)
-        else:
+        elif not only_evaluates(self):
             self._refuse_no_tensor(checkpoint, filename)
         return without_foreign_files(without_code(checkpoint), self.work_dir)
 
@@ -174,9 +174,9 @@ class QuietRunner(Runner):
             if isinstance(tensor, Tensor)
         }
         if not mine.items() & theirs.items():
-            first = next(iter(theirs), 'nothing')
+            first, own = (' '.join(map(str, next(iter(some.items()), ('nothing',)))) for some in (theirs, mine))
             raise ConfigError(
-                f'no tensor of {filename} is in this model: it holds {first}, the model {next(iter(mine))}. A '
+                f'no tensor of {filename} is in this model, by name and shape: it holds {first}, the model {own}. A '
                 'pre-training begins from a checkpoint of a pre-training, a detector from an exported encoder'
             )
 

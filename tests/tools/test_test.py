@@ -48,6 +48,8 @@ def test_the_metrics_are_of_the_checkpoint_which_is_read_once(weights, tmp_path,
     metrics = run('epoch_1.pth', '--work-dir', 'tested')
     assert read == ['epoch_1.pth']
     assert metrics['accuracy'] == pytest.approx(75)
+    torch.save(dict(state_dict={f'module.{name}': tensor for name, tensor in weights.items()}), tmp_path / 'ranks.pth')
+    assert run('ranks.pth')['accuracy'] == pytest.approx(75)
     assert list((tmp_path / 'tested').iterdir())
 
 

@@ -131,9 +131,16 @@ def test_amp_fits_the_device(config, monkeypatch):
     assert (on_gpu.type, on_gpu.loss_scale) == ('AmpOptimWrapper', 'dynamic')
 
 
-def test_amp_leaves_a_wrapper_of_its_own_kind_and_refuses_others(config):
-    kept = build(config, '--amp', '--cfg-options', 'optim_wrapper.type=AmpOptimWrapper')
-    assert kept.optim_wrapper.type == 'AmpOptimWrapper'
+@pytest.mark.parametrize('name', ['AmpOptimWrapper', 'mmengine.AmpOptimWrapper'])
+def test_amp_leaves_a_wrapper_of_its_own_kind_and_refuses_others(config, name, monkeypatch):
+    options = [f'optim_wrapper.type={name}', 'optim_wrapper.loss_scale=512.', 'optim_wrapper.dtype=float16']
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    kept = build(config, '--amp', '--cfg-options', *options).optim_wrapper
+    assert (kept.type, kept.loss_scale, kept.dtype) == (name, 512, 'float16')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    on_cpu = build(config, '--amp', '--cfg-options', *options).optim_wrapper
+    assert on_cpu.type == 'BFloat16OptimWrapper'
+    assert not {'loss_scale', 'dtype'} & set(on_cpu)
     with pytest.raises(ConfigError, match='ApexOptimWrapper'):
         build(config, '--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper')
 
@@ -300,7 +307,7 @@ def test_a_load_of_which_nothing_lands_is_refused(tiny_config, tmp_path):
     path = tmp_path / 'weights.pth'
     torch.save(dict(meta={}, state_dict={'backbone.weight': torch.zeros(3)}), path)
     said = refused(tiny_config, '--cfg-options', f'load_from={path}')
-    assert said.startswith(f'no tensor of {path} is in this model: it holds backbone.weight, the model ')
+    assert said.startswith(f'no tensor of {path} is in this model, by name and shape: it holds backbone.weight (3,), ')
 
 
 CHANGES = {
