@@ -41,6 +41,11 @@ def loaded_from(runner: Runner) -> str | None:
     return runner._load_from
 
 
+def trains(runner: Runner) -> bool:
+    """Return whether the run's training has been built; ``runner.train_loop`` would build it."""
+    return isinstance(runner._train_loop, BaseLoop)
+
+
 def has_loaded(runner: Runner) -> bool:
     """Return whether a checkpoint has been loaded or resumed."""
     return runner._has_loaded
@@ -49,7 +54,7 @@ def has_loaded(runner: Runner) -> bool:
 def only_evaluates(runner: Runner) -> bool:
     """Return whether the run tests or validates a detector without training it: its training was not built."""
     evaluates = any(isinstance(loop, BaseLoop) for loop in (runner._val_loop, runner._test_loop))
-    return evaluates and not isinstance(runner._train_loop, BaseLoop)
+    return evaluates and not trains(runner)
 
 
 def history_statistics() -> dict[str, Callable]:

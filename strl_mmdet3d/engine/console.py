@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import pickle
 import re
@@ -18,7 +17,7 @@ from torch.utils.data import DataLoader
 from ..errors import ConfigError, StrlError
 from ..mmengine_internals import is_resumed, keep_plain_metainfo, only_evaluates
 from ..safe_loading import without_code, without_foreign_files
-from .optimizers.warmup import CosineAfterWarmupLR, WarmupLR
+from .optimizers.warmup import with_length
 from .run_start import checkpoint_folder, last_good, reason_of
 from .unwrapping import unwrapped_model
 from .work_dir import WorkDirError, cannot_be_written
@@ -52,9 +51,6 @@ def raise_again(record: logging.LogRecord) -> None:
     """Raise the error by which a record cannot be written; logging would print a traceback and go on."""
     raise
 
-
-FIT_ANY_LENGTH = ('WarmupLR', 'CosineAfterWarmupLR', WarmupLR, CosineAfterWarmupLR)
-"""The schedulers whose config says nothing of the length of the run."""
 
 STOCK_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 """The names of mmengine's own default hooks."""
@@ -107,10 +103,7 @@ class QuietRunner(Runner):
             The schedulers.
         """
         if isinstance(self.train_loop, IterBasedTrainLoop):
-            scheduler = copy.deepcopy(scheduler)
-            for each in scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]:
-                if isinstance(each, dict) and each.get('type') in FIT_ANY_LENGTH:
-                    each.setdefault('end', self.max_iters / len(self.train_dataloader))
+            scheduler = with_length(scheduler, self.max_iters / len(self.train_dataloader))
         return super().build_param_scheduler(scheduler)
 
     @staticmethod

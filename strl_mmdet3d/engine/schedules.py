@@ -11,8 +11,8 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from .run_record import ResumeError
 
-SETTINGS = ('optim_wrapper', 'param_scheduler', 'train_cfg', 'auto_scale_lr')
-"""The sections of a config that decide rates and schedules."""
+SETTINGS = ('optim_wrapper', 'param_scheduler', 'train_cfg', 'auto_scale_lr', 'train_dataloader', 'ranks')
+"""The sections of a run's record that decide rates and schedules; the last two by the size of a batch."""
 
 
 class FreshSchedules:
@@ -33,7 +33,8 @@ class FreshSchedules:
         """Take the config's settings again, and bring the schedules to where the resumed run is.
 
         Raises:
-            ResumeError: If a schedule follows a measured value, so that its past cannot be computed.
+            ResumeError: If a schedule follows a measured value, so that its past cannot be computed, or the epochs had
+                another length.
         """
         schedulers = list(schedulers_of(runner))
         for scheduler in schedulers:
@@ -42,12 +43,18 @@ class FreshSchedules:
                     f'{type(scheduler).__name__} follows a measured value, so a resumed run cannot change its rates, '
                     'schedules or length: begin a new run from its weights, by load_from without --resume'
                 )
+        epoch_based = isinstance(runner.train_loop, EpochBasedTrainLoop)
+        epoch_length = len(runner.train_dataloader) if epoch_based else 0
+        if epoch_based and not epoch_length * runner.epoch <= runner.iter <= epoch_length * (runner.epoch + 1):
+            raise ResumeError(
+                f'the checkpoint has {runner.iter} iterations in {runner.epoch} epochs, which have {epoch_length} in '
+                'this run: resume with the same data, batch size and number of ranks, or begin a new run from its '
+                'weights, by load_from without --resume'
+            )
         for group, settings in zip(groups_of(runner), self._groups, strict=True):
             group.update(copy.deepcopy(settings))
         for scheduler, state in zip(schedulers, self._schedulers, strict=True):
             scheduler.load_state_dict(copy.deepcopy(state))
-        epoch_based = isinstance(runner.train_loop, EpochBasedTrainLoop)
-        epoch_length = len(runner.train_dataloader) if epoch_based else 0
         with warnings.catch_warnings():
             # mmengine warns of steps of a scheduler before those of the optimizer.
             warnings.simplefilter('ignore')
@@ -55,7 +62,8 @@ class FreshSchedules:
                 for scheduler in schedulers:
                     if not scheduler.by_epoch:
                         scheduler.step()
-                if epoch_based and iteration % epoch_length == 0:
+                # A checkpoint of an epoch's last iteration may come before the end of the epoch.
+                if epoch_based and iteration % epoch_length == 0 and iteration // epoch_length <= runner.epoch:
                     for scheduler in schedulers:
                         if scheduler.by_epoch:
                             scheduler.step()

@@ -119,15 +119,24 @@ def test_a_loop_that_resumes_at_epochs_only_has_its_checkpoints_there(tmp_path):
     assert runner.iter == 12
 
 
-@pytest.mark.parametrize('name', ['thesis.tex', 'epoch_7.pth', 3])
+@pytest.mark.parametrize('name', ['thesis.tex', 'epoch_7.pth', '../epoch_7.pth', 3])
 def test_only_checkpoints_out_of_turn_are_removed(tmp_path, name):
     """A checkpoint to resume, which may be anyone's, says what was written out of turn."""
-    theirs = tmp_path / str(name)
-    theirs.write_text('not to be deleted')
-    runner = runner_of(tmp_path / 'run')
-    runner.message_hub.update_info(checkpoint_hook.EXTRA_KEY, str(theirs) if isinstance(name, str) else name)
+    run = tmp_path / 'run'
+    run.mkdir()
+    kept = [run / str(name), tmp_path / 'thesis.tex']
+    for path in kept:
+        path.write_text('not to be deleted')
+    for said in (name, str(tmp_path / 'thesis.tex')):
+        runner = runner_of(run)
+        runner.message_hub.update_info(checkpoint_hook.EXTRA_KEY, said)
+        runner.train()
+    assert [path.read_text() for path in kept] == ['not to be deleted'] * 2
+    (run / 'iter_7.pth').write_text('of a run that was stopped')
+    runner = runner_of(run)
+    runner.message_hub.update_info(checkpoint_hook.EXTRA_KEY, 'iter_7.pth')
     runner.train()
-    assert theirs.read_text() == 'not to be deleted'
+    assert not (run / 'iter_7.pth').exists()
 
 
 def test_storage_that_is_no_local_disk_is_left_to_mmengine(tmp_path, monkeypatch):
@@ -190,3 +199,10 @@ def test_a_checkpoint_out_of_turn_is_replaced_by_the_next_regular_one(tmp_path):
     runner.train()
     assert seen == [['iter_4.pth'], ['iter_4.pth', 'iter_6.pth']]  # 4 is a regular one
     assert checkpoints(tmp_path) == ['iter_12.pth', 'iter_4.pth', 'iter_8.pth']
+
+
+def test_a_checkpoint_by_iterations_waits_in_any_loop(tmp_path):
+    hook = dict(checkpoint=dict(type='WholeCheckpointHook', interval=2, by_epoch=False))
+    tiny_runner(tmp_path, epochs=2, length=8, accumulate=3, default_hooks=hook).train()
+    metas = [torch.load(tmp_path / f'iter_{number}.pth', weights_only=True)['meta'] for number in (2, 4)]
+    assert [meta['iter'] for meta in metas] == [3, 6]

@@ -6,10 +6,12 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from tiny import tiny_runner
 
 from strl_mmdet3d.engine.console import QuietRunner
 from strl_mmdet3d.engine.run_record import ResumeError
+from strl_mmdet3d.mmengine_internals import trains
 
 SCHEDULES = [
     dict(type='WarmupLR', warmup=1, start_factor=0.1, by_epoch=True, convert_to_iter_based=True),
@@ -28,19 +30,36 @@ class Rates(Hook):
         self.values.append(runner.optim_wrapper.optimizer.param_groups[0]['lr'])
 
 
-def rates(work_dir, epochs, resume=None, allow=(), lr=0.1, decay=0.0, schedules=SCHEDULES):
+def rates(
+    work_dir,
+    epochs,
+    resume=None,
+    allow=(),
+    lr=0.1,
+    decay=0.0,
+    schedules=SCHEDULES,
+    batch=2,
+    pretraining=False,
+    **checkpoints,
+):
     """Train 4 iterations an epoch, and return their rates."""
-    runner = tiny_runner(
+    config = tiny_runner(
         work_dir,
         epochs=epochs,
+        batch=batch,
         optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=lr, weight_decay=decay)),
         param_scheduler=schedules,
         default_hooks=dict(
-            same_run=dict(type='SameRunHook', allow=list(allow)), checkpoint=dict(type='CheckpointHook', interval=1)
+            same_run=dict(type='SameRunHook', allow=list(allow)),
+            checkpoint=dict(type='CheckpointHook', interval=1) | checkpoints,
         ),
         resume=resume is not None,
         load_from=None if resume is None else str(resume),
-    )
+    ).cfg
+    if pretraining:
+        config.train_cfg = dict(type='PretrainLoop', max_epochs=epochs)
+        config.train_dataloader.sampler = dict(type='PairSampler')
+    runner = Runner.from_cfg(config)
     seen = Rates()
     runner.register_hook(seen)
     runner.train()
@@ -65,6 +84,26 @@ def test_another_rate_and_another_decay_take_effect_and_are_kept(tmp_path):
     assert rest == rates(tmp_path / 'whole', 4, **changed)[8:]
     (group,) = torch.load(tmp_path / 'after/epoch_4.pth', weights_only=True)['optimizer']['param_groups']
     assert (group['initial_lr'], group['weight_decay']) == (0.001, 0.5)
+
+
+def test_the_last_iteration_of_an_epoch_is_not_yet_its_end(tmp_path):
+    """A checkpoint by iterations says epoch 0 there, and `PretrainLoop` goes on with the end of that epoch."""
+    loop = dict(schedules=BY_EPOCH, pretraining=True)
+    rates(tmp_path / 'short', 2, by_epoch=False, interval=4, **loop)
+    whole = rates(tmp_path / 'whole', 4, **loop)
+    assert rates(tmp_path / 'rest', 4, tmp_path / 'short/iter_4.pth', ['train_cfg'], **loop) == whole[4:]
+
+
+def test_epochs_of_another_length_are_refused(tmp_path):
+    rates(tmp_path / 'before', 2)
+    with pytest.raises(ResumeError, match='the checkpoint has 8 iterations in 2 epochs, which have 2 in this run'):
+        rates(tmp_path / 'after', 4, tmp_path / 'before/epoch_2.pth', ['train_dataloader', 'train_cfg'], batch=4)
+
+
+def test_a_test_of_a_run_that_was_resumed_builds_no_training(tmp_path):
+    runner = tiny_runner(tmp_path, resume=True, default_hooks=dict(same_run=dict(type='SameRunHook')))
+    runner.call_hook('before_run')
+    assert not trains(runner)
 
 
 def test_a_run_without_changes_goes_on_by_its_checkpoint(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mmengine.config import Config
 from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 
-from strl_mmdet3d.engine.optimizers.warmup import warmup_iterations
+from strl_mmdet3d.engine.optimizers.warmup import WarmupLR, warmup_iterations, with_length
 
 RECIPE = Config.fromfile('configs/_base_/recipes/strl_paper.py').param_scheduler
 
@@ -67,3 +67,17 @@ def test_the_warm_up_fits_every_run(warmup, epochs, epoch_length):
 @pytest.mark.parametrize('iterations', [1, 2])
 def test_the_shortest_runs_build(iterations):
     assert all(value > 0 for value in rates(RECIPE, 1, iterations))
+
+
+def test_schedulers_that_fit_any_length_are_told_the_length_whatever_names_them():
+    told = with_length(
+        dict(
+            one=[dict(type='WarmupLR', warmup=1), dict(type='mmdet3d.CosineAfterWarmupLR', warmup=1, end=2)],
+            other=[dict(type=WarmupLR, warmup=1), dict(type='StepLR', step_size=1)],
+        ),
+        2.5,
+    )
+    assert [each.get('end') for each in told['one']] == [2.5, 2]
+    assert [each.get('end') for each in told['other']] == [2.5, None]
+    built = object()
+    assert with_length([built], 3)[0] is built

@@ -288,10 +288,11 @@ def test_a_frozen_random_trunk_of_other_parts_is_not_taken_for_this_one(kitti, e
     path = tmp_path / 'results/seed_0/4_frames/frozen-random.json'
     result = json.loads(path.read_text())
     assert sorted(result['frozen']) == ['backbone', 'neck', 'voxel_encoder']
-    path.write_text(json.dumps(dict(result, frozen=['voxel_encoder'])))
-    message = r'frozen-random.json comes from a run in which other parts were frozen, voxel_encoder: name another'
-    with pytest.raises(SystemExit, match=message):
-        evaluate(tmp_path, encoder, *options)
+    for before, said in ((['voxel_encoder'], 'voxel_encoder'), (None, 'which is not known')):
+        path.write_text(json.dumps(dict(result, frozen=before)))
+        message = rf'frozen-random.json comes from a run in which other parts were frozen, {said}: name another'
+        with pytest.raises(SystemExit, match=message):
+            evaluate(tmp_path, encoder, *options)
 
 
 def test_classes_that_cannot_be_balanced_are_named(kitti, tmp_path):

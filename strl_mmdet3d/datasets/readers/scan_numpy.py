@@ -15,7 +15,7 @@ from .scan_table import ScanTable, table_of_array, table_of_fields
 
 NPY_MARK = b'\x93NUMPY'
 ZIP_MARKS = (b'PK\3\4', b'PK\5\6')
-MOTIONS = ((3, 4), (4, 4))  # the shapes of poses and calibrations
+MATRICES = ((3, 3), (3, 4), (4, 4))  # the shapes of poses and calibrations
 POINTS_ARRAYS = ('points', 'pointcloud', 'point_cloud', 'pts', 'pc', 'scan', 'data', 'arr_0')
 
 
@@ -79,10 +79,11 @@ def _chosen(shapes: dict[str, tuple[tuple[int, ...], np.dtype]]) -> list[str]:
         if name in tables:
             return [name]
     columns = [name for name, (shape, dtype) in shapes.items() if len(shape) == 1 and dtype.kind in 'fiu']
-    if {'x', 'y', 'z'} <= {name.lower() for name in columns}:  # a table beside them is a pose or a calibration
+    tables = [name for name in tables if tuple(shapes[name][0]) not in MATRICES]
+    if {'x', 'y', 'z'} <= {name.lower() for name in columns}:
         length = next(shapes[name][0] for name in columns if name.lower() == 'x')
-        return [name for name in columns if shapes[name][0] == length]
-    tables = [name for name in tables if tuple(shapes[name][0]) not in MOTIONS]
+        if not tables or length != (1,):  # of which one is the place of the sensor, beside the points
+            return [name for name in columns if shapes[name][0] == length]
     if len(tables) == 1:
         return tables
     held = ', '.join(f'{name[:40]} {dtype} {shape}' for name, (shape, dtype) in list(shapes.items())[:9])

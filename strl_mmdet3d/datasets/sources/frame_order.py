@@ -129,7 +129,7 @@ def ambiguity(names: list[str]) -> str | None:
     counted = any(map(_is_counted, fractions))
     decimal = any(len(fraction) > 1 and fraction[0] == '0' for fraction in fractions)
     nanoseconds = _are_nanoseconds(len(longest))
-    two_ways = shorter and (counted == decimal if not nanoseconds else decimal)
+    two_ways = shorter and len(longest) <= DIGITS_OF_NANOSECONDS and (decimal if nanoseconds else counted == decimal)
     if two_ways and sorted(names, key=_key(names)) != sorted(names, key=natural_key):
         way = 'a decimal: .5 is more than .25' if have_fractions(stems) else 'a whole number: .5 is less than .25'
         return (

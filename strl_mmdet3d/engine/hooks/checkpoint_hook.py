@@ -34,8 +34,8 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
     mmengine's own hook removes the oldest checkpoint before it writes the new one in place, and so may leave none.
     This one writes beside the final name, renames, points ``last_checkpoint`` to it, and then removes the oldest one.
     It saves after whole optimizer steps only: with accumulated gradients, a checkpoint that is due within a step waits
-    for its end, because no checkpoint holds the gradients of half a step; in a loop that resumes within an epoch. It
-    never saves NaN or infinity.
+    for its end, because no checkpoint holds the gradients of half a step. A loop that does not resume within an epoch
+    saves at the end of one. NaN or infinity is never saved.
 
     It takes the arguments of :class:`mmengine.hooks.CheckpointHook`. Checkpoints that do not go to a local disk are
     written as mmengine writes them.
@@ -71,7 +71,9 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
         step, as mmengine's does.
         """
         loop = runner.train_loop
-        at_ends = isinstance(loop, EpochBasedTrainLoop) and not getattr(loop, 'resumes_anywhere', False)
+        at_ends = (
+            self.by_epoch and isinstance(loop, EpochBasedTrainLoop) and not getattr(loop, 'resumes_anywhere', False)
+        )
         if at_ends and not runner.optim_wrapper.should_update():
             runner.logger.warning(
                 f'epoch {runner.epoch + 1} ends within a step of accumulated gradients, whose beginning its checkpoint '
@@ -98,9 +100,8 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
             self.keep_ckpt_ids.clear()
             self.keep_ckpt_ids.extend(kept)
             runner.message_hub.update_info('keep_ckpt_ids', kept)  # it is in the checkpoint
-        extra = runner.message_hub.get_info(
-            EXTRA_KEY
-        )  # a resumed run has it from its checkpoint, which may be anyone's
+        # A resumed run has it from its checkpoint, which may be anyone's.
+        extra = runner.message_hub.get_info(EXTRA_KEY)
         extra = extra if isinstance(extra, str) and EXTRA_NAME.fullmatch(extra) else None
         runner.message_hub.update_info(EXTRA_KEY, None)
         path = Path(self.out_dir) / self.filename_tmpl.format(step)

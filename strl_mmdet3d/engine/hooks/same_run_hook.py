@@ -8,9 +8,9 @@ from typing import Any
 from mmdet3d.registry import HOOKS
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 
-from ...mmengine_internals import is_resumed, loaded_from
+from ...mmengine_internals import is_resumed, loaded_from, trains
 from ..run_record import RECORD_KEY, SHOWN, ResumeError, differences, record_of
 from ..schedules import SETTINGS, FreshSchedules
 
@@ -38,7 +38,7 @@ class SameRunHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Keep the config's rates and schedules, before those of a checkpoint come in their place."""
-        if is_resumed(runner) and isinstance(runner.train_loop, BaseLoop):
+        if is_resumed(runner) and trains(runner):
             self._fresh = FreshSchedules(runner)
 
     def before_train(self, runner: Runner) -> None:

@@ -8,6 +8,28 @@ from mmdet3d.registry import PARAM_SCHEDULERS
 from mmengine.optim.scheduler import CosineAnnealingLR, LinearLR
 
 
+def with_length(schedulers: Any, epochs: float) -> Any:
+    """Tell schedulers that fit a run of any length how many epochs it has.
+
+    Args:
+        schedulers: The config of one, of several, or of those of several optimizers; built ones stay as they are.
+        epochs: Length of the run.
+
+    Returns:
+        The configs, with ``end`` where it was not set.
+    """
+    if isinstance(schedulers, (list, tuple)):
+        return [with_length(each, epochs) for each in schedulers]
+    if not isinstance(schedulers, dict):
+        return schedulers
+    if 'type' not in schedulers:
+        return {name: with_length(each, epochs) for name, each in schedulers.items()}
+    kind = schedulers['type']
+    kind = PARAM_SCHEDULERS.get(kind) if isinstance(kind, str) else kind
+    fits = isinstance(kind, type) and issubclass(kind, (WarmupLR, CosineAfterWarmupLR))
+    return {'end': epochs, **schedulers} if fits else schedulers
+
+
 def warmup_iterations(warmup: float, end: float, epoch_length: int) -> int:
     """Return the iterations of the warm-up: `warmup` epochs, at most half of the run's `end` epochs, at least one."""
     return max(1, int(min(warmup, end / 2) * epoch_length))

@@ -54,7 +54,7 @@ class RunResult:
         metrics: All numbers of the test.
         seconds: How long the run took.
         software: Versions and device, for the record; they may differ between runs.
-        frozen: The parts of the detector that stayed as they were.
+        frozen: The parts of the detector that stayed as they were; None in results of an earlier version.
     """
 
     settings: str
@@ -66,7 +66,7 @@ class RunResult:
     metrics: Numbers
     seconds: float
     software: dict[str, str]
-    frozen: list[str]
+    frozen: list[str] | None = None
 
 
 def fingerprint(record: dict[str, str]) -> str:
@@ -114,7 +114,8 @@ class ResultFiles:
         if not path.is_file():
             return None
         content = read_json(path)
-        if set(content) != {field.name for field in fields(RunResult)} or not isinstance(content['metrics'], dict):
+        needed = {field.name for field in fields(RunResult)} - {'frozen'}
+        if set(content) - {'frozen'} != needed or not isinstance(content['metrics'], dict):
             raise ConfigError(f'{path} is not a result of this tool: remove it, and the run is made again')
         result = RunResult(**content)
         what = ''
@@ -122,8 +123,8 @@ class ResultFiles:
             what = 'other settings'
         elif result.checkpoint != key.arm.sha256:
             what = 'another checkpoint of the same name'
-        elif result.frozen != [*key.arm.frozen]:  # a random trunk has no checkpoint that would tell
-            what = f'a run in which other parts were frozen, {", ".join(result.frozen) or "none"}'
+        elif result.checkpoint is None and key.arm.frozen and result.frozen != [*key.arm.frozen]:
+            what = f'a run in which other parts were frozen, {", ".join(result.frozen or ["which is not known"])}'
         if what:
             raise ConfigError(
                 f'{path} comes from {what}: name another folder by --out, or another name by --checkpoint'

@@ -354,5 +354,7 @@ def test_a_matrix_beside_columns_or_alone_is_no_scan():
     columns = {name: points[:, place] for place, name in enumerate(NAMES)}
     table = decode_scan(npz(**columns, pose=np.eye(4)), 'a.npz')
     np.testing.assert_array_equal(table.values, points)
+    place = dict(x=np.ones(1), y=np.ones(1), z=np.ones(1))  # of the car
+    np.testing.assert_array_equal(decode_scan(npz(lidar=points, **place), 'a.npz').values, points)
     with pytest.raises(ValueError, match="no array 'points'"):
         decode_scan(npz(calibration=np.eye(4)[:3]), 'a.npz')

@@ -51,6 +51,7 @@ def test_products_as_python_prints_them_are_in_order(first):
     """Some have all the decimals of a double, 0.30000000000000004."""
     names = [f'{first + 0.1 * number}.npy' for number in range(13)]
     assert in_frame_order(names[::-1]) == names
+    assert ambiguity(names) is None
     times = times_in_names([f'{first + 0.1 * number}' for number in range(13)])
     assert [after - before for before, after in itertools.pairwise(times)] == pytest.approx([10**8] * 12, abs=2)
 

@@ -197,27 +197,23 @@ def _times(
     """
     of_folder: dict[Path, dict[str, float]] = {}
     for folder in {(root / frame).parent for frame in sequence.frames}:
-        if folder in clocks:
-            of_folder[folder] = clocks[folder]
-            continue
-        path = find_times_file(folder)
-        if path is not None:
-            clocks[folder] = of_folder[folder] = _seconds(stems[folder], read_times(path, stems[folder]))
-            continue
+        if folder not in clocks:
+            clocks[folder] = _clock(folder, stems[folder])
+        of_folder[folder] = clocks[folder]
         names = [stem_of(PurePosixPath(frame).name) for frame in sequence.frames if (root / frame).parent == folder]
-        found = times_of_names(stems[folder])
-        if not all(name in found for name in names):
+        if not all(name in clocks[folder] for name in names):
             raise SequenceIndexError(
                 f'{trajectory.path} has time stamps, but the scans of {folder}, such as {names[0]}, have none in '
                 'their names, and neither timestamps.txt nor times.txt is beside them'
             )
-        clocks[folder] = of_folder[folder] = _seconds([*found], np.array([*found.values()], dtype=np.int64))
     return np.array([of_folder[(root / frame).parent][stem_of(PurePosixPath(frame).name)] for frame in sequence.frames])
 
 
-def _seconds(names: list[str], nanoseconds: np.ndarray) -> dict[str, float]:
-    """Return name -> seconds."""
-    return dict(zip(names, (nanoseconds / NANOSECONDS).tolist(), strict=True))
+def _clock(folder: Path, stems: list[str]) -> dict[str, float]:
+    """Return stem -> seconds of those scans of a folder that have a time, by the file beside them or by their names."""
+    path = find_times_file(folder)
+    known = times_of_names(stems) if path is None else dict(zip(stems, read_times(path, stems).tolist(), strict=True))
+    return {stem: nanoseconds / NANOSECONDS for stem, nanoseconds in known.items()}
 
 
 def _check_enough(trajectory: Trajectory, folder: Path, names: list[str], there: np.ndarray) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -91,28 +92,35 @@ class ScanLister:
     def choose_end(self, names_of: Mapping[Path, Iterable[str]]) -> None:
         """Find how the names of the scans in some folders end, if `ext` does not say it, and note what is not taken.
 
-        Plain scans come first: a data set of them may have other files beside them that are no scans.
+        In a folder plain scans come first: it may have other files beside them that are no scans. Over all folders
+        the end of more than half of the files is taken.
 
         Args:
             names_of: Folder -> the names of its files.
 
         Raises:
-            SequenceIndexError: If there are scans of several formats.
+            SequenceIndexError: If no end is that of more than half of the files, or it shares a folder with another.
         """
         if self.ext is not None:
             return
         folder_of: dict[str, Path] = {}
+        number: Counter[str] = Counter()
+        mixed: set[str] = set()
         for folder, names in names_of.items():
-            for name in names:
-                if not name.startswith('.') and (end := _scan_end(name)):
-                    folder_of.setdefault(end, folder)
-        plain = {end for end in folder_of if end.lower().startswith(PLAIN_ENDS)}
-        taken = plain or set(folder_of)
-        if len(taken) > 1:
-            listed = ', '.join(f'{end} (in {folder_of[end]})' for end in sorted(taken))
+            ends = Counter(end for name in names if not name.startswith('.') and (end := _scan_end(name)))
+            plain = Counter({end: times for end, times in ends.items() if end.lower().startswith(PLAIN_ENDS)})
+            found = plain or ends
+            number += found
+            mixed.update(found if len(found) > 1 else ())
+            folder_of = dict.fromkeys(ends, folder) | folder_of
+        if not number:
+            return
+        (taken, times), *_ = number.most_common()
+        if 2 * times <= number.total() or taken in mixed:
+            listed = ', '.join(f'{end} (in {folder_of[end]})' for end in sorted(number))
             raise SequenceIndexError(f'scans end in {listed}. Choose one by --ext')
-        self.ext = next(iter(taken), None)
-        for end in sorted(folder_of.keys() - taken):
+        self.ext = taken
+        for end in sorted(folder_of.keys() - {taken}):
             self.notes.append(
                 f'files that end in {end}, such as those in {folder_of[end]}, are not taken: the scans end in '
                 f'{self.ext}. --ext {end} would take them'

@@ -247,6 +247,17 @@ def test_scans_of_one_number_are_told(tmp_path):
         )
 
 
+@pytest.mark.parametrize('other', ['b_{}', '0_{}'])
+def test_a_recording_without_times_beside_one_with_times_is_told(tmp_path, other):
+    scans(
+        tmp_path / 'drive', [f'a_{T0 + 0.5 * i}.bin' for i in range(4)] + [other.format(i) + '.bin' for i in range(4)]
+    )
+    path = tmp_path / 'poses.txt'
+    path.write_text('\n'.join(tum(i, f'{T0 + 0.5 * i}') for i in range(4)))
+    with pytest.raises(SequenceIndexError, match='have none in their names'):
+        posed(tmp_path, path)
+
+
 def test_what_names_say_of_time_shows_in_all_of_them(tmp_path):
     """Nanoseconds that are not padded; those of the key frames all have eight digits, as a fraction might."""
     nanoseconds = [20_000_000 + 100_300_000 * i for i in range(80)]

@@ -256,3 +256,12 @@ def test_scans_of_two_formats_in_two_folders_are_told(tmp_path):
     write_points(tmp_path / 'b', 2, 4, '{}.npz')
     with pytest.raises(SequenceIndexError, match=r'scans end in \.npy \(in .*/a\), \.npz \(in .*/b\)'):
         list(folder_sequences(tmp_path, ScanLister(None, ext=None)))
+
+
+def test_a_stray_plain_file_does_not_replace_the_scans(tmp_path):
+    for drive in ('a', 'b'):
+        write_points(tmp_path / drive, 3, 4, '{}.npy')
+    write_points(tmp_path / 'z_model', 1, 4, 'weights.bin')
+    lister = ScanLister(None, ext=None)
+    assert [sequence.sequence_id for sequence in folder_sequences(tmp_path, lister)] == ['a', 'b']
+    assert 'files that end in .bin, such as those in' in ''.join(lister.notes)
