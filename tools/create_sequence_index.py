@@ -113,7 +113,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     folder.add_argument(
         '--unrelated', action='store_true', help="make each scan a sequence of its own, for mode='spatial'"
     )
-    folder.add_argument('--ext', help='the end of the names of the scans (default: that of most files; .bin comes first in a folder)')
+    folder.add_argument('--ext', help='the end of the names of the scans (default: that of most files, .bin first)')
     folder.add_argument('--load-dim', type=int, help='values per point of .bin files (default: found from the values)')
     add_pose_options(folder)
     return parser.parse_args(argv)
