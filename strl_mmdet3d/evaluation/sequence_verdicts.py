@@ -112,12 +112,12 @@ def _of_values(survey: Survey) -> Iterator[str]:
     """Columns that a detector would not expect."""
     if survey.kind != 'lidar' or not survey.frames:
         return
-    names = survey.frames[0].columns
+    names = survey.frames[0].columns  # the values of a point, and behind z its distance
     alike = [frame for frame in survey.frames if len(frame.columns) == len(names)]
     if others := len(survey.frames) - len(alike):
         yield (
             f'{others} of {len(survey.frames)} frames have another number of values than the first, which has '
-            f'{len(names)}: LoadFrame(load_dim=...) takes one number, so make an index of each kind'
+            f'{len(names) - 1}: LoadFrame(load_dim=...) takes one number, so make an index of each kind'
         )
     largest = np.max([frame.quantiles[:, -1] for frame in alike], axis=0)
     least = np.min([frame.quantiles[:, 0] for frame in alike], axis=0)

@@ -14,6 +14,7 @@ from ..atomic_write import write_text_whole
 from ..errors import ConfigError
 from ..zoo.encoders import sha256_of
 from .data import Data
+from .results import FOLDER
 from .step import Settings
 
 FILE = 'data.json'
@@ -27,7 +28,7 @@ def recorded_files(settings: Settings) -> dict[str, str]:
     """
     path = settings.work_dir / FILE
     if not path.is_file():
-        if (settings.work_dir / 'results').is_dir():
+        if (settings.work_dir / FOLDER).is_dir():
             raise ConfigError(
                 f'{settings.work_dir} holds results, and no {FILE} that says of which data. Name another folder by '
                 '--work-dir'

@@ -234,7 +234,7 @@ def test_frames_of_different_widths_are_told(tmp_path):
         scan = np.fromfile(tmp_path / f'{n:03d}.bin', np.float32).reshape(-1, 4)[:, : 3 if n == 2 else 4]
         names = ('x', 'y', 'z', 'intensity')[: scan.shape[1]]
         PointCloud.from_points(list(scan.T), names, (np.float32,) * len(names)).save(tmp_path / f'{n}.pcd')
-    write_sequence_index(tmp_path / 'index.json', {}, [FrameSequence('s', [f'{n}.pcd' for n in range(4)])])
+    write_sequence_index(tmp_path / 'index.json', {}, [FrameSequence(f'{n}', [f'{n}.pcd']) for n in range(4)])
     said = [line for line in verdicts(survey(tmp_path)) if 'another number of values' in line]
     assert said == [
         '1 of 4 frames have another number of values than the first, which has 4: LoadFrame(load_dim=...) takes one '

@@ -171,9 +171,8 @@ def _digits_of(names: list[str], stems: list[str]) -> list[str] | None:
     """
     members = [stem_of(name) for name in names]
     for known in (stems, members):
-        digits = counting_digits(known)
-        if digits is not None:
-            of_stem = dict(zip(known, digits, strict=True))
+        of_stem = dict(zip(known, counting_digits(known) or (), strict=False))
+        if of_stem.keys() >= set(members):
             return [of_stem[stem] for stem in members]
     parts = [split_last_number(stem) for stem in members]
     return [part[1] for part in parts if part] if all(parts) else None
