@@ -225,8 +225,9 @@ def run(args: argparse.Namespace) -> None:
     tables = find_tables(args.tables or ['all'])
     settings = Settings(args.work_dir, args.data, args.size, args.seeds)
     results = Results(settings.work_dir)
-    if args.command == 'list':
+    if args.command in ('list', 'report'):
         recorded_files(settings)
+    if args.command == 'list':
         list_tables(tables, results, settings)
     elif args.command == 'plan':
         for step in steps_of(tables, settings):
@@ -239,7 +240,6 @@ def run(args: argparse.Namespace) -> None:
         run_steps(steps_of(tables, settings), results)
         print(f'the tables are in {write_report(find_tables(["all"]), results, settings)}')
     else:
-        recorded_files(settings)
         page = write_report(tables, results, settings)
         print(page.read_text(encoding='utf-8'))
 

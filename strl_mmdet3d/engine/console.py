@@ -19,7 +19,7 @@ from ..mmengine_internals import is_resumed, keep_plain_metainfo, only_evaluates
 from ..safe_loading import without_code, without_foreign_files
 from .optimizers.warmup import with_length
 from .run_start import checkpoint_folder, last_good, reason_of
-from .unwrapping import unwrapped_model
+from .unwrapping import unwrapped_model, unwrapped_names
 from .work_dir import WorkDirError, cannot_be_written
 
 NOISE = (
@@ -162,8 +162,8 @@ class QuietRunner(Runner):
         """Raise a ConfigError if no tensor of a checkpoint has landed; mmengine would print a warning and train."""
         mine = {name: tuple(tensor.shape) for name, tensor in unwrapped_model(self).state_dict().items()}
         theirs = {
-            name.removeprefix('module.'): tuple(tensor.shape)
-            for name, tensor in checkpoint.get('state_dict', checkpoint).items()
+            name: tuple(tensor.shape)
+            for name, tensor in unwrapped_names(checkpoint.get('state_dict', checkpoint)).items()
             if isinstance(tensor, Tensor)
         }
         if not mine.items() & theirs.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..errors import StrlError
+from ..file_hash import sha256_of
 
 RECORD_KEY = 'strl_run'
 """The key of the record in a checkpoint's ``meta``."""
@@ -103,15 +103,11 @@ def name_of(value: Any) -> str:
 
 
 def file_hash(path: Path) -> str | None:
-    """Return the SHA-256 of a file's bytes, or None if there is no such file. About 1 s per GB."""
-    digest = hashlib.sha256()
+    """Return the SHA-256 of a file's bytes, or None if there is no such file."""
     try:
-        with path.open('rb') as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+        return f'sha256 {sha256_of(path)}'
     except OSError:
         return None
-    return f'sha256 {digest.hexdigest()}'
 
 
 def differences(record: dict[str, str], before: dict[str, str], allowed: Iterable[str] = ()) -> dict[str, str]:

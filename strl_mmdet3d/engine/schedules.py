@@ -30,7 +30,7 @@ class FreshSchedules:
         self._schedulers = [copy.deepcopy(scheduler.state_dict()) for scheduler in schedulers_of(runner)]
 
     def restore(self, runner: Runner) -> None:
-        """Take the config's settings again, and bring the schedules to where the resumed run is.
+        """Take the config's settings again, once, and bring the schedules to where the resumed run is.
 
         Raises:
             ResumeError: If a schedule follows a measured value, so that its past cannot be computed, or the epochs had
@@ -52,9 +52,9 @@ class FreshSchedules:
                 'weights, by load_from without --resume'
             )
         for group, settings in zip(groups_of(runner), self._groups, strict=True):
-            group.update(copy.deepcopy(settings))
+            group.update(settings)
         for scheduler, state in zip(schedulers, self._schedulers, strict=True):
-            scheduler.load_state_dict(copy.deepcopy(state))
+            scheduler.load_state_dict(state)
         with warnings.catch_warnings():
             # mmengine warns of steps of a scheduler before those of the optimizer.
             warnings.simplefilter('ignore')

@@ -7,14 +7,7 @@ from typing import Any
 from ..errors import ConfigError, StrlError
 from .console import QuietRunner
 from .run_start import reason_of
-from .unwrapping import unwrapped_model
-
-
-def unprefixed(state_dict: dict[str, Any]) -> dict[str, Any]:
-    """Return weights without the ``module.`` that a distributed wrapper puts before their names, as mmengine does."""
-    if not any(name.startswith('module.') for name in state_dict):
-        return state_dict  # with the versions of its layers
-    return {name.removeprefix('module.'): value for name, value in state_dict.items()}
+from .unwrapping import unwrapped_model, unwrapped_names
 
 
 class WholeDetectorRunner(QuietRunner):
@@ -38,9 +31,8 @@ class WholeDetectorRunner(QuietRunner):
             checkpoint = super().load_checkpoint(filename, *args, **kwargs)
             # By torch, which knows what the detector's layers make of older names.
             model = unwrapped_model(self)
-            missing = model.load_state_dict(
-                unprefixed(checkpoint.get('state_dict', checkpoint)), strict=False
-            ).missing_keys
+            weights = unwrapped_names(checkpoint.get('state_dict', checkpoint))
+            missing = model.load_state_dict(weights, strict=False).missing_keys
         except StrlError:
             raise
         except (AttributeError, RuntimeError, TypeError) as error:

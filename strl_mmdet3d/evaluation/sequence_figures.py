@@ -59,7 +59,7 @@ def draw_frame(survey: Survey) -> Figure:
 def draw_histograms(survey: Survey) -> Figure:
     """Draw the histogram of each column over all frames that were looked at; the counts are logarithmic."""
     names = survey.frames[0].columns
-    samples = np.concatenate([frame.samples for frame in survey.frames if len(frame.columns) == len(names)])
+    samples = np.concatenate([frame.samples for frame in survey.alike])
     columns = min(4, len(names))
     rows = math.ceil(len(names) / columns)
     figure = Figure(figsize=(3.3 * columns, 2.4 * rows), layout='constrained')

@@ -169,8 +169,8 @@ def _frame_section(survey: Survey) -> Section:
 def _value_section(survey: Survey) -> Section:
     """The values of the points."""
     names = survey.frames[0].columns
-    quantiles = np.stack([frame.quantiles for frame in survey.frames if len(frame.columns) == len(names)])
-    whole = np.all([frame.whole for frame in survey.frames if len(frame.columns) == len(names)], axis=0)
+    quantiles = np.stack([frame.quantiles for frame in survey.alike])
+    whole = np.all([frame.whole for frame in survey.alike], axis=0)
     rows: list[Sequence[object]] = []
     for n, name in enumerate(names):
         least, low, middle, high, largest = quantiles[:, n].T

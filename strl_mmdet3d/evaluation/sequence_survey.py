@@ -61,6 +61,11 @@ class Survey:
     example_pair: ExamplePair | None = None
 
     @property
+    def alike(self) -> list[FrameFacts]:
+        """The frames looked at that have as many columns as the first; files of other widths cannot be compared."""
+        return [frame for frame in self.frames if len(frame.columns) == len(self.frames[0].columns)]
+
+    @property
     def num_frames(self) -> int:
         """The number of frames of the index."""
         return sum(sequence.num_frames for sequence in self.sequences)

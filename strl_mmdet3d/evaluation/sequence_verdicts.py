@@ -113,7 +113,7 @@ def _of_values(survey: Survey) -> Iterator[str]:
     if survey.kind != 'lidar' or not survey.frames:
         return
     names = survey.frames[0].columns  # the values of a point, and behind z its distance
-    alike = [frame for frame in survey.frames if len(frame.columns) == len(names)]
+    alike = survey.alike
     if others := len(survey.frames) - len(alike):
         yield (
             f'{others} of {len(survey.frames)} frames have another number of values than the first, which has '

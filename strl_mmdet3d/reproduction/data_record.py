@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..atomic_write import write_text_whole
 from ..errors import ConfigError
-from ..zoo.encoders import sha256_of
+from ..file_hash import sha256_of
 from .data import Data
 from .results import FOLDER
 from .step import Settings

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..atomic_write import write_text_whole, written_whole
 from ..export import read_exported
-from .encoders import ZOO, ZooError, read_entries, sha256_of
+from ..file_hash import sha256_of
+from .encoders import ZOO, ZooError, read_entries
 from .entry import DetectorGain, Entry
 
 LARGEST_ZOO = 20 * 2**20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from mmengine.runner import CheckpointLoader
 
 from ..errors import StrlError
+from ..file_hash import sha256_of
 from ..safe_loading.checkpoints import load_from_local
 from .entry import Entry
 
@@ -71,11 +71,6 @@ def checked_path(entry: Entry, folder: Path | None = None) -> Path:
             'strl_mmdet3d again'
         )
     return path
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @CheckpointLoader.register_scheme(prefixes=(SCHEME,))

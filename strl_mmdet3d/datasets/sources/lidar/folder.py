@@ -11,7 +11,7 @@ from ..linked_files import folders_below
 from ..recordings import RecordingSplitter
 from ..root_folder import require_folder
 from ..times_file import find_times_file, read_times
-from .scans import ScanLister
+from .scans import ScanLister, count_ends
 
 KEY_FRAMES, BETWEEN = 'samples', 'sweeps'  # nuScenes' folders of a recording's key frames and of what lies between
 OBJECT_LABELS, OBJECT_CALIBRATION = 'label_2', 'calib'
@@ -69,7 +69,8 @@ def folder_sequences(
 def _folders(root: Path, lister: ScanLister) -> dict[str, list[Path]]:
     """List the folders below the root by the names of their sequences; `samples` and `sweeps` share one."""
     found: dict[str, list[Path]] = {}
-    listed = {path: files for path, files in folders_below(root) if files}
+    is_open = lister.ext is None
+    listed = {path: count_ends(names if is_open else ()) for path, names in folders_below(root) if names}
     lister.choose_end(listed)
     for path in listed:
         parts = path.relative_to(root).parts

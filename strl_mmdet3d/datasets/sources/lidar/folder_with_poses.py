@@ -68,6 +68,7 @@ def with_trajectories(
     read: dict[Path, Trajectory] = {}
     stems: dict[Path, list[str]] = {}
     clocks: dict[Path, dict[str, float]] = {}
+    counted: dict[Path, dict[str, str]] = {}
     total, num_interpolated = 0, 0
     for sequence in sequences:
         folders = {(root / frame).parent for frame in sequence.frames}
@@ -85,7 +86,9 @@ def with_trajectories(
         trajectory = read[path]
         names = [PurePosixPath(frame).name for frame in sequence.frames]
         if trajectory.times is None:
-            poses, faults = _by_number(trajectory, names, stems[folder])
+            if folder not in counted:
+                counted[folder] = dict(zip(stems[folder], counting_digits(stems[folder]) or (), strict=False))
+            poses, faults = _by_number(trajectory, names, stems[folder], counted[folder])
         else:
             times = _times(root, sequence, stems, clocks, trajectory)
             poses, interpolated = poses_at(trajectory, times, files.max_gap)
@@ -117,8 +120,17 @@ def with_trajectories(
         )
 
 
-def _by_number(trajectory: Trajectory, names: list[str], stems: list[str]) -> tuple[np.ndarray, list[str | None]]:
-    """Return the poses (N, 4, 4) of scans by the order or the numbers of all scans in the folder, and their faults."""
+def _by_number(
+    trajectory: Trajectory, names: list[str], stems: list[str], counted: dict[str, str]
+) -> tuple[np.ndarray, list[str | None]]:
+    """Return the poses (N, 4, 4) of scans by the order or the numbers of all scans in the folder, and their faults.
+
+    Args:
+        trajectory: The poses, without time stamps.
+        names: The names of the recording's key frames.
+        stems: The names of all scans of the folder, without extension.
+        counted: Stem -> the digits that count the scan, 000001 in 000001_lidar0; empty if the stems do not show it.
+    """
     if trajectory.numbers is None and len(trajectory) == len(stems):
         place = {stem: i for i, stem in enumerate(stems)}
         if strange := [name for name in names if stem_of(name) not in place]:
@@ -128,7 +140,7 @@ def _by_number(trajectory: Trajectory, names: list[str], stems: list[str]) -> tu
             )
         rows: list[int | None] = [place[stem_of(name)] for name in names]
     else:
-        digits = _digits_of(names, stems)
+        digits = _digits_of(names, counted)
         if digits is None or (trajectory.numbers is None and any(len(each) > 8 for each in digits)):
             raise SequenceIndexError(
                 f'{trajectory.path} has {len(trajectory)} poses without time stamps for the {len(stems)} scans of the '
@@ -136,13 +148,13 @@ def _by_number(trajectory: Trajectory, names: list[str], stems: list[str]) -> tu
                 'such as TUM, or one pose for each scan'
             )
         numbers = [*map(int, digits)]
-        if len(set(numbers)) < len(numbers):
-            first = next(i for i, number in enumerate(numbers) if number in numbers[:i])
-            twin = names[numbers.index(numbers[first])]
-            raise SequenceIndexError(
-                f'{trajectory.path} has a pose for each number, but {twin} and {names[first]} have the same one, '
-                f'{numbers[first]}. Use a trajectory with time stamps, or one pose for each scan'
-            )
+        name_of: dict[int, str] = {}
+        for name, number in zip(names, numbers, strict=True):
+            if (twin := name_of.setdefault(number, name)) != name:
+                raise SequenceIndexError(
+                    f'{trajectory.path} has a pose for each number, but {twin} and {name} have the same one, {number}. '
+                    'Use a trajectory with time stamps, or one pose for each scan'
+                )
         if trajectory.numbers is None:
             rows = [number if number < len(trajectory) else None for number in numbers]
         else:
@@ -162,18 +174,13 @@ def _by_number(trajectory: Trajectory, names: list[str], stems: list[str]) -> tu
     return poses, faults
 
 
-def _digits_of(names: list[str], stems: list[str]) -> list[str] | None:
-    """Return the digits that count the frames of a recording; None if a name has none.
-
-    Args:
-        names: The names of the recording's key frames.
-        stems: The names of all scans of the folder, without extension, which show what counts: 000001 in 000001_lidar0.
-    """
+def _digits_of(names: list[str], counted: dict[str, str]) -> list[str] | None:
+    """Return the digits that count the frames of a recording, see `_by_number`; None if a name has none."""
     members = [stem_of(name) for name in names]
-    for known in (stems, members):
-        of_stem = dict(zip(known, counting_digits(known) or (), strict=False))
-        if of_stem.keys() >= set(members):
-            return [of_stem[stem] for stem in members]
+    if counted.keys() >= set(members):
+        return [counted[stem] for stem in members]
+    if digits := counting_digits(members):
+        return digits
     parts = [split_last_number(stem) for stem in members]
     return [part[1] for part in parts if part] if all(parts) else None
 

@@ -89,14 +89,14 @@ class ScanLister:
         """
         return [scan.name for scan in self.usable(self.scans(folder)[:: self.key_frame_every])]
 
-    def choose_end(self, names_of: Mapping[Path, Iterable[str]]) -> None:
+    def choose_end(self, ends_of: Mapping[Path, Counter[str]]) -> None:
         """Find how the names of the scans in some folders end, if `ext` does not say it, and note what is not taken.
 
         In a folder plain scans come first: it may have other files beside them that are no scans. Over all folders
         the end of more than half of the files is taken.
 
         Args:
-            names_of: Folder -> the names of its files.
+            ends_of: Folder -> the ends of its files, see :func:`count_ends`.
 
         Raises:
             SequenceIndexError: If no end is that of more than half of the files, or it shares a folder with another.
@@ -106,8 +106,7 @@ class ScanLister:
         folder_of: dict[str, Path] = {}
         number: Counter[str] = Counter()
         mixed: set[str] = set()
-        for folder, names in names_of.items():
-            ends = Counter(end for name in names if not name.startswith('.') and (end := _scan_end(name)))
+        for folder, ends in ends_of.items():
             plain = Counter({end: times for end, times in ends.items() if end.lower().startswith(PLAIN_ENDS)})
             found = plain or ends
             number += found
@@ -138,7 +137,7 @@ class ScanLister:
             # A leading dot marks files that are not scans, such as the '._*.bin' that macOS leaves on foreign disks.
             entries = sorted((one for one in listed if not one.name.startswith('.')), key=lambda one: one.name)
         if self.ext is None:
-            self.choose_end({folder: [entry.name for entry in entries]})
+            self.choose_end({folder: count_ends(entry.name for entry in entries)})
         scans = {}
         for entry in entries:
             if self.ext and entry.name.endswith(self.ext) and not entry.name.endswith(INDEX_TABLE):
@@ -206,6 +205,11 @@ class ScanLister:
         """Leave a path out if it is a link to what does not exist."""
         if path.is_symlink() and not path.exists() and path not in self.left_out.get(MISSING, ()):
             self.leave_out(MISSING, path)
+
+
+def count_ends(names: Iterable[str]) -> Counter[str]:
+    """Count the ends of the names that may be scans, see :data:`SCAN_ENDS`; a leading dot marks other files."""
+    return Counter(end for name in names if not name.startswith('.') and (end := _scan_end(name)))
 
 
 def _scan_end(name: str) -> str | None:
