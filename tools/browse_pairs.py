@@ -68,7 +68,7 @@ def draw(args: argparse.Namespace) -> None:
     for i, key in enumerate(track(keys, 'drawing')):
         figure = draw_pair(dataset, key, tracer)
         with written_whole(args.out / f'pair_{i:03d}_item_{key.index:06d}.png') as part:
-            save_picture(figure, part, 100)
+            save_picture(figure, part, 130)
     print(f'{len(keys)} pictures in {args.out}')
 
 

@@ -169,12 +169,13 @@ def parts_of(probe: Probe, thresholds: list[int]) -> list[Part]:
     parts = [large_classes(probe.train.labels, probe.test.labels, 0)]
     for threshold in sorted(set(thresholds)):
         part = large_classes(probe.train.labels, probe.test.labels, threshold)
-        if 1 < part.num_classes < parts[0].num_classes:
-            parts.append(part)
+        which = f'--min-shapes {threshold}: {part.num_classes} of {parts[0].num_classes} classes'
+        if not 1 < part.num_classes < parts[0].num_classes:
+            print(f'{which}, not probed separately')
+        elif not (part.train.any() and part.test.any()):
+            print(f'{which} have no shapes to train on, or none to test on, not probed separately')
         else:
-            print(
-                f'--min-shapes {threshold}: {part.num_classes} of {parts[0].num_classes} classes, not probed separately'
-            )
+            parts.append(part)
     return parts
 
 
@@ -192,9 +193,9 @@ def as_row(name: str, scores: list[Scores]) -> dict[str, Any]:
 
 
 def average(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Make one row from several runs of a recipe: its values are the means over the runs."""
+    """Make one row from several runs of a recipe: its values are the runs', each its mean over the seeds."""
     values = {column: [float(np.mean(row[column])) for row in rows] for column in COLUMNS}
-    return dict(name=f'{len(rows)} checkpoints', **values)
+    return dict(name=f'{len(rows)} checkpoints, +- over them', **values)  # the others' deviation is over seeds
 
 
 def gains_of(scores: dict[str, list[Scores]], names: list[str], averaged: bool) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """DGCNN pre-trained on 25,000 frames of ScanNet: the paper's study of data efficiency.
 
-Data: $SCANNET_FRAMES_ROOT with all frames, and a second index `sequences_25k.json`, which keeps every 100th frame of a
-recording (`tools/create_sequence_index.py scannet --key-frame-every N`; all frames of scannet_frames_25k).
+Data: $SCANNET_FRAMES_ROOT with all frames, and a second index `sequences_25k.json` of some 25,000 of them, made by
+`tools/create_sequence_index.py scannet --key-frame-every N`; scannet_frames_25k has every 100th frame.
 """
 
 _base_ = '../strl/dgcnn_scannet_pretrain.py'

@@ -12,4 +12,4 @@ model = dict(
     projector=dict(in_channels=2048),
     contrast=0.2,
 )
-train_cfg = dict(max_epochs=90)
+train_cfg = dict(max_epochs=60)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmdet3d.structures import BasePoints
 from mmengine.config import Config
@@ -29,8 +30,9 @@ from strl_mmdet3d.datasets.moved_things import MovedThings, marked_whole_scans, 
 from strl_mmdet3d.datasets.sources import ScanLister, kitti_raw_sequences
 from strl_mmdet3d.datasets.transforms.base import MARKS_KEY, THINGS_KEY
 from strl_mmdet3d.datasets.transforms.mark_moved import MOVED
-from strl_mmdet3d.evaluation.figure_text import save_picture
-from strl_mmdet3d.evaluation.pair_figure import draw_points
+from strl_mmdet3d.evaluation import figure_style as style
+from strl_mmdet3d.evaluation.figure_text import plain_text, save_picture
+from strl_mmdet3d.evaluation.pair_figure import draw_points, with_unit
 from strl_mmdet3d.simulation import KittiSimulation
 
 SEED = 7
@@ -39,7 +41,7 @@ SHOWN = np.array([[0.0, -20.0, -2.5], [45.0, 20.0, 2.0]])
 FROM_THE_SIDE = np.array([[0.0, -20.0, -6.0], [45.0, 20.0, 10.0]])
 IN_THE_UNIT_SPHERE = np.array([[-1.0, -1.0, -0.3], [1.0, 1.0, 0.3]])
 DOTS_PER_INCH = 75
-NUM_COLOURS = 64
+NUM_COLOURS = 128
 SEEN = 0.15
 """A crop or a cutout is drawn again until it takes at least this share of the points, so that it is seen."""
 
@@ -77,7 +79,7 @@ ENTRIES = [
     Entry(dict(type='RandomDropBeams', every=[2])),
     Entry(dict(type='CutToFieldOfView')),
     Entry(dict(type='RandomUniformJitterPoints', max_offset=0.5)),
-    Entry(dict(type='RandomJitterPoints', jitter_std=[0.2, 0.2, 0.2], clip_range=[-0.5, 0.5])),
+    Entry(dict(type='RandomJitterPoints', jitter_std=[0.1, 0.1, 0.1], clip_range=[-0.5, 0.5])),
     Entry(dict(type='DownSamplePoints', num_points=4000)),
 ]
 """What changes one frame. Jitters are ten times as strong as in the recipes, so that they are seen."""
@@ -115,12 +117,20 @@ def pairs_with(config: Config, pair: list[dict], keys: list[str]) -> Any:
     return DATASETS.build(settings)[PairKey(SEED, 0, 4)]
 
 
-def two_panels(plane: str, limits: np.ndarray, panels: list[tuple[str, np.ndarray, np.ndarray]]) -> Figure:
-    """Draw two clouds (N, 3) with their titles and limits."""
-    figure = Figure(figsize=(9, 4.3 if plane == 'xy' else 2.6), layout='constrained')
+@plain_text
+def two_panels(plane: str, panels: list[tuple[str, np.ndarray, np.ndarray]]) -> Figure:
+    """Draw two clouds (N, 3) with their titles and limits, each with its scale of heights if these differ."""
+    figure = Figure(figsize=(9.6, 4.3 if plane == 'xy' else 2.6), layout='constrained')
+    drawn = []
     for axes, (title, coords, shown) in zip(figure.subplots(1, 2), panels, strict=True):
-        draw_points(axes, coords, shown, plane)
-        axes.set_title(f'{title}: {len(coords):,} points', fontsize=9)
+        unit = '' if shown is IN_THE_UNIT_SPHERE else 'm'
+        drawn.append((axes, draw_points(axes, coords, shown, plane, unit), with_unit('z', unit)))
+        axes.set_title(f'{title}: {len(coords):,} points')
+    if panels[0][2] is panels[1][2]:
+        figure.colorbar(drawn[0][1], ax=figure.axes, label=drawn[0][2], aspect=30)
+    else:
+        for axes, points, label in drawn:
+            figure.colorbar(points, ax=axes, label=label, aspect=30)
     return figure
 
 
@@ -134,13 +144,13 @@ def draw_entry(entry: Entry, points: BasePoints) -> Figure:
             break
     limits = SHOWN if entry.plane == 'xy' else FROM_THE_SIDE
     clouds = [('before', points, limits), ('after', after, limits if entry.after is None else entry.after)]
-    return two_panels(entry.plane, limits, [(name, cloud.coord.numpy(), shown) for name, cloud, shown in clouds])
+    return two_panels(entry.plane, [(name, cloud.coord.numpy(), shown) for name, cloud, shown in clouds])
 
 
 def draw_regions(config: Config) -> Figure:
     """Draw the regions of a pair in both frames."""
     pair = pairs_with(config, [dict(type='DrawRegions')], ['gt_bboxes_3d', 'gt_labels_3d'])
-    return marked(pair, lambda view: view['data_samples'].gt_instances_3d.bboxes_3d.tensor[:, :2].numpy(), 40, 'region')
+    return marked(pair, lambda view: view['data_samples'].gt_instances_3d.bboxes_3d.tensor[:, :2].numpy(), 'region')
 
 
 def draw_moved(config: Config, pasted: list[dict]) -> Figure:
@@ -151,17 +161,23 @@ def draw_moved(config: Config, pasted: list[dict]) -> Figure:
         marks = np.asarray(view['data_samples'].gt_pts_seg[MARKS_KEY])
         return view['inputs']['points'][:, :2].numpy()[marks == MOVED]
 
-    return marked(pair, moved, 3, 'moved')
+    return marked(pair, moved, 'moved')
 
 
-def marked(pair: dict, places: Callable[[dict], np.ndarray], size: float, label: str) -> Figure:
-    """Draw both frames of a pair, and in red some places (M, 2) in them."""
+@plain_text
+def marked(pair: dict, places: Callable[[dict], np.ndarray], label: str) -> Figure:
+    """Draw both frames of a pair, and in them some places (M, 2) of regions or of points that have moved."""
     panels = [(name.replace('view', 'frame').replace('_', ' '), view) for name, view in pair.items()]
     clouds = [(name, view['inputs']['points'][:, :3].numpy(), SHOWN) for name, view in panels]
-    figure = two_panels('xy', SHOWN, clouds)
-    for axes, (_, view) in zip(figure.axes, panels, strict=True):
-        axes.scatter(*places(view).T, s=size, c='crimson', linewidths=0, label=label)
-        axes.legend(loc='lower right', fontsize=8, markerscale=1 if size > 10 else 4)
+    figure = two_panels('xy', clouds)
+    looks: dict[str, dict[str, Any]] = {
+        'region': dict(markersize=6, markerfacecolor='none', markeredgecolor=style.REGION),
+        'moved': dict(markersize=1.7, color=style.MOVED, markeredgewidth=0),
+    }
+    for axes, (_, view) in zip(figure.axes, panels, strict=False):  # the last axes are the scale's
+        axes.plot(*places(view).T, linestyle='none', marker='o', **looks[label])
+    handle = Line2D([], [], linestyle='none', marker='o', **{**looks[label], 'markersize': 6})
+    style.legend_below(figure, [handle], [label], 1)
     return figure
 
 

@@ -19,6 +19,7 @@ from .figure_text import one_line, plain_text
 
 PERPLEXITY = 30.0
 PANEL_SIZE = 6.0  # inches
+MARKER_SIZES = {'*': 7.5, '^': 5.5, 'v': 5.5, '<': 5.5, '>': 5.5, 'D': 4.0, 'o': 5.0}  # of areas that look alike
 LEGEND_COLUMNS, LEGEND_LINE = 6, 0.16  # columns for two panels; inches
 
 
@@ -45,6 +46,7 @@ def draw_embeddings(
 ) -> Embedding:
     """Embed the features of the same samples in the plane, and draw them side by side.
 
+    Features that are the same for all samples, of a collapsed encoder, are drawn as one place, and the title says so.
     Each of up to 77 classes has a colour and a marker of its own, the largest class first; then they repeat.
 
     Args:
@@ -72,13 +74,18 @@ def draw_embeddings(
     says: dict[str, list[str]] = {}
     panels = zip(figure.subplots(1, len(features), squeeze=False)[0], features.items(), strict=True)
     for number, (axes, (title, x)) in enumerate(panels):
-        plane = TSNE(perplexity=perplexity, init='pca', random_state=seed).fit_transform(x)
+        constant = not np.ptp(x, axis=0).any()  # t-SNE would divide by 0, and crash
+        plane = (
+            np.zeros((len(x), 2))
+            if constant
+            else TSNE(perplexity=perplexity, init='pca', random_state=seed).fit_transform(x)
+        )
         for order, label in enumerate(shown):
             drawn = axes.plot(*plane[labels == label].T, **look_of(order))[0]
             drawn.set_gid(f'hover-{number}-{order}')
             says[drawn.get_gid()] = [classes[label]] * int(counts[label])
         accuracy = '' if accuracies is None else f'\nnearest neighbours tell {accuracies[title]:.1f} % right'
-        axes.set_title(one_line(title) + accuracy)
+        axes.set_title(one_line(title) + accuracy + '\nall samples have the same features: collapsed' * constant)
         axes.set(xticks=[], yticks=[])
     figure.suptitle(
         f't-SNE of {len(labels):,} samples of {len(shown)} classes, perplexity {perplexity:.3g}, seed {seed}; the axes '
@@ -93,6 +100,7 @@ def draw_embeddings(
 def look_of(order: int) -> dict:
     """Return how the points of a class look, the largest class being 0."""
     colour, marker = style.COLOURS[order % len(style.COLOURS)], style.MARKERS[order % len(style.MARKERS)]
+    size = MARKER_SIZES.get(marker, 4.5)
     return dict(
-        linestyle='none', marker=marker, color=colour, markersize=4.5, markeredgewidth=0.3, markeredgecolor='white'
+        linestyle='none', marker=marker, color=colour, markersize=size, markeredgewidth=0.3, markeredgecolor='white'
     )

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from .figure_style import STYLE
 
 MAX_CHARACTERS = 100  # in a line
-NOT_SHOWN = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
+NOT_SHOWN = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]')  # XML has no place for many
 
 plain_text: Any = rc_context({'text.parse_math': False, 'text.usetex': False, **STYLE})
 """Decorates a function that makes a picture: each text that is made in it stays plain, also in legends, and all

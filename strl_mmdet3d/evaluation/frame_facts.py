@@ -96,7 +96,7 @@ def frame_facts(frame: RawFrame, point_cloud_range: Range | None) -> FrameFacts:
         columns=[*frame.columns[:3], 'distance', *frame.columns[3:]],
         quantiles=np.quantile(values, QUANTILES, axis=0).T,
         whole=(values == np.round(values)).all(axis=0),
-        samples=values[:: max(1, len(values) // NUM_SAMPLES)][:NUM_SAMPLES],
+        samples=values[np.linspace(0, len(values) - 1, min(len(values), NUM_SAMPLES)).astype(int)],
         azimuth=len(np.unique(sectors)) * 360 // NUM_SECTORS,
         elevation=(float(low), float(high)),
         ground=find_ground(coords),

@@ -24,10 +24,10 @@ def hover_svg(figure: Figure, says: Mapping[str, Sequence[str]], description: st
         description: What is drawn, for those who do not see it.
 
     Returns:
-        An ``<svg>`` element. Texts are escaped, and it refers to nothing outside itself.
+        An ``<svg>`` element, the same for the same figure. Texts are escaped, and it refers to nothing outside itself.
     """
     buffer = io.BytesIO()
-    with warnings.catch_warnings(), rc_context({'svg.fonttype': 'none'}):
+    with warnings.catch_warnings(), rc_context({'svg.fonttype': 'none', 'svg.hashsalt': 'strl'}):
         warnings.filterwarnings('ignore', r'Glyph \d+ .*missing from', UserWarning)
         figure.savefig(buffer, format='svg', metadata={'Date': None})
     ElementTree.register_namespace('', SVG)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from .figure_text import save_picture
 
-DPI = 80
+DPI = 100
 BREAKS = re.compile('([/_=])')
 
 PAGE = """<!DOCTYPE html>

@@ -35,9 +35,10 @@ from .traced_pair import TracedPair, counted_fates, trace_pair
 
 FRAME_SHARE, VIEW_SHARE = 99.0, 99.8  # per cent of the points inside the limits; far returns would shrink the others
 MARGIN = 0.03  # on each side, as a share of the extent
-PANEL_WIDTH = 7.0  # inches
+PANEL_WIDTH = 5.0  # inches
 COLUMNS = 4  # local views in a row
 CHARACTERS = 14  # of a title, in an inch
+FRAME_CHARACTERS = int(CHARACTERS * PANEL_WIDTH)  # of a line above a frame
 ARROWS = 0.08  # length of the arrows of an oblique picture, at most, as a share of its width
 
 
@@ -99,21 +100,22 @@ def draw_depth_pair(pair: TracedPair) -> Figure:
         axes.set_title(f'{title}\nnothing seen in {unseen:.1%} of the pixels (grey)')
         axes.set(xticks=[], yticks=[])
     figure.colorbar(shown, ax=rows[0], label='depth [m]', aspect=20, extend='both')
+    handles: dict[str, Artist] = {}
     for row, projection in zip(rows[1:3], (above, FROM_THE_SIDE), strict=True):
         box = limits[projection.where]
         for axes, view, trace in zip(row, VIEWS, pair.traces, strict=True):
             mappable = draw_view(axes, pair, view, projection, box)
-            handles = draw_marks(axes, projection, trace.sensor_in_view, None, None)
+            handles |= draw_marks(axes, projection, trace.sensor_in_view, pair.regions(view), None)
             title = view_title(pair, view, trace, projection, box)
             axes.set_title(title if projection is above else title.partition('\n')[0])
     draw_locals(rows[3], pair, above, limits[above.where])
     figure.colorbar(mappable, ax=[*rows[1], *rows[2], *rows[3]], label='z of the views [m]', aspect=40)
-    style.legend_below(
-        figure,
-        [handles['sensor'], Patch(facecolor=style.NOTHING, edgecolor='black')],
-        ['camera', 'nothing seen'],
-        5,
-    )
+    named = {
+        'camera': handles.pop('sensor'),
+        **handles,
+        'nothing seen': Patch(facecolor=style.NOTHING, edgecolor='black'),
+    }
+    style.legend_below(figure, list(named.values()), list(named), 5)
     return figure
 
 
@@ -144,10 +146,22 @@ def make_figure(heights: list[float], pair: TracedPair, local_height: float) -> 
 def frame_titles(pair: TracedPair) -> list[str]:
     """Return the titles of the two frames: what they are, and what becomes of their points."""
     return [
-        f'frame {number} (no. {source["frame_index"]} of its sequence): {one_line(source["frame_path"])}\n'
-        f'{trace.num_loaded:,} points{pasted_text(trace)}: {counted_fates(trace)}'
+        '\n'.join(
+            [
+                f'frame {number} (no. {source["frame_index"]} of its sequence)',
+                shortened(one_line(source['frame_path']), FRAME_CHARACTERS),
+                *textwrap.wrap(
+                    f'{trace.num_loaded:,} points{pasted_text(trace)}: {counted_fates(trace)}', FRAME_CHARACTERS
+                ),
+            ]
+        )
         for number, source, trace in zip((1, 2), pair.sources, pair.traces, strict=True)
     ]
+
+
+def shortened(path: str, length: int) -> str:
+    """Return the end of a path, which tells frames apart, if the whole is longer than so many characters."""
+    return path if len(path) <= length else f'\N{HORIZONTAL ELLIPSIS}{path[1 - length :]}'
 
 
 def pasted_text(trace: Trace) -> str:
@@ -361,19 +375,22 @@ def draw_heights(
     return axes.scatter(places[order, 0], places[order, 1], s=point_size(len(coords)), c=coords[order, 2], **style_of)
 
 
-def draw_points(axes: Any, coords: np.ndarray, limits: np.ndarray, plane: str = 'xy') -> PathCollection:
-    """Draw points in metres, coloured by their height, as seen along the axis that is not in the plane.
+def draw_points(
+    axes: Any, coords: np.ndarray, limits: np.ndarray, plane: str = 'xy', unit: str = 'm'
+) -> PathCollection:
+    """Draw points, coloured by their height, as seen along the axis that is not in the plane.
 
     Args:
         axes: The panel.
         coords: The points (N, 3), z upwards.
         limits: Lower and upper corner (2, 3) of the box to show; the colours span its z.
         plane: 'xy' from above, or 'xz' from the side, against the direction of y.
+        unit: The unit of the points; '' of a shape's.
 
     Returns:
         The points.
     """
     projection = FROM_ABOVE if plane == 'xy' else FROM_THE_SIDE
     in_plane = limits[:, ['xyz'.index(axis) for axis in plane]]
-    set_axes(axes, in_plane, projection, 'm')
+    set_axes(axes, in_plane, projection, unit)
     return draw_heights(axes, coords, projection, in_plane, limits[:, 2].tolist())

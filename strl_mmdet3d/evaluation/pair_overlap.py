@@ -76,7 +76,7 @@ def choose_partner(poses: np.ndarray, frame: int, kind: str) -> int | None:
 
 def measure_overlap(
     clouds: tuple[np.ndarray, np.ndarray], poses: tuple[np.ndarray, np.ndarray], kind: str
-) -> tuple[float, dict[str, float]]:
+) -> tuple[float, dict[str, float]] | None:
     """Measure the overlap of two frames.
 
     Args:
@@ -85,12 +85,13 @@ def measure_overlap(
         kind: 'lidar', where the ground is left out, since it meets itself under any pose along the road; or 'depth'.
 
     Returns:
-        The unaligned share, and the aligned one by each of the :data:`READINGS`.
+        The unaligned share, and the aligned one by each of the :data:`READINGS`; None if a frame has nothing to
+        compare, such as a scan of nothing but ground.
     """
     if kind == 'lidar':
         clouds = tuple(cloud[is_above_ground(cloud, 2.0, 0.3)] for cloud in clouds)
     if not all(len(cloud) for cloud in clouds):
-        return 0.0, dict.fromkeys(READINGS, 0.0)
+        return None
     first, second = clouds
     asked = first[:: max(1, len(first) // NUM_ASKED)].astype(np.float64)
     tree = cKDTree(second)

@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -22,6 +23,7 @@ BY_HEIGHT = 255
 """The class of points that are coloured by their height."""
 
 WIDTH, HEIGHT = 570, 400  # pixels
+PITCH = 0.9  # radians: how far the view looks down at first
 STEPS = 65535  # coordinates are stored as 16 bits
 PALETTE = [[round(255 * part) for part in colormaps[HEIGHT_MAP](n / 63)[:3]] for n in range(64)]
 
@@ -41,7 +43,7 @@ STYLE = """<style>
 
 SCRIPT = """<script>
 'use strict';
-const START = {yaw: 0.5, pitch: 0.9, zoom: 1, x: 0, y: 0};
+const START = {yaw: 0.5, pitch: START_PITCH, zoom: 1, x: 0, y: 0};
 const views = {}, hidden = {}, clouds = [];
 const decode = (text, Type) => new Type(Uint8Array.from(atob(text), sign => sign.charCodeAt(0)).buffer);
 
@@ -186,6 +188,7 @@ clouds.forEach(cloud => cloud.draw());
 """
 for _name, _colour in (('RANGE_COLOUR', RANGE), ('SENSOR_COLOUR', SENSOR), ('REGION_COLOUR', REGION)):
     SCRIPT = SCRIPT.replace(_name, _colour)
+SCRIPT = SCRIPT.replace('START_PITCH', str(PITCH))
 
 
 @dataclass
@@ -208,10 +211,31 @@ class Cloud:
     regions: np.ndarray = field(default_factory=lambda: np.empty((0, 3)))
     box: Sequence[float] | None = None
 
+    @property
+    def by_height(self) -> bool:
+        """Whether points are coloured by their height."""
+        return bool((self.classes == BY_HEIGHT).any())
+
 
 def shown_heights(clouds: Sequence[Cloud]) -> list[float]:
-    """Return the heights of the darkest and the brightest colour: those of nearly all points of some clouds."""
-    return np.percentile(np.concatenate([cloud.coords[:, 2] for cloud in clouds]), [2, 98]).tolist()
+    """Return the heights of the darkest and the brightest colour.
+
+    They are those of nearly all points of the clouds that are coloured by height or, without one, of all clouds.
+    """
+    coloured = [cloud for cloud in clouds if cloud.by_height] or clouds
+    return np.percentile(np.concatenate([cloud.coords[:, 2] for cloud in coloured]), [2, 98]).tolist()
+
+
+def shown_extent(clouds: Sequence[Cloud]) -> dict[str, Any]:
+    """Return the centre (3,) and the radius in which nearly all points of clouds are in sight, however they are turned.
+
+    Seen as at the beginning, a place d from the centre in the plane and z above it is at most d sin(pitch) +
+    z cos(pitch) from the middle of the canvas.
+    """
+    low, high = np.percentile(np.concatenate([cloud.coords for cloud in clouds]), [0.5, 99.5], axis=0)
+    half = (high - low) / 2
+    radius = np.hypot(half[0], half[1]) * np.sin(PITCH) + half[2] * np.cos(PITCH)
+    return dict(centre=((low + high) / 2).tolist(), radius=max(float(radius), 1e-3))
 
 
 def clouds_html(
@@ -226,19 +250,18 @@ def clouds_html(
         names: The names of the classes.
         unit: The unit of the points.
     """
-    every = np.concatenate([cloud.coords for cloud in clouds])
-    low, high = np.percentile(every, [0.5, 99.5], axis=0)
     shared = dict(
         group=group,
-        centre=((low + high) / 2).tolist(),
-        radius=max(float((high - low).max()) / 2, 1e-3),
         heights=shown_heights(clouds),
         palette=PALETTE,
         colours=[list(colour) for colour in colours],
         names=list(names),
         unit=unit,
     )
-    figures = ''.join(_figure(cloud, shared) for cloud in clouds)
+    # Frames and views have different sizes: a view is a part of a frame, or scaled.
+    kinds = {kind: [cloud for cloud in clouds if cloud.by_height is kind] for kind in (False, True)}
+    extents = {kind: shown_extent(alike) for kind, alike in kinds.items() if alike}
+    figures = ''.join(_figure(cloud, shared | extents[cloud.by_height]) for cloud in clouds)
     return f'<div class="clouds">\n{figures}</div>\n'
 
 

@@ -105,9 +105,9 @@ def curves_html(curves: Curves, config: Config) -> str:
     logger = (config.get('default_hooks') or {}).get('logger') or {}
     window = (config.get('log_processor') or {}).get('window_size', 10)
     smoothing = (
-        f'Values are logged every {logger.get("interval", 10)} iterations. Where the caption says "mean", a value is '
-        f'the mean of the last {window} iterations (log_processor.window_size), else that of its iteration. Nothing '
-        'else is smoothed.'
+        f'Values are logged every {logger.get("interval", 10)} iterations of an epoch, and at its end. Where the '
+        f'caption says "mean", a value is the mean of the last {window} iterations (log_processor.window_size), else '
+        'the latest that was measured: some are measured more rarely than logged. Nothing else is smoothed.'
     )
     figures = []
     for number, name in enumerate(in_order(curves)):

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .run_log import Curves
+from ..engine.hooks.weights_moved_hook import hardly_moved_advice
+from .run_log import ABANDONED, Curves
 
 COLLAPSED = 'the projections have collapsed'
 """How `CollapseMonitorHook` calls it."""
+
+HOOKS = dict(collapse='CollapseMonitorHook', weights_moved='WeightsMovedHook')
+"""The default hooks whose thresholds count."""
 
 AGAINST_COLLAPSE = (
     'Lower the learning rate or warm it up for longer, raise tau_start of TargetUpdateHook, or take larger batches; '
@@ -46,19 +50,19 @@ def judge(curves: Curves, warnings: Mapping[str, int], config: Mapping[str, Any]
     if 'loss' not in last:
         return Verdict('No loss was logged, so nothing can be said about the run.', ['Look into the log.'], None)
     loss = curves['loss']
-    iterations = f'{max(loss):,} iterations'
+    iterations = f'{max(map(max, curves.values())):,} iterations'  # not all are logged at the last one
     if not math.isfinite(last['loss']):
-        step = next(step for step, value in loss.items() if not math.isfinite(value))
+        step = first_of_last_stretch(loss)
         return Verdict(
             f'The run has failed: from iteration {step:,} on, the loss is not finite.',
             ['Lower optim_wrapper.optimizer.lr, or warm it up for longer, and begin again from an earlier checkpoint.'],
             good=False,
         )
-    hooks = config.get('default_hooks') or {}
-    monitor, moved_hook = hooks.get('collapse') or {}, hooks.get('weights_moved') or {}
+    monitor, moved_hook = hook_of(config, 'collapse'), hook_of(config, 'weights_moved')
     spread, rank, moved = (last.get(name, math.nan) for name in ('spread', 'effective_rank', 'weights_moved'))
-    warned = any(COLLAPSED in message for message in warnings)
-    if spread < monitor.get('min_spread', 0.3) or (warned and rank < monitor.get('min_rank', 1.5)):
+    warned = any(COLLAPSED in message and not message.startswith(ABANDONED) for message in warnings)
+    narrow = rank < monitor.get('min_rank', 1.5)
+    if spread < monitor.get('min_spread', 0.3) or (warned and narrow):
         return Verdict(
             f'The run has collapsed: at the end of {iterations} the projections of different clouds are nearly the '
             f'same (spread {spread:.2f}, effective rank {rank:.1f}).',
@@ -69,11 +73,12 @@ def judge(curves: Curves, warnings: Mapping[str, int], config: Mapping[str, Any]
         return Verdict(
             f'The run has hardly changed the encoder: in {iterations} its weights have moved by {moved:.1%} of their '
             'norm.',
-            ['Train for longer (train_cfg.max_epochs), raise optim_wrapper.optimizer.lr, or take AdamW.'],
+            [hardly_moved_advice(str(((config.get('optim_wrapper') or {}).get('optimizer') or {}).get('type', '')))],
             good=False,
         )
-    first = loss[min(loss)]
-    facts = [f'the loss {"fell" if last["loss"] < first else "went"} from {first:.3g} to {last["loss"]:.3g}']
+    finite = {step: value for step, value in loss.items() if math.isfinite(value)}
+    first, fell = finite[min(finite)], last['loss'] < finite[min(finite)]
+    facts = [f'the loss {"fell" if fell else "went"} from {first:.3g} to {last["loss"]:.3g}']
     if math.isfinite(spread):
         directions = f' in {rank:.1f} directions' if math.isfinite(rank) else ''
         facts.append(
@@ -89,12 +94,36 @@ def judge(curves: Curves, warnings: Mapping[str, int], config: Mapping[str, Any]
             ['Do not rely on this encoder before it was compared with training from scratch.', AGAINST_COLLAPSE],
             good=None,
         )
+    doubts = [
+        f'{len(loss) - len(finite)} of its {len(loss):,} logged losses are not finite' * (len(finite) < len(loss)),
+        'its loss has not fallen' * (len(finite) > 1 and not fell),
+        f'its projections have hardly more than one direction at the end (effective rank {rank:.1f})' * narrow,
+    ]
+    if any(doubts):
+        return Verdict(
+            f'The run is doubtful: {", and ".join(filter(None, doubts))}. In {iterations} {", ".join(facts)}.',
+            ['Look at the curves. Do not rely on this encoder before it was compared with training from scratch.'],
+            good=None,
+        )
     return Verdict(
         f'Nothing speaks against this run: in {iterations} {", ".join(facts)}. Whether the encoder helps, these '
         'numbers cannot tell.',
         after_training(config.get('work_dir')),
         good=True,
     )
+
+
+def first_of_last_stretch(loss: Mapping[int, float]) -> int:
+    """Return from which step on a loss, not finite at its end, was never finite again."""
+    finite = [step for step, value in loss.items() if math.isfinite(value)]
+    return min(step for step in loss if not finite or step > max(finite))
+
+
+def hook_of(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the settings of one of our default hooks, wherever a config has it; an empty dict if nowhere."""
+    default = (config.get('default_hooks') or {}).get(name)
+    others = [hook for hook in config.get('custom_hooks') or () if hook.get('type') == HOOKS[name]]
+    return default or next(iter(others), {})
 
 
 def after_training(work_dir: str | None) -> list[str]:

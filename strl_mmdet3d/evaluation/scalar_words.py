@@ -21,9 +21,11 @@ class ScalarWords:
 
 SCALARS = {
     'loss': ScalarWords(
-        'what is minimised: how far the predictions are from the target network. It should fall, but the loss of a '
-        'collapsed run falls, too'
+        'what is minimised: how far the predictions are from the target network, if there is one, and the losses of '
+        'heads. It should fall, but the loss of a collapsed run falls, too'
     ),
+    'loss_occupancy': ScalarWords('the part of it by the head that tells which hidden voxels hold points'),
+    'loss_motion': ScalarWords('the part of it by the head that finds what has moved'),
     'spread': ScalarWords(
         'how much the projections of a batch differ: about 1 is healthy, 0 is collapse (the same for every cloud)'
     ),

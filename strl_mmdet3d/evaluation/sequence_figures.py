@@ -19,6 +19,7 @@ MAX_PANELS = 9
 NUM_BINS = 80
 WIDTH = 10  # inches
 MAX_DRAWN = 40_000  # points of a cloud
+METRES = ('x', 'y', 'z', 'distance')  # columns with this unit
 SHOWN = (0.5, 99.5)  # per cent of the points inside a panel
 
 
@@ -27,12 +28,17 @@ def draw_frame(survey: Survey) -> Figure:
     """Draw the first frame that was looked at, from above and from the side, with the range and the ground."""
     assert survey.example is not None
     coords = survey.example[:: max(1, len(survey.example) // MAX_DRAWN)]
-    low, high = np.percentile(coords, SHOWN, axis=0)
+    corners = [*np.percentile(coords, SHOWN, axis=0), np.zeros(3)]  # nearly all points, the sensor, the range
+    if survey.point_cloud_range is not None:
+        corners += [*np.reshape(survey.point_cloud_range, (2, 3))]
+    low, high = np.min(corners, axis=0), np.max(corners, axis=0)
+    heights = np.percentile(coords[:, 2], SHOWN)
     extent = np.maximum(high - low, 1e-3)
     height = float(np.clip(WIDTH * extent[1] / extent[0], 2, 12))  # the view from above fills the width
     figure = Figure(figsize=(WIDTH, height + 2.5), layout='constrained')
     above, side = figure.subplots(2, 1, height_ratios=[height, 2])
-    points: dict[str, Any] = dict(s=0.6, c=coords[:, 2], cmap=style.HEIGHT_MAP, vmin=low[2], vmax=high[2], linewidths=0)
+    points: dict[str, Any] = dict(s=0.6, c=coords[:, 2], cmap=style.HEIGHT_MAP, linewidths=0)
+    points.update(vmin=heights[0], vmax=heights[1])
     for axes, up in ((above, 1), (side, 2)):
         mappable = axes.scatter(coords[:, 0], coords[:, up], **points)
         axes.plot(0, 0, marker='+', color=style.SENSOR, markersize=12, markeredgewidth=2)
@@ -57,7 +63,7 @@ def draw_frame(survey: Survey) -> Figure:
 
 @plain_text
 def draw_histograms(survey: Survey) -> Figure:
-    """Draw the histogram of each column over all frames that were looked at; the counts are logarithmic."""
+    """Draw the histogram of each column over all frames that were looked at."""
     names = survey.frames[0].columns
     samples = np.concatenate([frame.samples for frame in survey.alike])
     columns = min(4, len(names))
@@ -68,29 +74,31 @@ def draw_histograms(survey: Survey) -> Figure:
     for axes, name, values in zip(figure.axes, names, samples.T, strict=False):
         axes.set_axis_on()
         axes.hist(values, bins=NUM_BINS, color=style.COLOURS[1])
-        axes.set_title(one_line(name))
+        axes.set_title(f'{one_line(name)} [m]' if name in METRES else one_line(name))
         axes.set_yscale('log')
         axes.yaxis.set_visible(False)  # the labels of its ticks would be formulas
+    figure.suptitle('how many points have which value; heights are logarithmic')
     return figure
 
 
 @plain_text
-def draw_ways(survey: Survey) -> Figure:
-    """Draw the way of the sensor in the longest sequences with poses, seen from above, and its speed."""
+def draw_paths(survey: Survey) -> Figure:
+    """Draw the path of the sensor in the longest sequences with poses, seen from above, and its speed and turn rate."""
     posed = sorted((s for s in survey.sequences if s.has_poses), key=lambda s: -s.num_frames)[:MAX_PANELS]
     figure = Figure(figsize=(13, 2.6 * len(posed)), layout='constrained')
     for (way, speed), sequence in zip(figure.subplots(len(posed), 2, squeeze=False), posed, strict=True):
         way.plot(*sequence.way.T, marker='.', markersize=3, linewidth=0.8, color=style.COLOURS[1])
         way.plot(*sequence.way[0], marker='o', color=style.COLOURS[2])
         way.set(aspect='equal', adjustable='datalim', xlabel='x [m]', ylabel='y [m]')
-        way.set_title(f'{one_line(sequence.sequence_id)}: the way from above (start: dot)')
-        speed.plot(sequence.speeds, linewidth=0.8, color=style.COLOURS[1], label=f'm/{sequence.per}')
-        speed.plot(
-            sequence.turns, linewidth=0.8, color=style.COLOURS[2], linestyle='--', label=f'degrees/{sequence.per}'
-        )
+        way.set_title(f'{one_line(sequence.sequence_id)}: the path from above (start: dot)')
+        turn = speed.twinx()
+        speed.plot(sequence.speeds, linewidth=0.8, color=style.COLOURS[1])
+        turn.plot(sequence.turns, linewidth=0.8, color=style.COLOURS[2], linestyle='--')
         speed.set(xlabel='frame')
-        speed.set_title('speed and turn rate')
-        speed.legend(loc='center left', bbox_to_anchor=(1.01, 0.5))
+        speed.set_ylabel(f'speed (line) [m/{sequence.per}]', color=style.COLOURS[1])
+        for axes in (speed, turn):
+            axes.set_ylim(bottom=0)  # neither is negative, and steady ones look so
+        turn.set_ylabel(f'turn rate (dashes) [degrees/{sequence.per}]', color=style.COLOURS[2])
     return figure
 
 

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import PurePath
 
 from .html_page import html_page, picture, table
-from .sequence_figures import draw_frame, draw_histograms, draw_overlap, draw_ways
+from .sequence_figures import draw_frame, draw_histograms, draw_overlap, draw_paths
 from .sequence_report import Section, report_sections
 from .sequence_survey import Survey
 
@@ -21,7 +21,9 @@ def sequence_page(survey: Survey) -> str:
         drawn = picture(draw_overlap(survey.example_pair), 'two frames without and with their poses')
         parts.append(f'<h2>The pair that meets least</h2>\n{drawn}')
     if any(sequence.has_poses for sequence in survey.sequences):
-        parts.append(f'<h2>Ways</h2>\n{picture(draw_ways(survey), "the way of the sensor in each sequence")}')
+        parts.append(
+            f'<h2>Paths of the sensor</h2>\n{picture(draw_paths(survey), "the path of the sensor in each sequence")}'
+        )
     title = f'Before training on {PurePath(survey.index).name}'
     return html_page(title, parts)
 

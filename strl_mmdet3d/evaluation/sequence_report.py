@@ -92,7 +92,7 @@ def _sequence_section(survey: Survey) -> Section:
         + f'; {posed:,} with poses, {timed:,} with time stamps'
     ]
     lengths = [sequence.num_frames for sequence in survey.sequences]
-    lines.append(f'frames a sequence: {min(lengths):,} to {max(lengths):,}, median {np.median(lengths):,.0f}')
+    lines.append(f'frames per sequence: {min(lengths):,} to {max(lengths):,}, median {np.median(lengths):,.0f}')
     for reason, number in (survey.metainfo.get('split_reasons') or {}).items():
         lines.append(f'told apart by {reason}: {number}')
     if survey.labels:
@@ -135,7 +135,7 @@ def _frame_section(survey: Survey) -> Section:
     records = sum(frame.num_records for frame in frames)
     lines = [
         f'{len(frames):,} looked at, {len(survey.bad):,} that cannot be used',
-        f'points a frame: {min(points):,} to {max(points):,}, median {np.median(points):,.0f}',
+        f'points per frame: {min(points):,} to {max(points):,}, median {np.median(points):,.0f}',
     ]
     if survey.kind != 'shape':
         nothing = 'without depth' if survey.kind == 'depth' else 'at (0, 0, 0)'

@@ -157,9 +157,11 @@ def _add_overlap(
         return
     clouds = (raw.own_coords, other.own_coords)
     poses = (sequence.poses[frame], sequence.poses[partner])
-    unaligned, aligned = measure_overlap(clouds, poses, survey.kind)
+    measured = measure_overlap(clouds, poses, survey.kind)
+    if measured is None:
+        return
     moved = float(np.linalg.norm(poses[1][:3, 3] - poses[0][:3, 3]))
-    overlap = Overlap((raw.path, other.path), moved, unaligned, aligned)
+    overlap = Overlap((raw.path, other.path), moved, *measured)
     survey.overlaps.append(overlap)
     if survey.example_pair is None or overlap.as_given < survey.example_pair.overlap.as_given:
         survey.example_pair = ExamplePair(overlap, clouds, poses)

@@ -128,33 +128,34 @@ def build_pairs(config: Config) -> tuple[Dataset, PairSampler, list[MultiView]]:
     parts = list(pair_datasets(dataset))  # several, in a ConcatDataset
     if not parts or not isinstance(sampler, PairSampler):
         raise ConfigError('train_dataloader needs a TemporalPairDataset and a PairSampler')
-    stages = []
-    for part in parts:
-        views = [stage for stage in part.pipeline.transforms if isinstance(stage, MultiView)]
-        if not views:
-            raise ConfigError('the pipeline of train_dataloader.dataset needs a MultiView')
-        stages.append(views[0])
-    return dataset, sampler, stages
+    return dataset, sampler, [first_view_stage(part) for part in parts]
 
 
 def trace_pair(dataset: Dataset, key: PairKey, tracer: PairTracer) -> TracedPair:
     """Make one pair of a training set whose points the tracer follows."""
     tracer.traces.clear()
     packed = dataset[key]
-    return TracedPair(key, part_of(dataset, packed), tracer.traces[-2:], packed)
+    return TracedPair(key, part_of(dataset, tracer.traces[-1]), tracer.traces[-2:], packed)
 
 
-def part_of(dataset: Dataset, packed: dict[str, dict]) -> TemporalPairDataset:
-    """Return which of the pair data sets, of which there are several in a mixture, a packed pair comes from."""
-    parts = list(pair_datasets(dataset))
-    if len(parts) == 1:
-        return parts[0]
-    source = packed[VIEWS[0]]['data_samples'].metainfo
-    for part in parts:
-        sequence = sequences_of(part).get(source['sequence_id'])
-        if sequence is not None and source['frame_path'] in sequence.frames:
-            return part
-    return parts[0]
+def part_of(dataset: Dataset, trace: Trace) -> TemporalPairDataset:
+    """Return which of the pair data sets, of which there are several in a mixture, has loaded a traced frame.
+
+    Names of frames would not tell: two recordings may have the same, and one index may be in a mixture twice.
+    """
+    return next(part for part in pair_datasets(dataset) if first_view_stage(part).load.transforms[0] is trace.loader)
+
+
+def first_view_stage(part: TemporalPairDataset) -> MultiView:
+    """Return the first `MultiView` of a pair data set's pipeline.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    for stage in part.pipeline.transforms:
+        if isinstance(stage, MultiView):
+            return stage
+    raise ConfigError('the pipeline of train_dataloader.dataset needs a MultiView')
 
 
 @cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,6 +14,8 @@ from .tables import Table
 PAPER, OURS = '#D55E00', '#0072B2'  # Okabe and Ito's vermilion and blue, which the colour-blind can tell apart
 ROW = 0.42  # inches
 PANEL = 3.4
+LEAST_WIDTH = 6.5  # for title and legend
+CHARACTERS = 13  # of the title, in an inch
 
 
 @plain_text
@@ -28,7 +32,7 @@ def draw_table(table: Table, measured: Measured, about: str) -> Figure:
     """
     names = [one_line(row.name) for row in table.rows]
     left = 0.075 * max(map(len, names))
-    size = (left + PANEL * len(table.columns), 1.9 + ROW * len(names))
+    size = (max(left + PANEL * len(table.columns), LEAST_WIDTH), 1.9 + ROW * len(names))
     figure = Figure(figsize=size, layout='constrained')
     panels = figure.subplots(1, len(table.columns), sharey=True, squeeze=False)[0]
     for place, (axes, column) in enumerate(zip(panels, table.columns, strict=True)):
@@ -36,7 +40,8 @@ def draw_table(table: Table, measured: Measured, about: str) -> Figure:
         axes.set_xlabel(one_line(column.heading))
     panels[0].set_yticks(range(len(names)), names)
     panels[0].set_ylim(len(names) - 0.5, -0.5)
-    figure.suptitle(one_line(table.heading), fontsize=10, x=0.02, ha='left')
+    title = textwrap.fill(one_line(table.heading), int(CHARACTERS * size[0]))
+    figure.suptitle(title, fontsize=10, x=0.02, ha='left')
     known = any(paper_number(row, place) is not None for row in table.rows for place in range(len(table.columns)))
     texts = {('D', PAPER): 'the paper'} if known else {}
     texts['o', OURS] = f'measured: {one_line(about)}; bars: standard deviation over the seeds'

@@ -41,6 +41,16 @@ def test_names_are_shown_as_they_are(tmp_path):
     save_picture(figure, tmp_path / 'tsne.png', 30)
 
 
+@pytest.mark.parametrize('value', [0.0, 3.5])
+def test_a_collapsed_encoder_is_drawn_as_one_place_and_told(value):
+    features = {'before': np.eye(8), 'after': np.full((8, 5), value)}
+    drawn = draw_embeddings(features, np.repeat([0, 1], 4), 'ab', 0, {'before': 50.0, 'after': 50.0})
+    before, after = drawn.figure.axes
+    assert 'collapsed' not in before.get_title()
+    assert after.get_title().endswith('all samples have the same features: collapsed')
+    assert not np.concatenate([line.get_xydata() for line in after.lines]).any()
+
+
 def test_too_few_samples_are_told():
     with pytest.raises(ValueError, match='at least four'):
         draw_embeddings({'after': np.eye(3)}, np.arange(3), 'abc', seed=0)

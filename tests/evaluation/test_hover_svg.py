@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from matplotlib.figure import Figure
 
-from strl_mmdet3d.evaluation.figure_text import plain_text
+from strl_mmdet3d.evaluation.figure_text import one_line, plain_text
 from strl_mmdet3d.evaluation.hover_svg import SVG, hover_svg
 
 
@@ -21,7 +21,7 @@ def draw(title='a title'):
 
 
 def test_each_point_says_what_it_is_and_text_stays_text():
-    texts = ['<script>alert(1)</script>', 'b & "c"', 'nul \x00']
+    texts = ['<script>alert(1)</script>', 'b & "c"', 'nul \ufffe']
     html = hover_svg(draw('<img src=x> $x_{$'), {'hover-0': texts}, '"><script>')
     assert '<script' not in html
     assert '<img' not in html
@@ -32,6 +32,17 @@ def test_each_point_says_what_it_is_and_text_stays_text():
     assert '<img src=x> $x_{$' in [text.text for text in root.iter(f'{{{SVG}}}text')]
     columns = [float(point.get('x')) for point in points]
     assert columns == sorted(columns)
+
+
+def test_the_same_figure_gives_the_same_svg():
+    assert hover_svg(draw(), {'hover-0': 'abc'}, '') == hover_svg(draw(), {'hover-0': 'abc'}, '')
+
+
+@pytest.mark.parametrize('character', ['\x00', '\x1f', '\x85', '\u2028', '\ud800', '\ufffe', '\uffff'])
+def test_characters_that_xml_does_not_have_are_replaced(character):
+    html = hover_svg(draw(one_line(f'a{character}b')), {'hover-0': [character] * 3}, character)
+    assert 'a\N{REPLACEMENT CHARACTER}b' in html
+    assert ElementTree.fromstring(html).get('aria-label') == '\N{REPLACEMENT CHARACTER}'
 
 
 def test_nothing_is_fetched():

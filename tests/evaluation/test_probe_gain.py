@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import bootstrap
 
 from strl_mmdet3d.evaluation.probe_gain import paired_gain
 
@@ -51,6 +54,24 @@ def test_equal_answers_gain_nothing():
     mine = answers(0.6)
     gain = paired_gain([mine], [mine])
     assert (gain.mean, gain.low, gain.high) == (0, 0, 0)
+
+
+def test_draws_in_parts_are_the_draws_at_once():
+    mine, theirs = answers(0.7, seed=1), answers(0.6, seed=2)
+    at_once = bootstrap(
+        (100.0 * mine - 100.0 * theirs,), np.mean, n_resamples=9999, method='percentile', random_state=0
+    )
+    gain = paired_gain([mine], [theirs])
+    assert (gain.low, gain.high) == pytest.approx(tuple(at_once.confidence_interval))
+
+
+def test_many_samples_take_little_memory():
+    mine, theirs = answers(0.7, 10_000, seed=1), answers(0.6, 10_000, seed=2)
+    tracemalloc.start()
+    paired_gain([mine], [theirs])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200e6  # all draws at once are 2 GB
 
 
 def test_the_same_answers_give_the_same_interval():

@@ -8,7 +8,15 @@ from datetime import timedelta
 import pytest
 from page_reader import write_session
 
-from strl_mmdet3d.evaluation.run_log import DEPRECATION, in_words, read_curves, read_duration, read_warnings
+from strl_mmdet3d.evaluation.run_log import (
+    ABANDONED,
+    DEPRECATION,
+    in_words,
+    read_curves,
+    read_duration,
+    read_warnings,
+)
+from strl_mmdet3d.evaluation.run_verdict import judge
 
 
 def test_sessions_are_joined_by_step_and_later_ones_win(tmp_path):
@@ -22,6 +30,20 @@ def test_sessions_are_joined_by_step_and_later_ones_win(tmp_path):
     assert [curves['loss'][step] for step in (1, 2, 3)] == [7, 6, 1.5]
     assert math.isnan(curves['loss'][4])
     assert curves['lr'] == {1: 0.1, 2: 0.1, 3: 0.2}
+
+
+def test_what_a_session_did_after_the_step_where_a_later_one_began_again_does_not_count(tmp_path):
+    warning = '2026/11/24 00:18:06 - mmengine - WARNING - iteration {}: the projections have collapsed\n'.format
+    first = write_session(tmp_path / 'a', *(dict(loss=1, step=step) for step in range(10, 110, 10)), log=warning(80))
+    second = write_session(tmp_path / 'b', *(dict(loss=2, step=step) for step in (55, 80)), log=warning(60))
+    died = write_session(tmp_path / 'c')
+    curves = read_curves([first, second, died])
+    assert curves == {'loss': {10: 1, 20: 1, 30: 1, 40: 1, 50: 1, 55: 2, 80: 2}}
+    said = read_warnings([first, second, died])
+    abandoned = f'{ABANDONED}iteration 80: the projections have collapsed'
+    assert said == {abandoned: 1, 'iteration 60: the projections have collapsed': 1}
+    assert judge(curves, said, {}).sentence.startswith('The run is doubtful: for a while')
+    assert 'had collapsed' not in judge(curves, {abandoned: 1}, {}).sentence
 
 
 def test_scalars_of_one_step_in_several_lines_are_joined_and_cut_lines_left_out(tmp_path):

@@ -51,15 +51,46 @@ def test_thresholds_are_those_of_the_hooks():
     config = dict(default_hooks=hooks)
     assert verdict(spread=[0.9, 0.1], weights_moved=[0, 0.01], config=config).good
     assert verdict(config=dict(default_hooks=dict(collapse=None))).good
+    custom = dict(custom_hooks=[dict(type='CollapseMonitorHook', min_spread=0.05)])
+    assert verdict(spread=[0.9, 0.1], config=custom).good
 
 
 def test_a_rank_is_judged_where_the_monitor_has_warned_and_a_recovery_is_doubtful():
-    assert verdict(effective_rank=[1.2, 1.2]).good  # a small batch has a small rank
+    assert verdict(effective_rank=[5, 1.6]).good
+    without = verdict(effective_rank=[5, 1.2])  # where too few pairs were seen to warn
+    assert without.good is None
+    assert 'doubtful: its projections have hardly more than one direction at the end (effective rank 1.2)' in (
+        without.sentence
+    )
     said = verdict(['the projections have collapsed'], effective_rank=[4, 1.6])
     assert said.good is None
     assert 'The run is doubtful: for a while its projections had collapsed' in said.sentence
     assert 'in 1.6 directions' in said.sentence
     assert any('compared with training from scratch' in step for step in said.next_steps)
+
+
+def test_a_loss_that_failed_for_good_is_dated_by_its_last_failure():
+    curves = dict(loss={10: math.nan, 20: 4.0, 1190: 0.5, 1200: math.inf, 1210: math.nan})
+    assert 'from iteration 1,200 on' in judge(curves, {}, {}).sentence
+    assert 'from iteration 10 on' in judge(dict(loss={10: math.nan, 20: math.nan}), {}, {}).sentence
+
+
+@pytest.mark.parametrize(
+    ('loss', 'words'),
+    [
+        (
+            {10: 4.0, 20: math.nan, 1200: 0.5},
+            '1 of its 3 logged losses are not finite. In 1,200 iterations the loss fell',
+        ),
+        ({10: math.nan, 20: 4.0, 1200: 0.5}, '1 of its 3 logged losses are not finite'),
+        ({10: 1.0, 1200: 3.9}, 'its loss has not fallen. In 1,200 iterations the loss went from 1 to 3.9'),
+    ],
+)
+def test_losses_that_speak_against_a_run_make_it_doubtful(loss, words):
+    said = judge(dict(loss=loss, spread={1200: 0.8}, effective_rank={1200: 6.0}, weights_moved={1200: 0.3}), {}, {})
+    assert said.good is None
+    assert f'The run is doubtful: {words}' in said.sentence
+    assert said.next_steps
 
 
 def test_a_run_without_projections_says_nothing_of_them():

@@ -12,8 +12,9 @@ from scipy.spatial.transform import Rotation
 from strl_mmdet3d.datasets import FrameSequence, write_sequence_index
 from strl_mmdet3d.datasets.sources import DepthFrameLister, scannet_sequences
 from strl_mmdet3d.evaluation import sequence_figures
-from strl_mmdet3d.evaluation.frame_facts import find_ground, shares_in_range
+from strl_mmdet3d.evaluation.frame_facts import find_ground, frame_facts, shares_in_range
 from strl_mmdet3d.evaluation.pair_overlap import AS_GIVEN, CAMERA_TO_VEHICLE
+from strl_mmdet3d.evaluation.raw_frames import RawFrame
 from strl_mmdet3d.evaluation.sequence_facts import is_jump, sequence_facts
 from strl_mmdet3d.evaluation.sequence_page import sequence_page
 from strl_mmdet3d.evaluation.sequence_report import report_text
@@ -31,6 +32,26 @@ def only_verdict(root, **arguments):
     said = verdicts(survey(root, **arguments))
     assert len(said) == 1, said
     return said[0]
+
+
+def test_scans_of_nothing_but_ground_say_nothing_about_their_poses(tmp_path):
+    write_drive(tmp_path)
+    for file in tmp_path.glob('*.bin'):
+        scan = np.fromfile(file, np.float32).reshape(-1, 4)
+        scan[:, 2] = -HEIGHT
+        scan.tofile(file)
+    found = survey(tmp_path)
+    assert found.overlaps == []
+    assert not any('meet' in said for said in verdicts(found))
+
+
+@pytest.mark.parametrize('number', [1, 2, 2999, 3000, 3001, 4096, 5999, 8999, 29_000])
+def test_the_rows_of_the_histograms_are_from_the_whole_frame(number):
+    values = np.column_stack([np.arange(number), np.ones((number, 2)), np.zeros(number)]).astype(np.float32)
+    facts = frame_facts(RawFrame('a.bin', values, [*list('xyz'), 'intensity'], number, 0, 0, np.eye(3)), None)
+    assert len(facts.samples) == min(number, 3000)
+    assert facts.samples[-1, 0] == number - 1
+    assert np.diff(facts.samples[:, 0]).max(initial=1) <= number // 3000 + 2
 
 
 def test_a_good_drive_is_described_by_its_numbers_and_has_no_verdict(tmp_path):
@@ -200,7 +221,7 @@ def test_shapes_are_counted_by_label(tmp_path):
     assert verdicts(found) == []
     text = report_text(found)
     assert 'labels: bed 3, cup 3' in text
-    assert 'points a frame: 50 to 50' in text
+    assert 'points per frame: 50 to 50' in text
 
 
 @pytest.mark.parametrize(

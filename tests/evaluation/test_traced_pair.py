@@ -9,6 +9,8 @@ from small_pairs import config_of, write_clouds
 from strl_mmdet3d.datasets import PairKey
 from strl_mmdet3d.evaluation.traced_pair import build_pairs, build_traced_dataset, trace_pair
 
+MODES = ('temporal', 'spatial', 'both')
+
 
 def test_pairs_of_several_sources_know_theirs(tmp_path):
     for name in 'ab':
@@ -26,6 +28,15 @@ def test_pairs_of_several_sources_know_theirs(tmp_path):
         assert f"mode '{mode}'; item {index}, epoch 0, seed 0" in pair.facts()
         assert ('one frame twice' in pair.facts()) == (mode == 'spatial')
         assert len(tracer.traces) == 2
+
+
+def test_parts_whose_frames_have_the_same_names_are_told_apart(tmp_path):
+    write_clouds(tmp_path)
+    parts = [config_of(tmp_path, dict(type='LoadFrame'), mode=mode).train_dataloader.dataset for mode in MODES]
+    dataset = dict(type='ConcatDataset', datasets=parts)
+    config = Config(dict(train_dataloader=dict(dataset=dataset, sampler=dict(type='PairSampler'))))
+    dataset, _, tracer = build_traced_dataset(config)
+    assert [trace_pair(dataset, PairKey(0, 0, index), tracer).part.mode for index in (1, 5, 9)] == list(MODES)
 
 
 @pytest.mark.parametrize('lacks', ['PairSampler', 'MultiView'])

@@ -112,6 +112,9 @@ def test_a_page_gets_tables_of_all_runs():
     assert '| fast | 0.5 |  |' in made
     assert 'old' not in made
     assert with_tables(made, dict(runs=runs)) == made
+    # A run that could not run a row says nothing about its goal.
+    runs.append(dict(about, name='C', rows=[dict(first[0], ours=None, goal='', met=None, ratio=None, why='no p')]))
+    assert '| not run: no p |  | <= 1 x: met in 1 of 2 |' in with_tables(PAGE, dict(runs=runs))
 
 
 def test_a_page_without_its_comments_is_refused():

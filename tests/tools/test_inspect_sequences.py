@@ -34,7 +34,7 @@ def test_the_text_begins_with_what_to_look_at(index, capsys):
     assert 'intensity goes up to' in text
     assert '3 LiDAR scans in 1 sequences' in text
     assert 'a $name$' in text
-    assert 'points a frame: 500 to 500' in text
+    assert 'points per frame: 500 to 500' in text
 
 
 def test_a_relative_path_is_taken_from_the_current_folder(index, capsys, monkeypatch):

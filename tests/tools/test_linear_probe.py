@@ -106,7 +106,7 @@ def test_runs_of_a_recipe_are_averaged(config, checkpoints, tmp_path, capsys, mo
     out = tmp_path / 'probe.json'
     probe(capsys, monkeypatch, config, *checkpoints, '--average', '--no-baselines', '--seeds', '2', '--out', str(out))
     first, second, both = json.loads(out.read_text())['parts'][0]['rows']
-    assert both['name'] == '2 checkpoints'
+    assert both['name'] == '2 checkpoints, +- over them'
     assert both['knn'] == [np.mean(first['knn']), np.mean(second['knn'])]
 
 

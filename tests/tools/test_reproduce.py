@@ -1,4 +1,4 @@
-"""The tables by one command: one of them whole, all others up to their plan; stops, refusals and the report."""
+"""The tables by one command: a row of each kind whole, all others up to their plan; stops, refusals, the report."""
 
 from __future__ import annotations
 
@@ -67,6 +67,19 @@ def test_a_table_is_run_whole_and_reported(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert 'PointNet: run; the paper: not known here' in said
     assert 'PointNet, STRL: not run; the paper: 88.3' in said
+
+
+@pytest.mark.parametrize('name', ['2a', '3', '4', '5', 'data-efficiency'])
+def test_a_row_of_each_kind_runs_from_data_to_page(tmp_path, monkeypatch, name):
+    """Fine-tuning of shapes and scenes, detectors indoors and outdoors, and the probe of what frames have taught."""
+    table = one_row(name)
+    monkeypatch.setattr('strl_mmdet3d.reproduction.tables.TABLES', (table,))
+    reproduce.main(['run', name, '--size', 'tiny', '--work-dir', str(tmp_path)])
+    page = (tmp_path / 'report.md').read_text()
+    (line,) = [line for line in page.splitlines() if line.startswith(f'| {table.rows[0].name} |')]
+    assert '(n = 1, seed 0)' in line
+    assert 'not run' not in line
+    assert (tmp_path / f'figures/{name}.png').stat().st_size > 5000
 
 
 def test_a_stopped_run_goes_on(tmp_path, made, monkeypatch, capsys):

@@ -103,12 +103,13 @@ def _number(value: float) -> str:
 
 
 def _goal(rows: list[dict[str, Any]]) -> str:
-    """Write the goal of the latest run, and in how many runs it was met."""
-    judged = [row['met'] for row in rows if row['met'] is not None]
+    """Write the goal of the latest run that had the row, and in how many runs it was met."""
+    judged = [row for row in rows if row['met'] is not None]
     if not judged:
         return ''
-    met = 'met' if all(judged) else 'not met' if not any(judged) else f'met in {sum(judged)} of {len(judged)}'
-    return f'{rows[-1]["goal"]}: {met}'
+    num_met = sum(row['met'] for row in judged)
+    met = 'met' if num_met == len(judged) else 'not met' if not num_met else f'met in {num_met} of {len(judged)}'
+    return f'{judged[-1]["goal"]}: {met}'
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

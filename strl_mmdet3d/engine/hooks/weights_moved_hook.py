@@ -18,12 +18,6 @@ from ..unwrapping import unwrapped_model
 INITIAL_KEY = 'initial_encoder'
 """The key of a checkpoint that holds the encoder's weights as they were when the run began."""
 
-ADVICE = (
-    'Train for more iterations (train_cfg.max_epochs), raise optim_wrapper.optimizer.lr, or take AdamW '
-    '(configs/_base_/recipes/strl_adamw.py): a step of LARS is at most lr * trust_coefficient of a layer, without '
-    'momentum'
-)
-
 
 @HOOKS.register_module()
 class WeightsMovedHook(Hook):
@@ -109,8 +103,24 @@ class WeightsMovedHook(Hook):
             runner.logger.info(message)
         else:
             runner.logger.warning(
-                f'{message}, under {self.least:.1%}: the encoder is still nearly the one that it began as. {ADVICE}'
+                f'{message}, under {self.least:.1%}: the encoder is still nearly the one that it began as. '
+                f'{hardly_moved_advice(type(runner.optim_wrapper.optimizer).__name__)}'
             )
+
+
+def hardly_moved_advice(optimizer: str) -> str:
+    """Say what to do if the weights have hardly moved.
+
+    Args:
+        optimizer: The class of the optimizer.
+    """
+    advice = 'Train for more iterations (train_cfg.max_epochs), or raise optim_wrapper.optimizer.lr'
+    if 'LARS' in optimizer:
+        advice += (
+            ', or take AdamW (configs/_base_/recipes/strl_adamw.py): a step of LARS is at most lr * trust_coefficient '
+            'of a layer, without momentum'
+        )
+    return f'{advice}.'
 
 
 def weights_of(runner: Runner) -> dict[str, Tensor]:

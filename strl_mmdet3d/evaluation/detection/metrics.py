@@ -17,6 +17,9 @@ INDOOR = re.compile(r'(?P<name>.+)_AP_(?P<iou>\d\.\d+)')
 PREFERRED = ('Overall_3D_AP40_moderate', 'mAP_0.25')
 """Numbers compared by default: KITTI's, and that of SUN RGB-D and ScanNet."""
 
+ERROR = re.compile(r'(?:.*[/_])?(?:m?A[TSOVA]E|\w+_err|loss\w*|\w+_loss)')
+"""Names of numbers of which less is better, such as nuScenes' mATE and car_trans_err."""
+
 Numbers = dict[str, float | None]
 
 
@@ -58,12 +61,17 @@ def find_metric(names: Iterable[str], wanted: str | None) -> str:
         wanted: A name, or its last parts between slashes; None takes the first of `PREFERRED`.
 
     Raises:
-        ConfigError: If there is no such name, or several.
+        ConfigError: If there is no such name, or several, or if it is an error's, as the comparison takes more for
+            better.
     """
     names = list(names)
     for each in [wanted] if wanted is not None else PREFERRED:
         found = [name for name in names if name == each or name.endswith(f'/{each}')]
         if len(found) == 1:
+            if ERROR.fullmatch(found[0]):
+                raise ConfigError(
+                    f'--metric {each} is an error, of which less is better: name a score, such as mAP or NDS'
+                )
             return found[0]
         if found:
             raise ConfigError(f'--metric {each} may be {" or ".join(found)}: give more of its name')

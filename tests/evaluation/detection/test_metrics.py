@@ -53,3 +53,12 @@ def test_a_number_is_found_by_its_last_parts():
         find_metric(names, 'Overall_3D_AP40_hard')
     with pytest.raises(ConfigError, match='such as none, because it gives none at all'):
         find_metric([], None)
+
+
+@pytest.mark.parametrize('name', ['mATE', 'mAAE', 'pred_instances_3d_NuScenes/car_trans_err', 'val/loss', 'loss_cls'])
+def test_an_error_is_not_compared_as_if_more_were_better(name):
+    names = [f'NuScenes metric/{name}', 'NuScenes metric/mAP', 'NuScenes metric/NDS']
+    with pytest.raises(ConfigError, match='is an error, of which less is better'):
+        find_metric(names, name)
+    for score in [*names[1:], 'pedestrian_AP_dist_0.5', 'mAP_0.25']:
+        assert find_metric({*names, score}, score) == score
