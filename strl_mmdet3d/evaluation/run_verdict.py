@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..engine.hooks.weights_moved_hook import hardly_moved_advice
 from .run_log import ABANDONED, Curves
 
 COLLAPSED = 'the projections have collapsed'
@@ -124,6 +123,21 @@ def hook_of(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     default = (config.get('default_hooks') or {}).get(name)
     others = [hook for hook in config.get('custom_hooks') or () if hook.get('type') == HOOKS[name]]
     return default or next(iter(others), {})
+
+
+def hardly_moved_advice(optimizer: str) -> str:
+    """Say what to do if the weights have hardly moved.
+
+    Args:
+        optimizer: The class of the optimizer.
+    """
+    advice = 'Train for more iterations (train_cfg.max_epochs), or raise optim_wrapper.optimizer.lr'
+    if 'LARS' in optimizer:
+        advice += (
+            ', or take AdamW (configs/_base_/recipes/strl_adamw.py): a step of LARS is at most lr * trust_coefficient '
+            'of a layer, without momentum'
+        )
+    return f'{advice}.'
 
 
 def after_training(work_dir: str | None) -> list[str]:

@@ -67,7 +67,7 @@ def test_pictures_show_frames_and_views(tool, tmp_path, figures, coord_type):
         assert pixels.ndim == 3
         assert pixels.std() > 0
         titles = [axes.get_title() for axes in figure.axes[:4]]
-        assert [title.splitlines()[1] for title in titles[:2]] == ['100 points: 30 kept, 70 dropped'] * 2
+        assert [title.splitlines()[2] for title in titles[:2]] == ['100 points: 30 kept, 70 dropped'] * 2
         assert [title.splitlines()[0] for title in titles[2:]] == ['view 1: 30 points', 'view 2: 30 points']
         numbers = [title.split('no. ')[1].split(' ')[0] for title in titles[:2]]
         assert len(set(numbers)) == 2

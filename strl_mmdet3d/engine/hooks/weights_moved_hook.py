@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...errors import ConfigError
 from ...evaluation.representation import relative_distance
+from ...evaluation.run_verdict import hardly_moved_advice
 from ...mmengine_internals import is_resumed
 from ..unwrapping import unwrapped_model
 
@@ -106,21 +107,6 @@ class WeightsMovedHook(Hook):
                 f'{message}, under {self.least:.1%}: the encoder is still nearly the one that it began as. '
                 f'{hardly_moved_advice(type(runner.optim_wrapper.optimizer).__name__)}'
             )
-
-
-def hardly_moved_advice(optimizer: str) -> str:
-    """Say what to do if the weights have hardly moved.
-
-    Args:
-        optimizer: The class of the optimizer.
-    """
-    advice = 'Train for more iterations (train_cfg.max_epochs), or raise optim_wrapper.optimizer.lr'
-    if 'LARS' in optimizer:
-        advice += (
-            ', or take AdamW (configs/_base_/recipes/strl_adamw.py): a step of LARS is at most lr * trust_coefficient '
-            'of a layer, without momentum'
-        )
-    return f'{advice}.'
 
 
 def weights_of(runner: Runner) -> dict[str, Tensor]:
