@@ -86,7 +86,7 @@ $(DOCS_VENV)/.ready: tools/environment/docs.txt
 
 docs: $(DOCS_VENV)/.ready
 	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet -f docs/site/mkdocs.yml
-	@echo "The site is in build/site: open build/site/index.html"
+	@echo "The site is in build/site: open build/site/index.html; for its search, serve it: python3 -m http.server --directory build/site"
 
 gallery: $(READY)
 	$(BIN)/python docs/site/draw_gallery.py --out docs/gallery
