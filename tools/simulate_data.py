@@ -116,7 +116,7 @@ def simulate(dataset: str, out: Path, jobs: int = 1, **options: int) -> None:
     load_safely()
     out = out.resolve()  # one lock, whatever name the folder is called by
     simulation = getattr(simulations, COMMANDS[dataset].simulation)(**options)
-    settings = {'dataset': dataset, **asdict(simulation)}
+    settings = {'dataset': dataset, 'version': simulation.VERSION, **asdict(simulation)}
     # A folder appears under its name when it is whole, so a finished one needs no lock: it may be on a read-only disk.
     if is_finished(out, settings):
         say_finished(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,11 @@ def is_finished(out: Path, settings: dict[str, Any]) -> bool:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     found, files = _read_record(out)
+    if found != settings and found | dict(version=None) == settings | dict(version=None):
+        raise OutputFolderError(
+            f'{out} holds data with these settings that another version of the simulation has made, so it differs from '
+            'what this one makes. Delete it or choose another --out.'
+        )
     if found != settings:
         raise OutputFolderError(
             f'{out} holds data simulated with other settings ({found}). Delete it or choose another --out.'
@@ -64,7 +70,12 @@ def simulated_whole(out: Path, settings: dict[str, Any]) -> Iterator[Path]:
 
     Yields:
         An empty folder beside ``out``, to write to. It takes the name of ``out`` at the end.
+
+    Raises:
+        OutputFolderError: If ``out`` is a mount point, which no other folder can replace.
     """
+    if os.path.ismount(out):
+        raise OutputFolderError(f'{out} is a mount point, which cannot be replaced: name a folder in it as --out.')
     with written_whole(out) as folder:
         folder.mkdir()
         yield folder

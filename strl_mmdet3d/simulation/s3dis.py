@@ -26,6 +26,7 @@ AREAS = 6
 OF_FURNITURE = {'table': 'table', 'desk': 'table', 'chair': 'chair', 'sofa': 'sofa', 'bookshelf': 'bookcase'}
 """A kind of furniture -> its class; all other kinds are clutter, as in S3DIS."""
 
+BEHIND = 0.02  # metres: a wall nearer to a door or a window is behind it
 SHELL = (('floor', 2), ('ceiling', 2), ('wall', 8), ('door', 2))
 """The first faces of a room, in triangles. Windows follow, which let most of the light through."""
 
@@ -93,12 +94,30 @@ def write_room(root: Path, name: str, room: Room, points: int, rng: np.random.Ge
     from 0 to 255. ``semantic_mask/NAME.bin`` and ``instance_mask/NAME.bin`` hold ``(points,)`` int64; an instance is a
     piece of furniture, counted from 1, or 0 for all else.
     """
-    mesh = trimesh.Trimesh(room.surface.vertices, room.surface.faces, process=False)
-    xyz, face = trimesh.sample.sample_surface(mesh, points, seed=rng)
+    xyz, face = sample_room(room, points, rng)
     colours = 255 * np.sqrt(room.surface.albedo[face])[:, None] * room.tint[face]
     (root / 'points' / f'{name}.bin').write_bytes(np.column_stack([xyz, colours]).astype(np.float32).tobytes())
     (root / 'semantic_mask' / f'{name}.bin').write_bytes(labels_of(room)[face].astype(np.int64).tobytes())
     (root / 'instance_mask' / f'{name}.bin').write_bytes((room.owner[face] + 1).astype(np.int64).tobytes())
+
+
+def sample_room(room: Room, number: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Draw points (number, 3) evenly from what a room shows, with the face (number,) of each.
+
+    A wall goes on behind a door and a window, which hang 1 cm in front of it. Points there are drawn again.
+    """
+    mesh = trimesh.Trimesh(room.surface.vertices, room.surface.faces, process=False)
+    labels = labels_of(room)
+    # The walls are along the axes, so a door is the box around either of its triangles.
+    hung = mesh.triangles[np.isin(labels, [CLASSES.index('door'), CLASSES.index('window')])]
+    low, high = hung.min(axis=1) - BEHIND, hung.max(axis=1) + BEHIND
+    xyz, face = np.empty((0, 3)), np.empty(0, np.int64)
+    while len(xyz) < number:
+        more, of = trimesh.sample.sample_surface(mesh, number - len(xyz), seed=rng)
+        covered = ((more[:, None] > low) & (more[:, None] < high)).all(axis=2).any(axis=1)
+        seen = ~covered | (labels[of] != CLASSES.index('wall'))
+        xyz, face = np.concatenate([xyz, more[seen]]), np.concatenate([face, of[seen]])
+    return xyz, face
 
 
 def write_area(root: Path, area: int, names: list[str], points: int) -> None:

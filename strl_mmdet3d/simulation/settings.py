@@ -30,11 +30,13 @@ class Simulation(ABC):
         AT_LEAST_1: Names of the settings that must not be 0.
         SPLITS: Names of the settings that count the samples of a split. They must be all 0 or all at least 1.
         UNIT: Plural name of the things that ``total`` counts.
+        VERSION: Of the data: it is raised whenever the same settings give other data than before.
     """
 
     AT_LEAST_1: ClassVar[tuple[str, ...]] = ()
     SPLITS: ClassVar[tuple[str, ...]] = ()
     UNIT: ClassVar[str] = 'frames'
+    VERSION: ClassVar[int] = 1
 
     seed: int
 

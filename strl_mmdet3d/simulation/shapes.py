@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
+from strl_mmdet3d.errors import ConfigError
 from strl_mmdet3d.simulation.object_shapes import BUILDERS
 from strl_mmdet3d.simulation.pieces import Piece, write_pieces
 from strl_mmdet3d.simulation.settings import Simulation
@@ -37,6 +38,11 @@ class ShapesSimulation(Simulation):
     train: int = 30
     test: int = 10
     points: int = 2048
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.points < 2:
+            raise ConfigError(f'points must be at least 2, got {self.points}: one point has no size to be scaled by')
 
     @property
     def total(self) -> int:

@@ -24,6 +24,25 @@ def test_finished_run_is_recognised(tmp_path):
     assert [path.name for path in out.parent.iterdir()] == ['out']
 
 
+def test_data_of_another_version_is_not_taken_for_this_ones(tmp_path):
+    for number, version in enumerate((dict(version=1), {})):
+        with simulated_whole(tmp_path / str(number), SETTINGS | version):
+            pass
+        with pytest.raises(OutputFolderError, match='another version of the simulation'):
+            is_finished(tmp_path / str(number), SETTINGS | dict(version=2))
+        with pytest.raises(OutputFolderError, match='with other settings'):
+            is_finished(tmp_path / str(number), SETTINGS | dict(version=2, seed=9))
+        assert is_finished(tmp_path / str(number), SETTINGS | version)
+
+
+def test_a_mount_point_is_refused_before_anything_is_simulated(tmp_path, monkeypatch):
+    monkeypatch.setattr('os.path.ismount', lambda path: path == tmp_path / 'volume')
+    with pytest.raises(OutputFolderError, match='volume is a mount point'), simulated_whole(tmp_path / 'volume', {}):
+        pytest.fail('begun')
+    with simulated_whole(tmp_path / 'volume' / 'data', {}):
+        pass
+
+
 def test_broken_run_leaves_nothing_under_the_name_and_the_next_starts_afresh(tmp_path):
     out = tmp_path / 'out'
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from mmdet3d.registry import DATASETS
 from mmengine.config import Config
+from scipy.spatial import cKDTree
 
 from strl_mmdet3d.simulation import S3DISSimulation
 from strl_mmdet3d.simulation.rooms.room import PLANS, Room
-from strl_mmdet3d.simulation.s3dis import CLASSES, labels_of
+from strl_mmdet3d.simulation.s3dis import CLASSES, labels_of, sample_room
 
 
 @pytest.fixture(scope='module')
@@ -46,6 +47,24 @@ def test_classes_are_where_they_belong(kind):
         expected = CLASSES.index(name if name in CLASSES else 'clutter')
         assert set(labels[room.owner == index]) == {expected}
     assert not set(labels) & {CLASSES.index('beam'), CLASSES.index('column'), CLASSES.index('board')}
+
+
+@pytest.mark.parametrize('kind', list(PLANS))
+def test_no_point_is_on_the_wall_behind_a_door_or_a_window(kind):
+    rng = np.random.default_rng(2)
+    room = Room.sample(rng, kind)
+    xyz, face = sample_room(room, 20_000, rng)
+    assert xyz.shape == (20_000, 3)
+    assert face.shape == (20_000,)
+    labels = labels_of(room)
+    wall = xyz[labels[face] == CLASSES.index('wall')]
+    for name in ('door', 'window'):
+        hung = xyz[labels[face] == CLASSES.index(name)]
+        assert len(hung) > 100
+        # Points on a door are some 2 cm from each other, so one behind it is near one of them.
+        assert cKDTree(wall).query(hung)[0].min() > 0.0099
+        inner = hung[(cKDTree(hung).query(hung, k=12)[0][:, -1] < 0.2)]
+        assert np.median(cKDTree(wall).query(inner)[0]) > 0.05
 
 
 def test_mmdet3d_reads_them(areas, monkeypatch):

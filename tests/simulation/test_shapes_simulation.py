@@ -104,6 +104,7 @@ def test_classes_can_be_told_apart_but_not_at_a_glance(tmp_path):
     ('settings', 'message'),
     [
         ({'points': 0}, 'points must be at least 1'),
+        ({'points': 1}, 'points must be at least 2'),
         ({'test': 0}, 'train and test must be all 0 or all at least 1'),
         ({'train': 0, 'test': 0}, 'nothing to simulate: train and test are all 0'),
     ],

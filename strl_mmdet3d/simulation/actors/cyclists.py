@@ -305,32 +305,6 @@ def cyclist(rng: np.random.Generator) -> tuple[str, Shape]:
     return 'Cyclist', shape
 
 
-def waiting_cyclist(rng: np.random.Generator) -> tuple[str, Shape]:
-    """Draw a cyclist who stands astride or sits with one foot on the ground, as at a red light.
-
-    Returns:
-        ``Cyclist`` and the shape, which is rigid.
-    """
-    build = _rider(rng)
-    bike = bicycle(rng, build)
-    astride = chance(rng, 0.4)
-    side, turn = int(rng.integers(2)), between(rng, (-0.6, 0.6))
-    soles = np.array([bike.pedal(-1, turn), bike.pedal(1, turn)])
-    ground = [bike.crank[0] + between(rng, (-0.1, 0.2)), (2 * side - 1) * between(rng, (0.22, 0.36)), 0.0]
-    if astride:
-        legs = (0.04 + 0.96 * (THIGH + SHIN)) * build.height
-        hips = np.array([bike.saddle[0] + 0.3, 0.0, min(legs, bike.saddle[2] + 0.05)])
-        soles = np.array([[hips[0], -0.16, 0.0], [hips[0] + between(rng, (-0.2, 0.2)), 0.16, 0.0]])
-    else:
-        hips = bike.saddle + xyz(0.0, 0.06 * (2 * side - 1), 0.05)
-        soles[side] = ground
-    lean = _reaching(build, hips, bike.grips, 0.6 * bike.lean)
-    pose = Pose(hips, lean, soles + xyz(-0.02, 0.0, 0.04 * build.height), bike.grips, knees=(1.0, 0.0, 0.2))
-    parts = [bike.surface, _cranks(bike, turn), figure(build, pose), *_luggage(rng, build, pose, bike.rack)]
-    whole = join(parts).standing_at_origin()
-    return 'Cyclist', lambda travelled: whole
-
-
 def parked_bicycle(rng: np.random.Generator) -> Surface:
     """Draw a bicycle without a rider that leans on its stand, or in one of twenty cases lies on the ground."""
     bike = bicycle(rng, _rider(rng))

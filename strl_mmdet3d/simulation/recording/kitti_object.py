@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import trimesh
 
 from strl_mmdet3d.simulation.ray_casting import RayCaster
 from strl_mmdet3d.simulation.recording import kitti_sensors as calibration
@@ -14,8 +15,17 @@ from strl_mmdet3d.simulation.recording.picture import take_picture
 from strl_mmdet3d.simulation.streets.scene import Moment, PlacedActor, Scene
 from strl_mmdet3d.simulation.surface import turn_about_z
 
-_NEAR = 0.1
-"""Smallest visible distance in front of the camera, metres."""
+_LIMITS = np.array(calibration.IMAGE_SIZE) - 1
+_FRONT = np.array([0.0, 0.0, 1.0, -0.1])
+"""The plane 0.1 m before the camera, from which on it sees; see `_cut`."""
+
+_SIDES = [
+    calibration.PROJECTIONS[2][0],
+    calibration.PROJECTIONS[2][1],
+    _LIMITS[0] * calibration.PROJECTIONS[2][2] - calibration.PROJECTIONS[2][0],
+    _LIMITS[1] * calibration.PROJECTIONS[2][2] - calibration.PROJECTIONS[2][1],
+]
+"""The planes through the left, upper, right and lower border of the picture, positive within."""
 
 _OCCLUSION_LIMITS = (0.8, 0.4)
 """Smallest visible share of an object that counts as fully visible (0), and as partly occluded (1)."""
@@ -175,17 +185,23 @@ def _truncation(actor: PlacedActor) -> float:
 
 
 def _bbox(moment: Moment, actor: PlacedActor) -> np.ndarray:
-    """Return the ``(4,)`` tight rectangle around the actor's surface in the picture, clipped to the picture."""
+    """Return the ``(4,)`` tight rectangle around the part of the actor's surface that is in the picture."""
     surface = actor.surface
-    vertices = calibration.to_camera(moment.in_sensor(surface.vertices))
-    start, end = np.concatenate([vertices[surface.faces[:, [0, 1]]], vertices[surface.faces[:, [1, 2]]]]).swapaxes(0, 1)
-    crossing = (start[:, 2] < _NEAR) != (end[:, 2] < _NEAR)
-    start, end = start[crossing], end[crossing]
-    share = (_NEAR - start[:, 2:]) / (end[:, 2:] - start[:, 2:])
-    points = np.concatenate([vertices[vertices[:, 2] >= _NEAR], start + share * (end - start)])
-    pixels = calibration.to_pixels(points)
-    limits = np.array(calibration.IMAGE_SIZE) - 1
-    return np.concatenate([np.clip(pixels.min(0), 0, limits), np.clip(pixels.max(0), 0, limits)])
+    part = in_front = _cut(calibration.to_camera(moment.in_sensor(surface.vertices)), surface.faces, _FRONT)
+    for side in _SIDES:
+        part = _cut(*part, side)
+    # A point that the sensor's errors have moved into the picture may be all that is in it.
+    vertices, faces = part if len(part[1]) else in_front
+    pixels = calibration.to_pixels(vertices[np.unique(faces)])
+    return np.concatenate([np.clip(pixels.min(0), 0, _LIMITS), np.clip(pixels.max(0), 0, _LIMITS)])
+
+
+def _cut(vertices: np.ndarray, faces: np.ndarray, plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the vertices and faces of what lies on the side of a plane ``(4,)`` where a x + b y + c z + d > 0."""
+    if not len(faces):
+        return vertices, faces
+    normal, length = plane[:3] / np.linalg.norm(plane[:3]), np.linalg.norm(plane[:3])
+    return trimesh.intersections.slice_faces_plane(vertices, faces, normal, -plane[3] / length * normal)[:2]
 
 
 def write_frame(folder: Path, index: int, lidar: SpinningLidar, rng: np.random.Generator, labelled: bool) -> None:

@@ -17,6 +17,7 @@ DATE = '2030_01_01'
 """The date of all simulated drives. No recording of KITTI has this date."""
 
 _START = datetime.strptime(DATE, '%Y_%m_%d').replace(hour=12)
+_MINUTES = 700
 _EARTH_RADIUS = 6378137.0
 _HOME = (49.0, 8.43, 115.0)
 """Latitude and longitude of a drive's first packet in degrees (Karlsruhe), and the world's height zero in
@@ -34,7 +35,7 @@ def write_drive(
     scans, packets = drive / 'velodyne_points' / 'data', drive / 'oxts' / 'data'
     scans.mkdir(parents=True)
     packets.mkdir(parents=True)
-    begin = _START + timedelta(hours=number)
+    begin = _START + timedelta(minutes=number % _MINUTES)  # within the day
     stamps = [f'{begin + timedelta(seconds=SCAN_PERIOD * frame):%Y-%m-%d %H:%M:%S.%f}000\n' for frame in range(frames)]
     for folder in (scans.parent, packets.parent):
         (folder / 'timestamps.txt').write_text(''.join(stamps))

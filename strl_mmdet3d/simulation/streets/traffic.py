@@ -60,7 +60,7 @@ def main_street_traffic(
     """Draw all actors of the main street. No two of them meet, and none meets the sensor or what ``crowd`` holds.
 
     The sensor drives along it on the right-hand lane from s = 0, for ``duration`` seconds at ``ego_speed`` m/s. In its
-    lane nobody ahead is slower, and nobody behind is faster.
+    lane nobody who drives ahead is slower, and nobody behind is faster; a queue may stand there.
     """
     lane = street.section.lane
     ego = Actor('Car', car(rng)[1], street, 0.0, -lane / 2, speed=ego_speed)
@@ -314,7 +314,7 @@ def _crossing(rng: np.random.Generator, crowd: Crowd, street: Street, duration: 
 
 
 def _cyclist(rng: np.random.Generator, crowd: Crowd, street: Street, side: int, *, both_ways: bool) -> None:
-    """Draw a cyclist who rides in the cyclists' strip or on the pavement, or who waits."""
+    """Draw a cyclist who rides in the cyclists' strip or on the pavement, or who stands in the strip."""
     section = street.section
     kind, shape = cyclist(rng)
     where = rng.uniform()

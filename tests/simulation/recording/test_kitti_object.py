@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import trimesh
 from mmdet3d.evaluation import KittiMetric
 
 from strl_mmdet3d.simulation.ray_casting import RayCaster
@@ -76,6 +77,19 @@ def test_a_car_beside_the_camera_has_a_box_to_the_picture_border():
     assert label.bbox[0] == 0
     assert np.all(label.bbox[2:] > label.bbox[:2])
     assert label.truncated > 0.5
+
+
+@pytest.mark.parametrize('place', [(2.5, 2.6, 0.0), (3.0, -2.4, 0.4), (6.0, -4.0, 0.0), (1.8, 2.4, 0.0)])
+def test_the_box_of_a_car_that_leaves_the_picture_is_around_the_part_within(place):
+    moment = _moment([place])
+    (label,) = _labels(moment)
+    block = moment.actors[0].surface
+    mesh = trimesh.Trimesh(block.vertices, block.faces, process=False)
+    points = trimesh.sample.sample_surface(mesh, 400_000, seed=0)[0]
+    places = calibration.to_camera(moment.in_sensor(points))
+    pixels = calibration.to_pixels(places[calibration.in_picture(places)])
+    np.testing.assert_allclose(label.bbox, [*pixels.min(0), *pixels.max(0)], atol=6)
+    assert 0.05 < label.truncated < 1
 
 
 @pytest.mark.parametrize(('covered', 'occluded'), [(0.0, 0), (0.1, 0), (0.4, 1), (0.8, 2)])

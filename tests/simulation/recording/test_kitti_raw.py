@@ -85,6 +85,13 @@ def _sensor_poses(packets: np.ndarray) -> np.ndarray:
     return calibration.IMU_TO_VELO @ _imu_poses(packets) @ np.linalg.inv(calibration.IMU_TO_VELO)
 
 
+def test_time_stamps_are_of_the_day_that_the_folder_names(tmp_path):
+    for number in (12, 699, 700):
+        write_drive(tmp_path, number, 1, SpinningLidar(4), np.random.SeedSequence(1))
+        text = (tmp_path / f'{DATE}_drive_{number:04d}_sync/oxts/timestamps.txt').read_text()
+        assert text.startswith(DATE.replace('_', '-'))
+
+
 def test_relative_poses_are_those_of_the_sensor(scene, packets):
     expected = np.array([scene.at(0.1 * frame).sensor_to_world for frame in range(FRAMES)])
     expected = np.linalg.inv(expected[0]) @ expected
