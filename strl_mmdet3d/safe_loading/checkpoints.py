@@ -10,16 +10,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import (
     load_from_ceph,
     load_from_http,
+    load_from_mmcls,
     load_from_openmmlab,
     load_from_pavi,
     load_from_torchvision,
@@ -37,6 +38,7 @@ ELSEWHERE: dict[Callable, tuple[str, ...]] = {
     load_from_http: ('http://', 'https://'),
     load_from_torchvision: ('modelzoo://', 'torchvision://'),
     load_from_openmmlab: ('open-mmlab://', 'openmmlab://'),
+    load_from_mmcls: ('mmcls://',),
     load_from_pavi: ('pavi://',),
     load_from_ceph: (r'(\S+\:)?s3://', r'(\S+\:)?petrel://'),
 }
@@ -66,13 +68,15 @@ def globals_allowed(allowed: list) -> Iterator[None]:
         torch.serialization.add_safe_globals(before)  # torch's context also removes what was allowed before it
 
 
-def load_checked(path: str | Path, map_location: Any = None, allowed: list | None = None, *, mmap: bool = False) -> Any:
+def load_checked(
+    path: str | Path | BinaryIO, map_location: Any = None, allowed: list | None = None, *, mmap: bool = False
+) -> Any:
     """Read a checkpoint: look through it first, then have torch read it with ``weights_only``.
 
     torch 2.1 to 2.5 cannot read mmengine's checkpoints with ``weights_only``. There only the look guards the read.
 
     Args:
-        path: The file.
+        path: The file, or its content as an open one.
         map_location: As ``torch.load`` takes it.
         allowed: What the file may name beside tensors and plain values; `allowed_globals` by default.
         mmap: Whether the tensors stay in the file until they are used, as ``torch.load`` takes it.
@@ -86,14 +90,20 @@ def load_checked(path: str | Path, map_location: Any = None, allowed: list | Non
     """
     allowed = allowed_globals() if allowed is None else allowed
     try:
-        with Path(path).open('rb') as file, globals_allowed(allowed):
+        with _opened(path) as file, globals_allowed(allowed):
             check_checkpoint(file, allowed)
             source = path if mmap else file  # torch maps named files only
             return torch.load(source, map_location=map_location, mmap=mmap, weights_only=HAS_ALLOW_LIST)
     except OSError:
         raise
     except Exception as error:
-        raise UnsafePickleError(f'{path} cannot be read as a checkpoint: {_reason(error)}') from error
+        name = path if isinstance(path, (str, Path)) else 'what was fetched'
+        raise UnsafePickleError(f'{name} cannot be read as a checkpoint: {_reason(error)}') from error
+
+
+def _opened(path: str | Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
+    """Open a file, unless it is open."""
+    return Path(path).open('rb') if isinstance(path, (str, Path)) else nullcontext(path)
 
 
 def _reason(error: Exception) -> str:
@@ -136,14 +146,37 @@ def allow_mmengine_checkpoints() -> None:
         os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
     CheckpointLoader.register_scheme('', load_from_local, force=True)
     for load, prefixes in ELSEWHERE.items():
-        CheckpointLoader.register_scheme(prefixes, _without_code(load), force=True)
+        CheckpointLoader.register_scheme(prefixes, _guarded(load), force=True)
 
 
-def _without_code(load: Callable) -> Callable:
-    """Return a reader whose result has nothing that mmengine would run as code."""
+@contextmanager
+def _torch_loads_checked() -> Iterator[None]:
+    """Have ``torch.load`` read by `load_checked`, whatever it is asked for, while the context lasts."""
+    usual = torch.load
+
+    def load(source: str | Path | BinaryIO, map_location: Any = None, **_: Any) -> Any:
+        torch.load = usual
+        try:
+            return load_checked(source, map_location)
+        finally:
+            torch.load = load
+
+    torch.load = load
+    try:
+        yield
+    finally:
+        torch.load = usual
+
+
+def _guarded(load: Callable) -> Callable:
+    """Return a reader that checks what it has fetched before it is unpickled, and drops what mmengine would run.
+
+    Such readers end in ``torch.load``, torch.hub's with ``weights_only=False``.
+    """
 
     @wraps(load)
     def load_data(*args: Any, **kwargs: Any) -> Any:
-        return without_code(load(*args, **kwargs))
+        with _torch_loads_checked():
+            return without_code(load(*args, **kwargs))
 
     return load_data

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
 import zipfile
 from collections import Counter, OrderedDict
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import mmengine
 import numpy as np
@@ -184,11 +188,64 @@ def test_all_of_mmengines_addresses_are_guarded():
     """Readers that this version of mmengine has, and ours does not know, would run a checkpoint's config."""
     prefixes = CheckpointLoader._schemes
     for prefix, load in prefixes.items():
-        assert load.__module__.startswith('strl_mmdet3d') or hasattr(load, '__wrapped__') or prefix == 'mmcls://', (
-            prefix
-        )
+        assert load.__module__.startswith('strl_mmdet3d') or hasattr(load, '__wrapped__'), prefix
     assert prefixes['https://'].__wrapped__ is load_from_http
     assert prefixes['https://'].__name__ == 'load_from_http'  # mmengine logs it
+
+
+class Program:
+    """Runs a command as it is unpickled."""
+
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+@pytest.fixture
+def address(tmp_path, monkeypatch):
+    """A folder behind an http address."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'hub'))
+    monkeypatch.setenv('MMENGINE_HOME', str(tmp_path / 'mmengine'))
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+    (tmp_path / 'served').mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / 'served'))
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}'
+        server.shutdown()
+
+
+def test_what_is_behind_an_address_is_looked_at_before_it_is_unpickled(tmp_path, address):
+    load_safely()
+    torch.save(a_checkpoint(), tmp_path / 'served' / 'fine.pth')
+    torch.save(dict(state_dict={}, x=Program(f'touch {tmp_path}/ran')), tmp_path / 'served' / 'evil.pth')
+    usual = torch.load
+    content = CheckpointLoader.load_checkpoint(f'{address}/fine.pth', 'cpu')
+    assert torch.equal(content['state_dict']['weight'], a_checkpoint()['state_dict']['weight'])
+    for _ in range(2):  # fetched, and as it was fetched before
+        with pytest.raises(UnsafePickleError, match='cannot be read as a checkpoint'):
+            CheckpointLoader.load_checkpoint(f'{address}/evil.pth', 'cpu')
+    assert not (tmp_path / 'ran').exists()
+    assert torch.load is usual
+
+
+def test_bytes_of_a_cloud_are_looked_at_before_they_are_unpickled(tmp_path, monkeypatch):
+    class Cloud:
+        """Stands for petrel's client."""
+
+        def get(self, name):
+            return (tmp_path / name.rpartition('/')[2]).read_bytes()
+
+    load_safely()
+    monkeypatch.setattr('mmengine.runner.checkpoint.get_file_backend', lambda *args, **kwargs: Cloud())
+    torch.save(a_checkpoint(), tmp_path / 'fine.pth')
+    torch.save(dict(x=Program(f'touch {tmp_path}/ran')), tmp_path / 'evil.pth')
+    assert 'state_dict' in CheckpointLoader.load_checkpoint('s3://bucket/fine.pth', 'cpu')
+    with pytest.raises(UnsafePickleError, match='what was fetched cannot be read as a checkpoint'):
+        CheckpointLoader.load_checkpoint('s3://bucket/evil.pth', 'cpu')
+    assert not (tmp_path / 'ran').exists()
 
 
 def test_a_missing_file_is_named(tmp_path):
