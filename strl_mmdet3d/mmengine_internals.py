@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer
@@ -21,6 +22,7 @@ PRIVATE_MEMBERS: dict[type, tuple[str, ...]] = {
     HistoryBuffer: ('_statistics_methods',),
     CheckpointHook: ('_save_checkpoint', '_save_checkpoint_with_step'),
     BaseDataset: ('_metainfo',),
+    Config: ('_is_lazy_import',),
     _SlicedDataset: ('_dataset',),
 }
 """Class -> its private members used below."""
@@ -55,6 +57,11 @@ def only_evaluates(runner: Runner) -> bool:
     """Return whether the run tests or validates a detector without training it: its training was not built."""
     evaluates = any(isinstance(loop, BaseLoop) for loop in (runner._val_loop, runner._test_loop))
     return evaluates and not trains(runner)
+
+
+def is_pure_python(config: Config) -> bool:
+    """Return whether a config that was read from a file is of mmengine's new style, in pure Python."""
+    return config.filename is not None and Config._is_lazy_import(config.filename)
 
 
 def history_statistics() -> dict[str, Callable]:

@@ -125,7 +125,7 @@ def load_config(path: str, options: list[str] | None = None) -> Config:
         raise ConfigError(f'no config at {path}: name a file such as configs/strl/pvrcnn_kitti_pretrain.py')
     try:
         config = get_config(path) if shipped else Config.fromfile(path)
-    except (AssertionError, KeyError, OSError, SyntaxError, ValueError) as error:
+    except (AssertionError, KeyError, OSError, RuntimeError, SyntaxError, ValueError) as error:
         raise ConfigError(f'{path} cannot be read as a config: {error}') from error
     try:
         config.merge_from_dict(as_settings(options or []))

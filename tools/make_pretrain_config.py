@@ -49,7 +49,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error('give --list to look, or --out FILE to write a config')
     if args.list and (args.downstream or args.data or args.root or args.dense):
         parser.error('--list only looks at the detector: leave --data, --root, --dense and --downstream out')
-    if args.downstream is not None and args.downstream == args.out:
+    for option, path in (('--out', args.out), ('--downstream', args.downstream)):
+        if path is not None and path.suffix != '.py':
+            parser.error(f'{option} is a Python file: {path} does not end in .py')
+        if path is not None and path.resolve() == Path(args.detector).resolve():
+            parser.error(f'{option} would write over the detector: name another file')
+    if args.downstream is not None and args.downstream.resolve() == args.out.resolve():
         parser.error('--downstream and --out are two files')
     return args
 
@@ -75,6 +80,8 @@ def read_stock(name: str) -> Config:
         raise
     if 'model' not in config:
         raise ConfigError(f'{name} defines no model: name the config of a detector')
+    if not isinstance(config.model, dict):
+        raise ConfigError(f'{name} has model={config.model!r}, which is not a dict: name the config of a detector')
     return config
 
 
@@ -108,12 +115,19 @@ def make(args: argparse.Namespace) -> None:
 
     from strl_mmdet3d import new_config
     from strl_mmdet3d.atomic_write import write_text_whole
+    from strl_mmdet3d.errors import ConfigError
+    from strl_mmdet3d.mmengine_internals import is_pure_python
     from strl_mmdet3d.safe_loading import load_safely
 
     load_safely()
     refuse_existing(args)
     config = read_stock(args.detector)
     init_default_scope('mmdet3d')
+    if args.downstream is not None and is_pure_python(config):
+        raise ConfigError(
+            f'{args.detector} is a config in pure Python, which a config with _base_ cannot be made of: leave '
+            '--downstream out, and set load_from in a config of your own that reads it by read_base()'
+        )
     points = new_config.read_stock_points(config)
     data = fit = None
     if not args.list:  # what does not fit is told before the forward pass, which may take a minute
@@ -133,6 +147,8 @@ def make(args: argparse.Namespace) -> None:
     write_text_whole(args.out, text)
     print(f'written: {args.out}. Train: python tools/train.py {args.out}')
     if args.downstream is not None:
+        if lost := new_config.lost_weights(config):
+            print(f'note: {lost}')
         encoder = f'work_dirs/{args.out.stem}/encoder.pth'
         stock = base_of(args.detector, args.downstream)
         write_text_whole(args.downstream, new_config.downstream_text(stock, encoder, config, fit))

@@ -22,6 +22,7 @@ from .pooling import POOLINGS, pool_clouds
 from .regions import RegionContext
 from .rows import LeftOut, known_rows
 from .select_feature import select
+from .sync_norms import widen_for_sync_norms
 
 
 @MODELS.register_module()
@@ -68,6 +69,7 @@ class DetectorEncoder(BaseModule):
         self.pool = build_pool(pool)
         self.detector: Any = build_detector(detector, override)
         require_clouds(self.detector)
+        widen_for_sync_norms(self.detector)
         self.data_preprocessor = self.detector.data_preprocessor
         # What is asked of the preprocessor is kept here: in STRL, it moves out of the encoder.
         self.point_cloud_range = range_of_voxels(self.data_preprocessor)  # where a BEV plane lies

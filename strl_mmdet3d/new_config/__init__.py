@@ -7,7 +7,7 @@ The parts in their order: what points the detector reads (`stock_points`), one f
 
 from .config_text import DENSE_KINDS, pretrain_text
 from .data_fit import DataFit, fit_data
-from .downstream_text import downstream_text
+from .downstream_text import downstream_text, lost_weights
 from .feature_choice import Choice, choose_feature
 from .feature_table import Feature, Inspection, inspect_detector, table_lines
 from .pretrain_data import DATA_SETS, PretrainData, choose_data
@@ -27,6 +27,7 @@ __all__ = [
     'downstream_text',
     'fit_data',
     'inspect_detector',
+    'lost_weights',
     'pretrain_text',
     'read_stock_points',
     'table_lines',

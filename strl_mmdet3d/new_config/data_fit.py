@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mmdet3d.registry import MODELS
+
 from ..errors import ConfigError
-from ..export.loaded_points import AXES, HEIGHT, TIME_LAG
+from ..export.class_defaults import name_of, with_defaults
+from ..export.loaded_points import AXES, HEIGHT, PLACE_IN_ROOM, TIME_LAG
 from .pretrain_data import DEPTH, LIDAR, PretrainData
-from .stock_points import INTENSITY, StockPoints
+from .stock_points import INTENSITY, SQUASHED, StockPoints
 
 SAME_SCALE = 1e-6
 
@@ -97,6 +100,11 @@ def _fit_scans(points: StockPoints, data: PretrainData, model: Mapping[str, Any]
         load['shift_height'] = True
     if with_lag:
         load['time_lag'] = True
+    for place, setting in enumerate(SQUASHED):
+        if setting in points.squashed and used[place : place + 1] == [*wanted[place : place + 1]] and not with_lag:
+            load[setting] = True
+        elif setting in points.squashed:
+            notes.append(f'the detector reads its column by {setting}, which does not go with this loading of points')
     if points.sweeps:
         notes.append(_note_of_sweeps(points, data))
     return DataFit(load, remark, channels, override, notes)
@@ -148,7 +156,14 @@ def _narrowed(
             'choose data that has it, or a detector that reads less'
         )
     channels = tuple(name for name in points.channels if name not in missing)
-    return {'backbone.in_channels': len(channels)}, channels
+    override: dict[str, Any] = {'backbone.in_channels': len(channels)}
+    head = model.get('decode_head') or {}
+    if name_of(head.get('type', '')) == 'PAConvHead':  # its last layer takes the columns, too
+        *others, (first, *rest) = with_defaults(head, MODELS)['fp_channels']
+        override['decode_head.fp_channels'] = [*map(list, others), [first - len(missing), *rest]]
+    if (model.get('test_cfg') or {}).get('use_normalized_coord') and not set(PLACE_IN_ROOM) <= set(channels):
+        override['test_cfg.use_normalized_coord'] = False
+    return override, channels
 
 
 def _note_of_narrowing(data: PretrainData, missing: list[str], channels: tuple[str, ...]) -> str:

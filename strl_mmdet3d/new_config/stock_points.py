@@ -23,6 +23,8 @@ INTENSITY_MAX = dict(
     NuScenesSegDataset=255.0,
     LyftDataset=255.0,
 )
+SQUASHED = ('norm_intensity', 'norm_elongation')
+
 # The value behind the intensity in the files.
 FIFTH_COLUMN = dict(WaymoDataset='elongation')
 
@@ -38,6 +40,7 @@ class StockPoints:
         num_points: How many points each cloud has, or None if the pipeline takes a cloud as it is.
         point_cloud_range: (x_min, y_min, z_min, x_max, y_max, z_max) in metres, to which the pipeline cuts, or None.
         sweeps: How many earlier sweeps the stock pipeline joins.
+        squashed: Which of the loader's settings ``norm_intensity`` and ``norm_elongation`` take the tanh of a column.
     """
 
     dataset: str
@@ -46,6 +49,7 @@ class StockPoints:
     num_points: int | None = None
     point_cloud_range: tuple[float, ...] | None = None
     sweeps: int = 0
+    squashed: tuple[str, ...] = ()
 
     def with_channels(self, channels: tuple[str, ...]) -> StockPoints:
         """Return the same with other values of a point."""
@@ -96,6 +100,7 @@ def read_stock_points(config: Mapping[str, Any]) -> StockPoints:
         int(sample['num_points']) if sample else None,
         tuple(map(float, cut['point_cloud_range'])) if cut else None,
         int(sweeps.get('sweeps_num', 10)) if sweeps else 0,
+        tuple(setting for setting in SQUASHED if loader.get(setting)),
     )
 
 

@@ -152,16 +152,17 @@ def allow_mmengine_checkpoints() -> None:
 @contextmanager
 def _torch_loads_checked() -> Iterator[None]:
     """Have ``torch.load`` read by `load_checked`, whatever it is asked for, while the context lasts."""
-    usual = torch.load
+    usual: Any = torch.load
 
     def load(source: str | Path | BinaryIO, map_location: Any = None, **_: Any) -> Any:
         torch.load = usual
         try:
             return load_checked(source, map_location)
         finally:
-            torch.load = load
+            torch.load = checked
 
-    torch.load = load
+    checked: Any = load
+    torch.load = checked
     try:
         yield
     finally:

@@ -6,11 +6,12 @@ import ast
 
 import pytest
 from mmengine.config import Config
+from mmengine.hub import get_config
 
 from strl_mmdet3d.errors import ConfigError
 from strl_mmdet3d.new_config.config_text import USUAL_LOAD, pretrain_text
 from strl_mmdet3d.new_config.data_fit import DataFit, fit_data
-from strl_mmdet3d.new_config.downstream_text import downstream_text
+from strl_mmdet3d.new_config.downstream_text import downstream_text, lost_weights
 from strl_mmdet3d.new_config.feature_choice import Choice
 from strl_mmdet3d.new_config.feature_table import Feature, Inspection
 from strl_mmdet3d.new_config.pretrain_data import DATA_SETS, DEPTH, SHAPE, PretrainData
@@ -84,15 +85,64 @@ def test_downstream_keeps_hooks_and_asks_for_no_planes():
     stock = dict(
         model=dict(type='PointVoxelRCNN'),
         custom_hooks=[dict(type='DisableObjectSampleHook')],
-        train_pipeline=[dict(type='ObjectSample', use_ground_plane=True)],
-        train_dataloader=dict(dataset=dict(type='RepeatDataset', dataset=dict())),
+        train_dataloader=dict(
+            dataset=dict(
+                type='RepeatDataset', dataset=dict(pipeline=[dict(type='ObjectSample', use_ground_plane=True)])
+            )
+        ),
     )
     written = settings(downstream_text('mmdet3d::a/b.py', 'work_dirs/my/encoder.pth', stock))
     assert written['custom_hooks'] == "[*_base_.custom_hooks, dict(type='VerifyLoadHook')]"
     assert written['load_from'] == "'work_dirs/my/encoder.pth'"
-    assert 'train_pipeline' in written
+    assert written['train_dataloader'] == '_base_.train_dataloader'
     assert set(settings(downstream_text('x.py', 'e.pth', dict(model=dict(type='X'))))) == {
         '_base_', 'custom_imports', 'load_from', 'custom_hooks',
     }  # fmt: skip
     narrow = DataFit({}, '', ('x', 'y', 'z'), {'backbone.in_channels': 3})
     assert settings(downstream_text('x.py', 'e.pth', stock, narrow))['model'] == 'dict(backbone=dict(in_channels=3))'
+    narrow.override |= {'decode_head.fp_channels': [[5, 6]], 'test_cfg.use_normalized_coord': False}
+    assert settings(downstream_text('x.py', 'e.pth', stock, narrow))['model'] == (
+        'dict(backbone=dict(in_channels=3), decode_head=dict(fp_channels=[[5, 6]]), '
+        'test_cfg=dict(use_normalized_coord=False))'
+    )
+
+
+def test_downstream_keeps_the_pipeline_that_the_detectors_own_config_trains_by(tmp_path):
+    (tmp_path / 'mine.py').write_text(
+        "_base_ = 'mmdet3d::pv_rcnn/pv_rcnn_8xb2-80e_kitti-3d-3class.py'\n"
+        "mine = [dict(type='LoadPointsFromFile'), dict(type='ObjectSample', use_ground_plane=True), dict(type='Pack')]"
+        '\n'
+        'train_dataloader = dict(dataset=dict(dataset=dict(pipeline=mine)))\n'
+    )
+    stock = Config.fromfile(tmp_path / 'mine.py')
+    (tmp_path / 'downstream.py').write_text(downstream_text('mine.py', 'e.pth', stock))
+    made = Config.fromfile(tmp_path / 'downstream.py').train_dataloader.dataset.dataset.pipeline
+    assert [step.type for step in made] == ['LoadPointsFromFile', 'ObjectSample', 'Pack']
+    assert made[1].use_ground_plane is False
+    assert stock.train_dataloader.dataset.dataset.pipeline[1].use_ground_plane is True
+
+
+@pytest.mark.parametrize(
+    ('stock', 'imports'),
+    [
+        ({}, "['strl_mmdet3d'], allow_failed_imports=False"),
+        (
+            dict(imports='mine.nets', allow_failed_imports=True),
+            "['mine.nets', 'strl_mmdet3d'], allow_failed_imports=True",
+        ),
+        (dict(imports=['a', 'strl_mmdet3d', 'b']), "['a', 'strl_mmdet3d', 'b'], allow_failed_imports=False"),
+    ],
+)
+def test_downstream_imports_what_the_detector_is_made_of(stock, imports):
+    written = settings(downstream_text('x.py', 'e.pth', dict(model=dict(type='X'), custom_imports=stock)))
+    assert written['custom_imports'] == f'dict(imports={imports})'
+
+
+def test_weights_that_the_stock_config_loads_are_told_to_be_lost():
+    name = 'mmdet3d::imvotenet/imvotenet_stage2_8xb16_sunrgbd-3d.py'
+    config = get_config(name)
+    assert 'imvotenet' in lost_weights(config)
+    text = downstream_text(name, 'e.pth', config)
+    assert '# The stock config starts from http' in text
+    assert settings(text)['load_from'] == "'e.pth'"
+    assert lost_weights(dict(load_from=None)) == ''

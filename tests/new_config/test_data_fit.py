@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mmdet3d.registry import TRANSFORMS
+from mmengine.hub import get_config
 
 from strl_mmdet3d.errors import ConfigError
 from strl_mmdet3d.new_config.data_fit import fit_data
 from strl_mmdet3d.new_config.pretrain_data import DATA_SETS, LIDAR, PretrainData
-from strl_mmdet3d.new_config.stock_points import StockPoints
+from strl_mmdet3d.new_config.stock_points import StockPoints, read_stock_points
 
 XYZI = ('x', 'y', 'z', 'intensity')
 VOXELS = dict(voxel_encoder=dict(type='HardSimpleVFE'))
@@ -48,6 +49,26 @@ def test_a_scan_is_loaded_as_the_detector_reads_it(points, data, values, tmp_pat
     assert fit.channels == points.channels
     loaded = TRANSFORMS.build(fit.load)(frame(DATA_SETS[data].columns, tmp_path))['points'].tensor
     assert loaded[0].tolist() == pytest.approx(values)
+
+
+def test_a_loader_that_squashes_is_followed():
+    squashed = StockPoints('WaymoDataset', 'LIDAR', WAYMO.channels, squashed=('norm_intensity', 'norm_elongation'))
+    fit = fit_data(squashed, DATA_SETS['waymo'], VOXELS)
+    assert (fit.load['norm_intensity'], fit.load['norm_elongation']) == (True, True)
+    TRANSFORMS.build(fit.load)
+    fit = fit_data(squashed, DATA_SETS['kitti'], VOXELS)  # a column of zeros for the elongation
+    assert 'norm_intensity' not in fit.load
+    assert sum('which does not go with this loading' in note for note in fit.notes) == 2
+
+
+def test_all_of_a_segmentor_that_counts_columns_is_narrowed():
+    paconv = get_config('mmdet3d::paconv/paconv_ssg_8xb8-cosine-150e_s3dis-seg.py')
+    points = read_stock_points(paconv)
+    fit = fit_data(points, DATA_SETS['scannet'], paconv.model)
+    (first, *_) = fit.override['decode_head.fp_channels'][-1]
+    assert fit.override['backbone.in_channels'] == len(fit.channels) == 3
+    assert first == 128 + 6 - (len(points.channels) - 3)
+    assert fit.override['test_cfg.use_normalized_coord'] is False
 
 
 @given(st.permutations(['intensity', 'ring', 'time']), st.sampled_from([KITTI, NUSCENES, WITHOUT_INTENSITY]))

@@ -64,6 +64,16 @@ def test_a_pipeline_of_ones_own(load, channels):
     assert read_stock_points(config).channels == channels
 
 
+def test_what_a_loader_squashes_is_known():
+    load = dict(type='LoadPointsFromFile', coord_type='LIDAR', load_dim=6, use_dim=5, norm_intensity=True)
+    for more, squashed in (
+        ({}, ('norm_intensity',)),
+        (dict(norm_elongation=True), ('norm_intensity', 'norm_elongation')),
+    ):
+        config = ConfigDict(train_dataloader=dict(dataset=dict(type='WaymoDataset', pipeline=[load | more])))
+        assert read_stock_points(config).squashed == squashed
+
+
 def test_a_loader_that_is_not_known_is_told():
     config = ConfigDict(train_pipeline=[dict(type='OwnLoader')])
     with pytest.raises(ConfigError, match=r'loads its points neither by LoadFrame, .* nor LoadShape'):

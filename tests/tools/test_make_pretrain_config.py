@@ -203,12 +203,34 @@ def test_a_detector_that_cannot_be_pretrained_is_one_sentence(detector, message,
         [SECOND, '--list', '--out', 'a.py'],
         [SECOND, '--list', '--dense'],
         [SECOND, '--out', 'a.py', '--downstream', 'a.py'],
+        [SECOND, '--out', 'a.py', '--downstream', str(Path('a.py').resolve())],
+        [SECOND, '--out', 'without_suffix'],
+        [SECOND, '--out', 'a.py', '--downstream', 'b.yml'],
+        ['a.py', '--out', 'b.py', '--downstream', 'a.py', '--overwrite'],
+        ['a.py', '--out', './a.py', '--overwrite'],
     ],
 )
 def test_a_command_line_that_says_two_things_or_none_is_refused(arguments, capsys):
     with pytest.raises(SystemExit, match='2'):
         make_pretrain_config.parse_args(arguments)
     assert 'usage' in capsys.readouterr().err
+
+
+def test_a_model_that_is_none_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path('a.py').write_text('model = 3\n')
+    assert error_of(['a.py', '--list']) == 'error: a.py has model=3, which is not a dict: name the config of a detector'
+
+
+def test_a_pure_python_config_gets_no_downstream_config_which_it_could_not_be_the_base_of(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path('pure.py').write_text('from mmengine.config import read_base\n\nwith read_base():\n    from .base import *\n')
+    Path('base.py').write_text("model = dict(type='VoxelNet')\n")
+    assert 'is a config in pure Python' in error_of(['pure.py', '--out', 'mine.py', '--downstream', 'down.py'])
+    assert not Path('mine.py').exists()
+    # A config of the old style cannot have one as its base.
+    Path('down.py').write_text("_base_ = ['pure.py']\n")
+    assert 'cannot be read' in error_of(['down.py', '--list'])
 
 
 def test_a_stock_config_is_a_base_by_a_path_from_the_file():
