@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ..errors import ConfigError
 from .feature_table import PLANE, POINTS, Feature, Inspection
 
+REGIONS = 48  # of a view, by default
 AS_FAR = 0.005
 """Features whose shares of the trunk differ by no more than this reach equally far."""
 
@@ -54,6 +56,8 @@ def choose_feature(inspection: Inspection, dense: bool = False, name: str | None
     reasons = [_why(chosen, furthest, candidates, asked=name is not None)]
     if chosen.share < 1:
         reasons.append(_missing(chosen, inspection))
+    if dense and (few := _few_points(chosen)):
+        reasons.append(few)
     more = _beside(chosen, inspection)
     if more and not dense:
         together = set(chosen.reached).union(*(feature.reached for feature in more))
@@ -68,6 +72,17 @@ def can_be_read(feature: Feature, inspection: Inspection) -> bool:
     """Return whether `BEVRegions` or `PointRegions` can read regions in a feature."""
     return (feature.kind == PLANE and inspection.covers_range) or (
         feature.kind == POINTS and feature.places is not None
+    )
+
+
+def _few_points(chosen: Feature) -> str:
+    """Say that a feature of points has fewer than there are regions; '' if it has enough."""
+    number = re.search(r'(\d+)\)$', chosen.shape) if chosen.kind == POINTS else None
+    if number is None or int(number[1]) >= REGIONS:
+        return ''
+    return (
+        f'it has {number[1]} points for the {REGIONS} regions of DrawRegions, so some regions have the same vector: take '
+        f'another --feature with more points, or DrawRegions(count={int(number[1]) // 2})'
     )
 
 

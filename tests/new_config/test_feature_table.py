@@ -12,7 +12,7 @@ from tiny import RANGE, tiny_detector
 from strl_mmdet3d.errors import ConfigError
 from strl_mmdet3d.models import DetectorEncoder
 from strl_mmdet3d.new_config.feature_choice import choose_feature
-from strl_mmdet3d.new_config.feature_table import inspect_detector, table_lines
+from strl_mmdet3d.new_config.feature_table import Feature, Inspection, inspect_detector, table_lines
 from strl_mmdet3d.new_config.made_up_clouds import made_up_clouds
 from strl_mmdet3d.new_config.stock_points import StockPoints
 
@@ -132,3 +132,13 @@ def test_made_up_clouds_lie_inside_and_have_all_columns():
     again, _ = made_up_clouds(points, RANGE)
     assert torch.equal(one, again)
     assert [len(cloud) for cloud in made_up_clouds(StockPoints('', 'DEPTH', ('x', 'y', 'z'), 100), None)] == [100, 100]
+
+
+@pytest.mark.parametrize(
+    ('shape', 'told'), [('(B, 8, 16)', True), ('(B, 8, 47)', True), ('(B, 8, 48)', False), ('(B, 8, 1024)', False)]
+)
+def test_regions_that_would_share_vectors_are_told(shape, told):
+    feature = Feature('fp_features.0', 'points', shape, 8, dict(backbone=1.0), 1.0, set(), 1, places='fp_xyz.0')
+    inspection = Inspection('D', ['backbone'], dict(backbone=8), [feature], None, '', False, False)
+    assert any('same vector' in reason for reason in choose_feature(inspection, dense=True).reasons) == told
+    assert not any('same vector' in reason for reason in choose_feature(inspection).reasons)
