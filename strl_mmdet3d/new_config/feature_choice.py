@@ -81,8 +81,8 @@ def _few_points(chosen: Feature) -> str:
     if number is None or int(number[1]) >= REGIONS:
         return ''
     return (
-        f'it has {number[1]} points for the {REGIONS} regions of DrawRegions, so some regions have the same vector: take '
-        f'another --feature with more points, or DrawRegions(count={int(number[1]) // 2})'
+        f'it has {number[1]} points for the {REGIONS} regions of DrawRegions, so some regions have the same vector: '
+        f'take another --feature with more points, or DrawRegions(count={int(number[1]) // 2})'
     )
 
 
