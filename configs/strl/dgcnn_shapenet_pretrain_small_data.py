@@ -1,4 +1,4 @@
-"""DGCNN pre-trained on some thousand shapes, on a GPU (docs/small_data.md). Data: see `shape_pairs.py`."""
+"""DGCNN pre-trained on some thousand shapes, an hour on a core (docs/small_data.md). Data: see `shape_pairs.py`."""
 
 _base_ = ['./pointnet_shapenet_pretrain_small_data.py']
 
