@@ -59,8 +59,9 @@ def test_a_process_that_was_ended_from_outside_is_one_sentence():
 
 KILLED = """
 import os
+import time
 from strl_mmdet3d.simulation.pieces import Piece, write_pieces
-pieces = [Piece(os.getpid, ())] * 8 + [Piece(os.system, ('sleep 60',))] * 4
+pieces = [Piece(os.getpid, ())] * 8 + [Piece(time.sleep, (60,))] * 4
 for number, (_, worker) in enumerate(write_pieces(pieces, 2)):
     print(worker, flush=True)
 """
@@ -72,7 +73,7 @@ def test_processes_end_with_the_one_that_started_them():
     workers = {int(command.stdout.readline()) for _ in range(8)}
     assert command.pid not in workers
     command.kill()
-    command.communicate()
+    command.wait()
     deadline = time.monotonic() + 50  # before the pieces end by themselves
     while any(map(is_alive, workers)):
         assert time.monotonic() < deadline
