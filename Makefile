@@ -74,7 +74,7 @@ format: $(READY)
 RESULTS := docs/benchmarks.json
 bench: $(READY)
 	-$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/peers -r tools/environment/peers.txt
-	$(BIN)/python tools/benchmark.py --out $(RESULTS) --profile work_dirs/profiles
+	$(BIN)/python tools/benchmark.py --out $(RESULTS)
 	$(BIN)/python tools/benchmarks/page.py $(RESULTS) docs/performance.md
 
 # The site's tools have an environment of their own, so that they change nothing in the tested one.

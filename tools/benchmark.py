@@ -31,7 +31,8 @@ import torch
 from benchmarks.data import pair_rows, scaling_rows
 from benchmarks.index import index_rows
 from benchmarks.kernels import kernel_rows
-from benchmarks.step import on_gpu, optimizer_rows, option_rows, profile, step_rows, target_rows
+from benchmarks.memory import memory_rows
+from benchmarks.step import on_gpu, optimizer_rows, option_rows, profile_rows, step_rows, target_rows
 from benchmarks.timing import Row, kept_memory
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
@@ -48,14 +49,16 @@ PARTS: dict[str, Callable[[Path, int], list[Row]]] = {
     'workers': scaling_rows,
     'steps': step_rows,
     'options': option_rows,
+    'memory': memory_rows,
+    'profile': profile_rows,
     'target': lambda root, repeats: target_rows(repeats),
     'optimizer': lambda root, repeats: optimizer_rows(repeats),
     'kernels': lambda root, repeats: kernel_rows(repeats),
     'index': index_rows,
 }
-NEEDS_PAIRS = {'workers', 'steps', 'options'}
+NEEDS_PAIRS = {'workers', 'steps', 'options', 'memory', 'profile'}
 """Parts that use the data which 'pairs' writes."""
-KEEP_MEMORY = {'steps', 'options', 'target', 'optimizer', 'kernels'}
+KEEP_MEMORY = {'steps', 'options', 'profile', 'target', 'optimizer', 'kernels'}
 """Parts of large tensors, whose paging in would blur what is compared."""
 
 
@@ -99,7 +102,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, help='a JSON file of runs, to which this one is added')
     parser.add_argument('--name', help='of this run in that file (default: its date and time)')
     parser.add_argument('--repeats', type=int, default=5, help='timed runs of the slowest rows (default: 5)')
-    parser.add_argument('--profile', type=Path, help="a folder for torch's profile of a step of each kind")
     parser.add_argument('--parts', nargs='+', choices=list(PARTS), default=list(PARTS), help='what to run')
     return parser.parse_args(argv)
 
@@ -114,7 +116,7 @@ def main(argv: list[str] | None = None) -> list[Row]:
         earlier_runs(args.out)  # should it be another file, it says so now
     with tempfile.TemporaryDirectory() as folder:
         parts = args.parts
-        if (args.profile or NEEDS_PAIRS & set(parts)) and 'pairs' not in parts:
+        if NEEDS_PAIRS & set(parts) and 'pairs' not in parts:
             parts = ['pairs', *parts]
         for part in sorted(parts, key=list(PARTS).index):
             print(f'{part} ...', file=sys.stderr)
@@ -122,8 +124,6 @@ def main(argv: list[str] | None = None) -> list[Row]:
                 rows += PARTS[part](Path(folder), args.repeats)
             if args.out:  # what there is, should a later part be stopped
                 add_run(begun, rows, args.out)
-        if args.profile:
-            profile(Path(folder), args.profile)
     Console(width=None if sys.stdout.isatty() else 150).print(as_table(rows))
     return rows
 

@@ -186,9 +186,10 @@ for (const box of document.querySelectorAll('input[data-class]')) box.addEventLi
 clouds.forEach(cloud => cloud.draw());
 </script>
 """
-for _name, _colour in (('RANGE_COLOUR', RANGE), ('SENSOR_COLOUR', SENSOR), ('REGION_COLOUR', REGION)):
-    SCRIPT = SCRIPT.replace(_name, _colour)
-SCRIPT = SCRIPT.replace('START_PITCH', str(PITCH))
+for _name, _value in dict(
+    START_PITCH=str(PITCH), RANGE_COLOUR=RANGE, SENSOR_COLOUR=SENSOR, REGION_COLOUR=REGION
+).items():
+    SCRIPT = SCRIPT.replace(_name, _value)
 
 
 @dataclass

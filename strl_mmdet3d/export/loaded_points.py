@@ -21,6 +21,9 @@ PLACE_IN_ROOM = ('x in the room', 'y in the room', 'z in the room')
 # The columns that `LoadFrame` may be given by name, at their places in the layouts of KITTI and nuScenes.
 NUMBERS = dict(x=0, y=1, z=2, intensity=3)
 
+# Settings of mmdet3d's loader that take the tanh of a column, with the place of that column.
+SQUASHED = dict(norm_intensity=3, norm_elongation=4)
+
 LOADERS = ('LoadFrame', 'LoadSweeps', 'LoadPointsFromFile', 'LoadDepthFrame', 'LoadShape')
 """The transforms whose points are known."""
 
@@ -66,7 +69,7 @@ def points_of_steps(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if all(isinstance(column, str) for column in columns):
         columns = [NUMBERS.get(name, name) for name in canonical_names(columns)]
     channels = [AXES[column] if column in range(len(AXES)) else f'column {column}' for column in columns]
-    for place, setting in ((3, 'norm_intensity'), (4, 'norm_elongation')):
+    for setting, place in SQUASHED.items():
         if settings.get(setting) and place < len(channels):
             channels[place] += f' by {setting}'
     if settings.get('shift_height'):

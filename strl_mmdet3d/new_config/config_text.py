@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from .data_fit import DataFit
-from .feature_choice import Choice
+from .feature_choice import NUM_REGIONS, Choice
 from .feature_table import PLANE, POINTS, Inspection
 from .made_up_clouds import ANY_NUMBER
 from .pretrain_data import DEPTH, LIDAR, PretrainData
@@ -21,8 +21,8 @@ REGION_KEYS = ['points', 'gt_bboxes_3d', 'gt_labels_3d']
 RADIUS = {LIDAR: 1.0, DEPTH: 0.3}
 # As in our dense configs: columns of a street, boxes of a room.
 REGIONS = {
-    LIDAR: "dict(type='DrawRegions', count=48, cell=(0.5, 0.5))",
-    DEPTH: "dict(type='DrawRegions', count=48, cell=(0.3, 0.3, 0.3), ground_cell=10.0, ground_height=0.1)",
+    LIDAR: f"dict(type='DrawRegions', count={NUM_REGIONS}, cell=(0.5, 0.5))",
+    DEPTH: f"dict(type='DrawRegions', count={NUM_REGIONS}, cell=(0.3, 0.3, 0.3), ground_cell=10.0, ground_height=0.1)",
 }
 # What the fragments in configs/_base_/datasets load.
 USUAL_LOAD: dict[str, dict[str, Any]] = {

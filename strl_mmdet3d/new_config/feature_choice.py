@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ..errors import ConfigError
 from .feature_table import PLANE, POINTS, Feature, Inspection
 
-REGIONS = 48  # of a view, by default
+NUM_REGIONS = 48
+"""How many regions a dense config draws in a pair."""
 AS_FAR = 0.005
 """Features whose shares of the trunk differ by no more than this reach equally far."""
 
@@ -78,11 +79,11 @@ def can_be_read(feature: Feature, inspection: Inspection) -> bool:
 def _few_points(chosen: Feature) -> str:
     """Say that a feature of points has fewer than there are regions; '' if it has enough."""
     number = re.search(r'(\d+)\)$', chosen.shape) if chosen.kind == POINTS else None
-    if number is None or int(number[1]) >= REGIONS:
+    if number is None or int(number[1]) >= NUM_REGIONS:
         return ''
     return (
-        f'it has {number[1]} points for the {REGIONS} regions of DrawRegions, so some regions have the same vector: '
-        f'take another --feature with more points, or DrawRegions(count={int(number[1]) // 2})'
+        f'it has {number[1]} points for the {NUM_REGIONS} regions of DrawRegions, so some regions have the same '
+        f'vector: take another --feature with more points, or DrawRegions(count={int(number[1]) // 2})'
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..engine.points_check import columns_of
 from ..errors import ConfigError
 from ..export.class_defaults import name_of
-from ..export.loaded_points import AXES, LOADERS, first_of, points_of_steps, steps_of
+from ..export.loaded_points import AXES, LOADERS, SQUASHED, first_of, points_of_steps, steps_of
 
 INTENSITY = 'intensity'
 COLOURS = ('red', 'green', 'blue')
@@ -23,7 +23,6 @@ INTENSITY_MAX = dict(
     NuScenesSegDataset=255.0,
     LyftDataset=255.0,
 )
-SQUASHED = ('norm_intensity', 'norm_elongation')
 
 # The value behind the intensity in the files.
 FIFTH_COLUMN = dict(WaymoDataset='elongation')
@@ -40,7 +39,7 @@ class StockPoints:
         num_points: How many points each cloud has, or None if the pipeline takes a cloud as it is.
         point_cloud_range: (x_min, y_min, z_min, x_max, y_max, z_max) in metres, to which the pipeline cuts, or None.
         sweeps: How many earlier sweeps the stock pipeline joins.
-        squashed: Which of the loader's settings ``norm_intensity`` and ``norm_elongation`` take the tanh of a column.
+        squashed: Which of the loader's settings that take the tanh of a column are on, such as 'norm_intensity'.
     """
 
     dataset: str

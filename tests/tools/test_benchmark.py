@@ -8,7 +8,7 @@ from pathlib import Path
 import benchmark
 import pytest
 import torch
-from benchmarks import data, index, timing
+from benchmarks import data, index, memory, step, timing
 from benchmarks.page import with_tables
 from benchmarks.timing import Row, compare, interleaved, not_run
 
@@ -87,18 +87,25 @@ def test_every_run_of_the_result_file_says_where_it_comes_from():
                 assert row['ratio'] == pytest.approx(row['ours'] / row['theirs'], rel=0.02), row['what']
 
 
-PAGE = '\n'.join(f'<!-- {name} -->\nold\n<!-- /{name} -->' for name in ('runs', 'comparison', 'options'))
+PAGE = '\n'.join(
+    f'<!-- {name} -->\nold\n<!-- /{name} -->' for name in ('runs', 'comparison', 'options', 'memory', 'profile')
+)
 
 
 def test_a_page_gets_tables_of_all_runs():
+    kept = dict(ours=1.0, theirs=2.0, unit='ms', goal='', met=None, why='', ratio=0.5)
     first = [
         dict(
             what='a | b', peer='p', ours=1234.5, theirs=0.5, unit='ms', goal='<= 1 x', met=False, why='', ratio=2469.0
         ),
         dict(what='fast', peer='default', ours=1.0, theirs=2.0, unit='ms', goal='', met=None, why='', ratio=0.5),
+        dict(kept, what='memory: step', peer="torch's own settings"),
+        dict(kept, what='A step: aten::mm', peer='all operations of the step'),
+        dict(kept, what='A step: aten::relu', peer='all operations of the step', ours=0.1, ratio=0.05),
     ]
     second = [
         dict(first[0], ours=0.25, theirs=0.5, met=True, ratio=0.5),
+        dict(kept, what='A step: aten::mm', peer='all operations of the step', ours=0.8, ratio=0.4),
         dict(what='new', peer='q', ours=None, theirs=None, unit='ms', goal='', met=None, why='no q', ratio=None),
     ]
     about = dict(date='d', command='c', commit='h', source='s', machine=dict(cores=2), versions=dict(torch='2'))
@@ -110,11 +117,17 @@ def test_a_page_gets_tables_of_all_runs():
     assert '| a \\| b | p | 1,234 / 0.5 ms | 2.47e+03 | 0.25 / 0.5 ms | 0.5 | <= 1 x: met in 1 of 2 |' in made
     assert '| new | q | not run |  | not run: no q |  |  |' in made
     assert '| fast | 0.5 |  |' in made
+    assert '| step | 1 / 2 ms | 0.5 | not run |  |' in made
+    assert '| A step | aten::mm | 50 % | 40 % |' in made
+    assert '| A step | aten::relu | 5 % | < 1 % |' in made
+    assert made.count('a \\| b') == 1
     assert 'old' not in made
     assert with_tables(made, dict(runs=runs)) == made
     # A run that could not run a row says nothing about its goal.
     runs.append(dict(about, name='C', rows=[dict(first[0], ours=None, goal='', met=None, ratio=None, why='no p')]))
-    assert '| not run: no p |  | <= 1 x: met in 1 of 2 |' in with_tables(PAGE, dict(runs=runs))
+    made = with_tables(PAGE, dict(runs=runs))
+    assert '| not run: no p |  | <= 1 x: met in 1 of 2 |' in made
+    assert '| A step | aten::mm | 50 % | 40 % | not run |' in made
 
 
 def test_a_page_without_its_comments_is_refused():
@@ -126,6 +139,39 @@ def test_the_rows_of_pairs_run(tmp_path):
     rows = data.pair_rows(tmp_path, repeats=1)
     assert len(rows) == 3
     assert all(row.ours > 0 and row.theirs > 0 for row in rows)
+
+
+@pytest.fixture
+def shapes(tmp_path) -> Path:
+    """Write shapes for PointNet's pre-training."""
+    (tmp_path / 'shapes').mkdir()
+    data.write_shapes(tmp_path / 'shapes')
+    return tmp_path
+
+
+def test_the_rows_of_the_profile_are_shares_of_a_step(shapes, monkeypatch):
+    monkeypatch.setattr(step, 'KINDS', dict(PointNet=('pointnet_shapenet_pretrain', 'shapes', 2)))
+    rows = step.profile_rows(shapes, repeats=1)
+    assert any(row.what.startswith('PointNet, batch 2: aten::') for row in rows)
+    assert {row.peer for row in rows} == {step.OF_STEP}
+    shares = [row.ratio for row in rows]
+    assert shares == sorted(shares, reverse=True)
+    assert min(shares) >= 0.01
+    assert 0.5 < sum(shares) <= 1
+
+
+def test_a_step_is_measured_in_a_process_with_its_settings_of_the_memory(shapes):
+    found = memory.in_process(memory.KEPT, 'pointnet_shapenet_pretrain', shapes / 'shapes', 2, steps=1)
+    assert found[0] > 0
+    assert found[1] > 100  # torch alone takes more
+
+
+def test_the_rows_of_the_memory_compare_with_no_setting(monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        memory, 'in_process', lambda settings, *others: (10.0 / (1 + len(settings)), 100.0 * len(settings) + 100)
+    )
+    rows = memory.memory_rows(tmp_path, repeats=1)
+    assert [(row.unit, row.ratio) for row in rows] == [('ms', 0.5), ('MB', 2.0), ('ms', 0.25), ('MB', 4.0)]
 
 
 def test_the_rows_of_the_target_run():

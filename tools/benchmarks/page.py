@@ -14,8 +14,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-OPTION_PEER = 'default'
-"""The peer of the rows of an option that is off by default."""
+PEERS = {'default': 'options', "torch's own settings": 'memory', 'all operations of the step': 'profile'}
+"""The peer of a row -> the table that it is in; all others are in the comparison."""
 
 
 def with_tables(page: str, results: dict[str, Any]) -> str:
@@ -29,7 +29,9 @@ def with_tables(page: str, results: dict[str, Any]) -> str:
         ValueError: If the page lacks a pair of comments.
     """
     runs = results['runs']
-    for name, table in dict(runs=_runs, comparison=_comparison, options=_options).items():
+    for name, table in dict(
+        runs=_runs, comparison=_comparison, options=_options, memory=_memory, profile=_profile
+    ).items():
         begin, end = f'<!-- {name} -->\n', f'<!-- /{name} -->'
         if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
             raise ValueError(f'the page needs one pair of comments {begin.strip()} and {end}')
@@ -61,28 +63,48 @@ def _comparison(runs: list[dict[str, Any]]) -> str:
     for run in runs:
         head += [run['name'], 'ratio']
     rows = []
-    for key in _keys(runs, options=False):
+    for key in _keys(runs, 'comparison'):
         found = [_find(run, key) for run in runs]
-        cells = [cell for row in found for cell in (_figures(row), _ratio(row))]
+        cells = [cell for row in found for cell in _compared(row)]
         rows.append([*key, *cells, _goal([row for row in found if row])])
     return _table([*head, 'goal'], rows)
 
 
 def _options(runs: list[dict[str, Any]]) -> str:
     """Give what each option takes, by what is taken without it."""
-    rows = [[key[0], *(_ratio(_find(run, key)) for run in runs)] for key in _keys(runs, options=True)]
+    rows = [[key[0], *(_ratio(_find(run, key)) for run in runs)] for key in _keys(runs, 'options')]
     return _table(['option: what, with / without', *(run['name'] for run in runs)], rows)
 
 
-def _keys(runs: list[dict[str, Any]], options: bool) -> list[tuple[str, str]]:
+def _memory(runs: list[dict[str, Any]]) -> str:
+    """Give time and peak memory with each setting of the memory, by that of torch's own settings."""
+    rows = [
+        [key[0].removeprefix('memory: '), *(cell for run in runs for cell in _compared(_find(run, key)))]
+        for key in _keys(runs, 'memory')
+    ]
+    return _table(['what, with / without', *(cell for run in runs for cell in (run['name'], 'ratio'))], rows)
+
+
+def _profile(runs: list[dict[str, Any]]) -> str:
+    """Give the share of each operation in a step, of each run."""
+    rows = [[*key[0].split(': ', 1), *(_share(run, key) for run in runs)] for key in _keys(runs, 'profile')]
+    return _table(['step', 'operation', *(run['name'] for run in runs)], rows)
+
+
+def _keys(runs: list[dict[str, Any]], table: str) -> list[tuple[str, str]]:
     """Return what is done and by which peer, each once, in the order of the runs."""
-    rows = [row for run in runs for row in run['rows'] if (row['peer'] == OPTION_PEER) is options]
+    rows = [row for run in runs for row in run['rows'] if PEERS.get(row['peer'], 'comparison') == table]
     return list(dict.fromkeys((row['what'], row['peer']) for row in rows))
 
 
 def _find(run: dict[str, Any], key: tuple[str, str]) -> dict[str, Any] | None:
     """Return a row of a run, or None."""
     return next((row for row in run['rows'] if (row['what'], row['peer']) == key), None)
+
+
+def _compared(row: dict[str, Any] | None) -> tuple[str, str]:
+    """Write ours and theirs, and the ratio."""
+    return _figures(row), _ratio(row)
 
 
 def _figures(row: dict[str, Any] | None) -> str:
@@ -95,6 +117,14 @@ def _figures(row: dict[str, Any] | None) -> str:
 def _ratio(row: dict[str, Any] | None) -> str:
     """Write the ratio, if there is one."""
     return '' if row is None or row['ratio'] is None else f'{row["ratio"]:.3g}'
+
+
+def _share(run: dict[str, Any], key: tuple[str, str]) -> str:
+    """Write the ratio as a percentage. Operations of less than a hundredth have no row in a run."""
+    row, step = _find(run, key), key[0].split(': ', 1)[0]
+    if row is not None:
+        return f'{100 * row["ratio"]:.0f} %'
+    return '< 1 %' if any(other['what'].startswith(f'{step}: ') for other in run['rows']) else 'not run'
 
 
 def _number(value: float) -> str:

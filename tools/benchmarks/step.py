@@ -35,6 +35,8 @@ KINDS = {
 """What is pre-trained -> its config, the folder of its data, the batch on a CPU (PointNet's is the config's own)."""
 
 GPU_BATCHES = (32, 64, 128, 256)
+OF_STEP = 'all operations of the step'
+"""The peer of the rows of the profile."""
 
 
 def on_gpu() -> bool:
@@ -192,18 +194,27 @@ def rows_of_batch(name: str, config: str, folder: Path, batch: int, repeats: int
     return rows
 
 
-def profile(root: Path, out: Path) -> None:
-    """Write what torch's profiler shows of a step of each kind: a table of the ops, those that take longest first."""
+def profile_rows(root: Path, repeats: int) -> list[Row]:
+    """Take each operation's own time in one step of each kind, by torch's profiler; those of a hundredth and more."""
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu() else [])]
+    rows = []
     for name, (config, folder, batch) in KINDS.items():
-        made = Pretraining(config, root / folder, GPU_BATCHES[0] if on_gpu() else batch)
+        batch = GPU_BATCHES[0] if on_gpu() else batch
+        made = Pretraining(config, root / folder, batch)
         made.step()
         with torch.profiler.profile(activities=activities) as profiler:
             made.step()
-        by = 'self_cuda_time_total' if on_gpu() else 'self_cpu_time_total'
-        out.mkdir(parents=True, exist_ok=True)
-        table = profiler.key_averages().table(sort_by=by, row_limit=25, max_name_column_width=60)
-        (out / f'{name.replace(" ", "_")}.txt').write_text(table)
+        times = {
+            event.key: (event.self_device_time_total if on_gpu() else event.self_cpu_time_total) / 1e3
+            for event in profiler.key_averages()
+        }
+        whole = sum(times.values())
+        rows += [
+            Row(f'{name}, batch {batch}: {key}', OF_STEP, spent, whole)
+            for key, spent in sorted(times.items(), key=lambda item: -item[1])
+            if spent >= whole / 100
+        ]
+    return rows
 
 
 def option_rows(root: Path, repeats: int) -> list[Row]:
