@@ -7,8 +7,10 @@ import pytorch_optimizer
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from mmdet3d.registry import OPTIMIZERS
+from mmdet3d.registry import OPTIM_WRAPPERS, OPTIMIZERS
 from tiny import tiny_runner
+
+from strl_mmdet3d.engine.optimizers import bf16_optim_wrapper
 
 
 def test_lars_by_hand_and_vectors_left_alone():
@@ -157,3 +159,14 @@ def test_accumulated_gradients_are_those_of_their_mean(tmp_path):
         runner.train()
         weights.append(runner.model.predictor[0].weight.detach().clone())
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(('capability', 'warns'), [('AVX2', True), ('AVX512', False), ('DEFAULT', False)])
+def test_bfloat16_warns_where_the_cpu_is_slow_at_it(monkeypatch, capability, warns):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(torch.backends.cpu, 'get_cpu_capability', lambda: capability)
+    said = []
+    monkeypatch.setattr(bf16_optim_wrapper, 'print_log', lambda message, **kwargs: said.append(message))
+    parameter = torch.nn.Parameter(torch.ones(1))
+    OPTIM_WRAPPERS.build(dict(type='BFloat16OptimWrapper', optimizer=torch.optim.SGD([parameter], lr=0.1)))
+    assert ['Train without --amp' in message for message in said] == [True] * warns
