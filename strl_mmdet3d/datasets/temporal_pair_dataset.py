@@ -231,21 +231,39 @@ class TemporalPairDataset(BaseDataset):
         places = None if poses is None else poses[:, :3, 3]
         return PairBounds(self.table.starts, self.table.timestamps, places, self.max_gap, self.max_distance)
 
+    def num_bounded(self) -> dict[str, tuple[int, int]]:
+        """Count the sequences whose pairs each bound holds; it bounds no pair of the others.
+
+        Returns:
+            'max_gap' -> how many sequences have time stamps, 'max_distance' -> how many have poses, of how many,
+            for the bounds that are set. Empty in the mode 'spatial' and where pairs are not drawn from a window.
+        """
+        if self.mode == 'spatial' or self.selection != 'window':
+            return {}
+        bounds, firsts = self._bounds, self.table.starts[self._sequences]
+        return {
+            name: (
+                0 if known is None else int((~np.isnan(known[firsts].reshape(len(firsts), -1)[:, 0])).sum()),
+                len(firsts),
+            )
+            for name, bound, known in (
+                ('max_gap', self.max_gap, bounds.times),
+                ('max_distance', self.max_distance, bounds.places),
+            )
+            if bound is not None
+        }
+
     def _bound_pairs(self) -> None:
         """Leave out the key frames whose window has no pair within the bounds, and say how far apart pairs are."""
         if self.mode == 'spatial' or self.selection != 'window':
             return
         bounds = self._bounds
-        for name, bound, known, column in (
-            ('max_gap', self.max_gap, bounds.times, 'time stamps'),
-            ('max_distance', self.max_distance, bounds.places, 'poses'),
-        ):
-            firsts = self.table.starts[self._sequences]
-            number = len(firsts) if known is None else int(np.isnan(known[firsts].reshape(len(firsts), -1)[:, 0]).sum())
-            if bound is not None and number:
+        for name, (bounded, total) in self.num_bounded().items():
+            column = dict(max_gap='time stamps', max_distance='poses')[name]
+            if bounded < total:
                 _warn(
-                    f'{self.ann_file}: {name}={bound} does not bound the pairs of {number} of {len(firsts)} sequences, '
-                    f'which have no {column}; the window of {self.window} key frames does'
+                    f'{self.ann_file}: {name}={getattr(self, name)} does not bound the pairs of {total - bounded} of '
+                    f'{total} sequences, which have no {column}; the window of {self.window} key frames does'
                 )
         if bounds:
             frames = np.concatenate([np.arange(*self.table.starts[[s, s + 1]]) for s in self._sequences])

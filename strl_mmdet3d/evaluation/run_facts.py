@@ -76,9 +76,12 @@ def data_rows(dataset: Dataset) -> list[tuple[str, ...]]:
     for part in pair_datasets(dataset):
         pairs = {'spatial': 'one frame twice', 'both': 'two frames, augmented', 'temporal': 'two frames, as they are'}
         window = '' if part.mode == 'spatial' else f', window of {part.window}'
-        bounds = [f'{part.max_gap:g} s'] if part.max_gap is not None else []
-        bounds += [f'{part.max_distance:g} m'] if part.max_distance is not None else []
-        within = f', at most {" and ".join(bounds)} apart' if bounds else ''
+        within = ''.join(
+            f', at most {getattr(part, name):g} {dict(max_gap="s", max_distance="m")[name]} apart'
+            + ('' if bounded == total else f' in {bounded:,} of {total:,} sequences')
+            for name, (bounded, total) in part.num_bounded().items()
+            if bounded
+        )
         axes = 'both frames in the same axes' if part.align_poses else 'each frame in its own'
         box = 'none' if part.point_cloud_range is None else ', '.join(f'{side:g}' for side in part.point_cloud_range)
         numbers = (f'{len(part.table.starts) - 1:,}', f'{len(part):,}')

@@ -23,6 +23,8 @@ NO_CURVES = ('step', 'iter', 'epoch')  # these number the rows of a log; they ar
 # A record in mmengine's log file: '2026/11/24 00:18:06 - mmengine - WARNING - message', which may have several lines.
 RECORD_START = re.compile(r'^(?=\d{4}/\d\d/\d\d \d\d:\d\d:\d\d - \S+ - [A-Z]+ - )', re.MULTILINE)
 WARNING = re.compile(r'[\d/]+ [\d:]+ - \S+ - (?:WARNING|ERROR|CRITICAL) - (.*)', re.DOTALL)
+INITIALIZATION = '\nName of parameter - Initialization information'
+"""mmengine's table of how a model's parameters were initialized, which it writes to the log without a record's head."""
 TIME, TIME_FORMAT = re.compile(r'^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?= - )', re.MULTILINE), '%Y/%m/%d %H:%M:%S'
 DEPRECATION = re.compile(r'deprecat|FutureWarning|will be removed in', re.IGNORECASE)
 """What other libraries say to their developers; no message of this package does."""
@@ -85,7 +87,8 @@ def read_warnings(sessions: Sequence[Path]) -> Counter[str]:
             for warning in filter(None, map(WARNING.match, RECORD_START.split(log))):
                 iteration = ITERATION.match(warning[1])
                 abandoned = iteration is not None and int(iteration[1]) >= end
-                counts[f'{ABANDONED if abandoned else ""}{warning[1].rstrip()}'] += 1
+                message = warning[1].partition(INITIALIZATION)[0].rstrip()
+                counts[f'{ABANDONED if abandoned else ""}{message}'] += 1
     return counts
 
 

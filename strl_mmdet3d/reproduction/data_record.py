@@ -13,6 +13,7 @@ from pathlib import Path
 from ..atomic_write import write_text_whole
 from ..errors import ConfigError
 from ..file_hash import sha256_of
+from ..locks import locked
 from .data import Data
 from .results import FOLDER
 from .step import Settings
@@ -53,17 +54,22 @@ def record_data(settings: Settings, needed: Iterable[Data]) -> None:
     Raises:
         ConfigError: If earlier results in the work directory are of other data.
     """
-    files = recorded_files(settings)
+    recorded_files(settings)  # what is of other data is refused before files are read for minutes
+    found: dict[str, tuple[Path, str]] = {}
     if settings.data == 'real':
         for data in dict.fromkeys(needed):
             for name in data.files:
-                key, path = f'{data.variable}/{name}', Path(os.environ[data.variable], name)
-                found = sha256_of(path)
-                if files.setdefault(key, found) != found:
-                    raise ConfigError(
-                        f'{path} is not the file of the results in {settings.work_dir}: its contents are others. Name '
-                        'another folder by --work-dir'
-                    )
-    path, text = settings.work_dir / FILE, json.dumps(dict(data=settings.data, files=files), indent=1) + '\n'
-    if not path.is_file() or path.read_text(encoding='utf-8') != text:
-        write_text_whole(path, text)
+                path = Path(os.environ[data.variable], name)
+                found[f'{data.variable}/{name}'] = path, sha256_of(path)
+    record = settings.work_dir / FILE
+    with locked(record, 'recording the data'):  # another run may have recorded its own meanwhile
+        files = recorded_files(settings)
+        for key, (path, sha256) in found.items():
+            if files.setdefault(key, sha256) != sha256:
+                raise ConfigError(
+                    f'{path} is not the file of the results in {settings.work_dir}: its contents are others. Name '
+                    'another folder by --work-dir'
+                )
+        text = json.dumps(dict(data=settings.data, files=files), indent=1) + '\n'
+        if not record.is_file() or record.read_text(encoding='utf-8') != text:
+            write_text_whole(record, text)

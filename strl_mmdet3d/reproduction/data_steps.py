@@ -40,7 +40,9 @@ def data_steps(needed: Iterable[Data], settings: Settings) -> Iterator[Step]:
         for name in data.files:
             if name in options:
                 arguments = [source, '--root', inner, '--out', f'{inner}/{name}', *options[name]]
-                yield Step(f'data/{folder}_{Path(name).stem}', 'create_sequence_index', tuple(arguments))
+                yield Step(
+                    f'data/{folder}_{Path(name).stem}', 'create_sequence_index', tuple(arguments), leaves=f'{inner}/{name}'
+                )
         if data.variable == 'KITTI_ROOT':
             yield kitti_infos(inner)
 
@@ -49,7 +51,7 @@ def simulation(folder: str, root: str, settings: Settings) -> Step:
     """Return the step that simulates a folder of data."""
     dataset = SIMULATORS[folder]
     options = TINY_DATA[dataset] if settings.tiny else []
-    return Step(f'data/{folder}', 'simulate_data', (dataset, '--out', root, *options))
+    return Step(f'data/{folder}', 'simulate_data', (dataset, '--out', root, *options), leaves=root)
 
 
 def kitti_infos(root: str) -> Step:
@@ -58,7 +60,8 @@ def kitti_infos(root: str) -> Step:
     folder = (spec.submodule_search_locations if spec else None) or ['mmdet3d']
     mim = Path(folder[0], '.mim')
     arguments = ('kitti', '--root-path', root, '--out-dir', root, '--extra-tag', 'kitti')
-    return Step('data/streets_infos', str(mim / 'tools/create_data.py'), arguments, (('PYTHONPATH', str(mim)),))
+    script, environment = str(mim / 'tools/create_data.py'), (('PYTHONPATH', str(mim)),)
+    return Step('data/streets_infos', script, arguments, environment, leaves=f'{root}/kitti_infos_train.pkl')
 
 
 def environment_of(needed: Iterable[Data], settings: Settings) -> dict[str, str]:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..atomic_write import write_text_whole
 from ..errors import ConfigError
+from .data import EVALUATION_DATA, PRETRAINING_DATA
 from .step import Settings, Step
-from .steps import evaluation_steps
+from .steps import evaluation_steps, place_of
 from .tables import Column, Row
 
 FOLDER = 'results'
+
+VARIABLES = sorted({data.variable for known in (PRETRAINING_DATA, EVALUATION_DATA) for data in known.values()})
+"""The variables that lead to real data."""
+
+OF_ALL_SEEDS, OF_ONE_SEED = re.compile(r'(\d+)_seeds\.json'), re.compile(r'seed_(\d+)(?:_test)?\.json')
 
 Numbers = dict[int, dict[str, float | None]]
 """Seed -> name of a number -> the number, None where the test gave none."""
@@ -48,16 +56,19 @@ class Results:
         return self.work_dir / FOLDER / f'{step.name}.json'
 
     def described(self, step: Step) -> list[str]:
-        """Return the arguments of a step without the place of the work directory, which may move."""
+        """Return the arguments of a step without the places of the work directory and of real data, which may move."""
         return [self._described(argument) for argument in step.arguments]
 
     def _described(self, argument: str) -> str:
-        """Return an argument, a path or KEY=PATH, in which WORK_DIR stands for the work directory."""
+        """Return an argument, a path or KEY=PATH, in which WORK_DIR or $VARIABLE stands for the place."""
         key, equals, path = argument.partition('=')
+        places = {'WORK_DIR': self.work_dir}
+        places |= {f'${name}': Path(os.environ[name]) for name in VARIABLES if os.environ.get(name)}
         for begin, rest in (('', argument), (f'{key}{equals}', path)):
-            for place in (self.work_dir.absolute(), self.work_dir):
-                if rest.startswith(f'{place}/'):
-                    return f'{begin}WORK_DIR{rest[len(str(place)) :]}'
+            for name, place in places.items():
+                for written in (place.absolute(), place):
+                    if rest.startswith(f'{written}/'):
+                        return f'{begin}{name}{rest[len(str(written)) :]}'
         return argument
 
     def read(self, step: Step) -> StepResult | None:
@@ -99,9 +110,11 @@ class Results:
             Seed -> number in the unit of the column; empty if the row has not been run.
         """
         found = {}
-        for step in evaluation_steps(row, settings):
-            result = self.read(step) if step.measures else None
+        for step in self._measuring(row, settings):
+            result = self.read(step)
             for seed, numbers in (result.numbers if result else {}).items():
+                if seed >= settings.seeds:
+                    continue
                 number = number_named(column.metric, numbers)
                 if number is None and settings.data == 'simulated' and column.simulated:
                     number = number_named(column.simulated, numbers)
@@ -110,12 +123,25 @@ class Results:
         return found
 
     def state(self, row: Row, settings: Settings) -> str:
-        """Say whether a row has been run."""
-        measuring = [step for step in evaluation_steps(row, settings) if step.measures]
-        finished = len(self.finished(measuring))
-        if finished == len(measuring):
+        """Say with how many of the seeds a row has been run."""
+        results = [self.read(step) for step in self._measuring(row, settings)]
+        finished = {seed for result in results if result for seed in result.numbers if seed < settings.seeds}
+        if len(finished) == settings.seeds:
             return 'run'
-        return f'{finished} of {len(measuring)} seeds run' if finished else 'not run'
+        return f'{len(finished)} of {settings.seeds} seeds run' if finished else 'not run'
+
+    def _measuring(self, row: Row, settings: Settings) -> list[Step]:
+        """List the steps whose results may hold numbers of a row. One of all seeds may have been run with others."""
+        runs = (replace(settings, seeds=seeds) for seeds in {*self.numbers_of_seeds(place_of(row)), settings.seeds})
+        steps = {step.name: step for run in runs for step in evaluation_steps(row, run) if step.measures}
+        return [steps[name] for name in sorted(steps)]
+
+    def numbers_of_seeds(self, place: str = '') -> list[int]:
+        """Return the numbers of seeds with which steps below a folder of results have been run, ascending."""
+        files = (self.work_dir / FOLDER / place).rglob('*.json')
+        found = {int(match[1]) for file in files if (match := OF_ALL_SEEDS.match(file.name))}
+        found |= {int(match[1]) + 1 for file in files if (match := OF_ONE_SEED.match(file.name))}
+        return sorted(found)
 
 
 def number_named(name: str, numbers: Mapping[str, float | None]) -> float | None:

@@ -44,7 +44,8 @@ class Step:
         environment: The variables that it needs.
         seed: The seed that its result belongs to, where it is of one seed.
         measures: What its result is: the row of the probe, the arm of the detectors, or 'test'.
-        leaves: The file that a training writes at its end. A training that has left it, here or elsewhere, is done.
+        leaves: The file or folder that it writes for later steps. A training that has left it whole, here or elsewhere,
+            is done.
     """
 
     name: str
@@ -54,3 +55,11 @@ class Step:
     seed: int = 0
     measures: str = ''
     leaves: str = ''
+
+    def reads(self, product: str) -> bool:
+        """Whether the step reads what another one leaves: it is named in the arguments, or is below a variable's path."""
+        named = [argument.partition('=')[2] or argument for argument in self.arguments]
+        places = [place for _, place in self.environment]
+        return any(path == product or path.startswith(f'{product}/') for path in (*named, *places)) or any(
+            product.startswith(f'{place}/') for place in places
+        )

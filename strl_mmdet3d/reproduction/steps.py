@@ -136,7 +136,8 @@ def fine_tuning_steps(row: Row, evaluation: FineTuning, seed: int, settings: Set
         here = os.environ.get(data.variable, f'${data.variable}')
         index = environment_of([data], settings).get(data.variable, here) + '/train.json'
         choice = (index, labels, '--fraction', str(evaluation.percent / 100), '--seed', str(seed))
-        yield Step(f'labels/{evaluation.percent}_percent/seed_{seed}_chosen', 'select_labels', choice, seed=seed)
+        chosen = f'labels/{evaluation.percent}_percent/seed_{seed}_chosen'
+        yield Step(chosen, 'select_labels', choice, seed=seed, leaves=labels)
     training = settings.path(name, 'train')
     checkpoint = f'{training}/epoch_{epochs}.pth'
     train = (config, '--work-dir', training, '--resume', '--cfg-options', *options)

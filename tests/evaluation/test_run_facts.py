@@ -6,9 +6,12 @@ import platform
 import subprocess
 import sys
 
+import numpy as np
+import pytest
 import torch
 from small_pairs import config_of, write_clouds
 
+from strl_mmdet3d.datasets import FrameSequence, write_sequence_index
 from strl_mmdet3d.evaluation.run_facts import DATA_HEADER, command, commit, data_rows, versions
 from strl_mmdet3d.evaluation.traced_pair import build_pairs
 
@@ -56,6 +59,21 @@ def test_the_data_is_summed_up(tmp_path):
     assert row[3:] == ('two frames, augmented, window of 2', 'each frame in its own', '-9, -9, -9, 9, 9, 9.5')
     (row,) = data_rows(build_pairs(config_of(tmp_path, load, mode='spatial'))[0])
     assert row[3:] == ('one frame twice', 'each frame in its own', 'none')
+
+
+@pytest.mark.parametrize(
+    ('stamped', 'said'), [(0, ''), (1, ', at most 1 s apart in 1 of 2 sequences'), (2, ', at most 1 s apart')]
+)
+def test_a_bound_is_told_only_of_the_sequences_that_it_bounds(tmp_path, stamped, said):
+    write_clouds(tmp_path)
+    sequences = [
+        FrameSequence(name, [f'{i}.bin' for i in frames], timestamps=np.array([0.0, 0.1]) if number < stamped else None)
+        for number, (name, frames) in enumerate(dict(a=(0, 1), b=(2, 3)).items())
+    ]
+    write_sequence_index(tmp_path / 'index.json', {'load_dim': 4}, sequences)
+    dataset = build_pairs(config_of(tmp_path, dict(type='LoadFrame'), max_gap=1.0))[0]
+    (row,) = data_rows(dataset)
+    assert row[3] == f'two frames, augmented, window of 2{said}'
 
 
 def test_versions_name_what_affects_a_run():

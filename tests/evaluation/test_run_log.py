@@ -63,6 +63,8 @@ def test_warnings_are_collected_counted_and_read_to_their_end(tmp_path):
         '2026/11/24 00:18:06 - mmengine - INFO - all is well\n'
         '2026/11/24 00:18:07 - mmengine - WARNING - frame 3 <is> damaged\n'
         '2026/11/24 00:18:08 - mmengine - ERROR - two\nlines\n'
+        # mmengine writes this table without a head of its own.
+        'Name of parameter - Initialization information\n\nbackbone.weight - torch.Size([1]): \nNormalInit\n'
         '2026/11/24 00:18:09 - mmengine - INFO - no WARNING - at all\nmore\n'
         '2026/11/24 00:18:10 - mmengine - WARNING - frame 3 <is> damaged\n'
     )

@@ -29,8 +29,8 @@ class BFloat16OptimWrapper(OptimWrapper):
         super().__init__(*args, **kwargs)
         if not torch.cuda.is_available() and torch.backends.cpu.get_cpu_capability() == 'AVX2':
             print_log(
-                'this CPU has AVX2 and no AVX-512, so bfloat16 is slow on it: steps that took 5 to 22 times as long were '
-                'measured. Train without --amp',
+                'this CPU has AVX2 and no AVX-512, so bfloat16 is slow on it: a step took up to 22 times as long. '
+                'Train without --amp',
                 logger='current',
                 level=logging.WARNING,
             )
