@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.hooks import Hook
 from tiny import tiny_runner
 
-from strl_mmdet3d.engine.hooks import StoppedError, StopSignalHook
+from strl_mmdet3d.engine.hooks import StoppedError, StopSignalHook, stop_signal_hook
 from strl_mmdet3d.engine.hooks.stop_signal_hook import SIGNALS
 
 LOADER = dict(
@@ -103,7 +107,8 @@ def test_a_signal_in_the_last_iteration_changes_nothing(tmp_path):
     assert (tmp_path / 'epoch_3.pth').exists()
 
 
-def test_a_second_signal_has_its_usual_effect(tmp_path):
+def test_a_second_signal_has_its_usual_effect(tmp_path, monkeypatch):
+    monkeypatch.setattr(stop_signal_hook, 'REPEATED_FOR', 0)
     runner = runner_of(tmp_path, accumulate=3)
     runner.register_hook(Send(signal.SIGINT, 1))
     runner.register_hook(Send(signal.SIGINT, 2))
@@ -111,9 +116,63 @@ def test_a_second_signal_has_its_usual_effect(tmp_path):
         runner.train()
 
 
+def test_a_signal_that_comes_twice_at_once_is_one(tmp_path):
+    runner = runner_of(tmp_path, accumulate=3)
+    runner.register_hook(Send(signal.SIGTERM, 1))
+    runner.register_hook(Send(signal.SIGTERM, 2))
+    with pytest.raises(StoppedError, match=r'after iteration 3, which is saved in .*iter_3\.pth'):
+        runner.train()
+
+
+RUN_WITH_WORKERS = """
+import sys
+from test_stop_signal_hook import LOADER, StoppedError, runner_of
+import test_stop_signal_hook
+loader = LOADER | dict(num_workers=2, persistent_workers=True, dataset=dict(type='RandomPairs', length=4000))
+test_stop_signal_hook.LOADER = loader
+runner = runner_of(sys.argv[1])
+class Tell(test_stop_signal_hook.Hook):
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        print(runner.iter, flush=True)
+runner.register_hook(Tell())
+try:
+    runner.train()
+except StoppedError as error:
+    raise SystemExit(f'stopped: {error}')
+"""
+
+
+def test_a_signal_to_all_processes_lets_workers_finish_the_step(tmp_path):
+    """As Slurm and torchrun send it; then all of them end."""
+    folders = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path.cwd())])
+    process = subprocess.Popen(
+        [sys.executable, '-c', RUN_WITH_WORKERS, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | dict(PYTHONPATH=folders, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES=''),
+    )
+    try:
+        while process.stdout.readline().strip() != '1':
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGTERM)
+        time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGTERM)
+        _, said = process.communicate(timeout=200)
+        assert 'stopped: SIGTERM ended the run after iteration' in said
+        assert len(list(tmp_path.glob('iter_*.pth'))) == 1
+        with pytest.raises(ProcessLookupError):  # no worker is left
+            os.killpg(process.pid, 0)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
 def test_workers_leave_ctrl_c_to_the_run_and_end_by_sigterm(tmp_path):
     hook = StopSignalHook()
-    hook.before_train(None)
+    hook.before_train(SimpleNamespace(train_loop=None, val_loop=None))
     try:
         for number, code in ((signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)):
             child = os.fork()
