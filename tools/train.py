@@ -1,4 +1,4 @@
-"""Train: pre-training and fine-tuning alike, with the options of mmdet3d's own ``tools/train.py``.
+"""Train: pre-training and fine-tuning alike, with the options of mmdet3d's own ``tools/train.py`` but ``--ceph``.
 
 Examples:
     python tools/train.py configs/strl/pvrcnn_kitti_pretrain.py
@@ -54,6 +54,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='settings in which a resumed run may differ from its checkpoint, such as optim_wrapper.optimizer.lr',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision: float16 on a GPU, bfloat16 on the CPU')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the batch of all ranks over auto_scale_lr.base_batch_size',
+    )
+    parser.add_argument(
+        '--sync_bn',
+        choices=['none', 'torch', 'mmcv'],
+        default='none',
+        help="BatchNorm takes the statistics of all ranks, by torch's or mmcv's layers; none: as the config says",
+    )
     add_launcher(parser)
     add_cfg_options(parser, 'train_cfg.max_epochs=4')
     args = parser.parse_args(argv)
@@ -66,13 +77,31 @@ def build_config(args: argparse.Namespace) -> Config:
     """Read the config and put the command line into it.
 
     Raises:
-        ConfigError: If the config cannot be read, or `--amp` meets an optimizer wrapper of another kind.
+        ConfigError: If the config cannot be read, `--amp` meets an optimizer wrapper of another kind,
+            `--auto-scale-lr` finds no batch size of reference, or `--allow-change` nothing that compares.
     """
+    from strl_mmdet3d.errors import ConfigError
+
     config = load_config(args.config, args.cfg_options)
     start_settings(config, args)
     if args.amp:
         enable_amp(config)
+    if args.sync_bn != 'none':
+        config.sync_bn = args.sync_bn
+    if args.auto_scale_lr:
+        if not {'enable', 'base_batch_size'} <= set(config.get('auto_scale_lr') or {}):
+            raise ConfigError(
+                '--auto-scale-lr needs the batch size for which the rate was chosen: set '
+                f'auto_scale_lr=dict(enable=False, base_batch_size=SIZE) in {args.config}'
+            )
+        config.auto_scale_lr.enable = True
     if args.allow_change:
+        hooks = config.get('default_hooks') or {}
+        if 'same_run' in hooks and hooks['same_run'] is None:
+            raise ConfigError(
+                '--allow-change tells SameRunHook what may differ, and default_hooks.same_run=None leaves that hook '
+                'out: leave out one of the two'
+            )
         config.merge_from_dict({'default_hooks.same_run': dict(type='SameRunHook', allow=args.allow_change)})
     return config
 
@@ -88,7 +117,8 @@ def name_start(config: Config, resume: str | None) -> bool:
 
     Returns:
         Whether the run goes on from the newest checkpoint in its work directory, if there is one. A run that torchrun
-        or Slurm has started again does, whatever the command line says.
+        or Slurm has started again does, whatever the command line says; if it has saved none yet, and was to go on from
+        a named one, it begins there again.
 
     Raises:
         ConfigError: If the file is missing, damaged, or cannot be resumed from.
@@ -96,12 +126,17 @@ def name_start(config: Config, resume: str | None) -> bool:
     from strl_mmdet3d.engine.run_start import BrokenCheckpointError, check_whole, read_start
     from strl_mmdet3d.errors import ConfigError
 
-    if any(int(os.environ.get(f'{starter}_RESTART_COUNT', 0)) for starter in ('TORCHELASTIC', 'SLURM')):
-        return True
-    if resume == 'auto' or (resume is None and config.get('resume') and not config.get('load_from')):
-        return True
-    if resume is not None:
+    if resume == '':
+        raise ConfigError('--resume has an empty name: name a checkpoint, or leave the name out for the newest one')
+    if resume not in (None, 'auto'):
         config.resume, config.load_from = True, resume
+    named = resume != 'auto' and config.get('resume') and config.get('load_from')
+    if any(int(os.environ.get(f'{starter}_RESTART_COUNT', 0)) for starter in ('TORCHELASTIC', 'SLURM')) and (
+        not named or has_saved(config)
+    ):
+        return True
+    if resume == 'auto' or (config.get('resume') and not named):
+        return True
     path = config.get('load_from')
     if not path or '://' in path:
         return False
@@ -122,6 +157,18 @@ def name_start(config: Config, resume: str | None) -> bool:
     return False
 
 
+def has_saved(config: Config) -> bool:
+    """Return whether the run has a checkpoint, whole or not."""
+    from mmengine.runner import find_latest_checkpoint
+
+    from strl_mmdet3d.engine import run_start
+
+    folder = run_start.checkpoint_folder(config)
+    if folder is None:
+        return find_latest_checkpoint(config.work_dir) is not None
+    return bool(run_start.checkpoints_in(folder, config))
+
+
 def choose_start(config: Config, newest: bool, start_over: bool = False) -> None:
     """Decide where the run begins, and protect what its work directory holds.
 
@@ -132,7 +179,7 @@ def choose_start(config: Config, newest: bool, start_over: bool = False) -> None
         start_over: Whether an earlier run in the work directory may be set aside.
 
     Raises:
-        ConfigError: If no checkpoint there is whole, or a new run would overwrite one.
+        ConfigError: If no checkpoint there is whole, or the run would overwrite one of another run.
     """
     from mmengine.runner import find_latest_checkpoint
 
@@ -155,13 +202,43 @@ def choose_start(config: Config, newest: bool, start_over: bool = False) -> None
     elif not first_rank:
         return
     elif config.get('resume'):
+        if not run_start.is_own(config.load_from, config):
+            run_start.refuse_another_run(config)
+            return
+        if '://' in config.load_from:
+            return
         aside = run_start.set_aside(config, run_start.later_than(Path(config.load_from), config))
         if aside:
             print(f'checkpoints later than {config.load_from} have been moved to {aside}')
     elif start_over:
-        print(f'the earlier run has been moved to {run_start.set_aside(config)}')
+        begin_again(config)
     else:
         run_start.refuse_to_overwrite(config)
+
+
+def begin_again(config: Config) -> None:
+    """Set the earlier run in the work directory aside, and follow the weights to begin with, if they are among it.
+
+    Raises:
+        ConfigError: If they are, and other ranks would look for them at their old place.
+    """
+    from strl_mmdet3d.engine import run_start
+    from strl_mmdet3d.errors import ConfigError
+
+    weights = config.get('load_from')
+    moves = bool(weights) and any(Path(weights).resolve() == path.resolve() for path in run_start.run_files(config))
+    if moves and config.get('launcher', 'none') != 'none':
+        raise ConfigError(
+            f'--start-over moves load_from={weights} away while other ranks read it: copy it out of {config.work_dir} '
+            'and name the copy'
+        )
+    aside = run_start.set_aside(config)
+    if aside is None:
+        return
+    print(f'the earlier run has been moved to {aside}')
+    if moves:
+        config.load_from = str(aside / Path(weights).name)
+        print(f'so load_from is {config.load_from} now')
 
 
 def enable_amp(config: Config) -> None:

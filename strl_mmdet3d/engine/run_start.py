@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from mmengine.config import Config
@@ -36,18 +39,46 @@ class Checkpoint:
     iteration: int
 
 
-class BrokenCheckpointError(Exception):
+class BrokenCheckpointError(StrlError):
     """A checkpoint is damaged or lacks what a resumed run needs. The message is the reason."""
 
 
 def checkpoint_folder(config: Config) -> Path | None:
     """Return the folder of a run's checkpoints, as mmengine's hook chooses it, or None if it is not on a local disk."""
-    work_dir = Path(config.work_dir)
     hook = (config.get('default_hooks') or {}).get('checkpoint') or {}
     out_dir = hook.get('out_dir')
-    if out_dir is None or Path(out_dir) == work_dir:
-        return work_dir
-    return None if '://' in str(out_dir) else Path(out_dir) / work_dir.resolve().name
+    work_dir = os.path.abspath(config.work_dir)  # noqa: PTH100  # as mmengine, which follows no links
+    if out_dir is None or str(out_dir) == work_dir:
+        return Path(config.work_dir)
+    return None if '://' in str(out_dir) else Path(out_dir) / Path(work_dir).name
+
+
+def is_own(path: str | Path, config: Config) -> bool:
+    """Return whether a checkpoint lies in the folder of a run's checkpoints; True if that is not on a local disk."""
+    folder = checkpoint_folder(config)
+    if folder is None:
+        return True
+    return '://' not in str(path) and Path(path).expanduser().parent.resolve() == folder.resolve()
+
+
+def name_pattern(template: str) -> str:
+    """Turn the ``filename_tmpl`` of a checkpoint hook, such as 'epoch_{:03d}.pth', into a glob pattern.
+
+    Args:
+        template: A format string for the number of an epoch or iteration.
+
+    Raises:
+        ConfigError: If it takes no number.
+    """
+    try:
+        template.format(1)
+        parts = list(Formatter().parse(template))
+    except (AttributeError, LookupError, ValueError) as error:
+        raise ConfigError(
+            f'default_hooks.checkpoint.filename_tmpl={template!r} takes no number ({error}): name it such as '
+            "'epoch_{}.pth' or 'epoch_{:03d}.pth'"
+        ) from error
+    return ''.join(escape(text) + ('' if field is None else '*') for text, field, _, _ in parts)
 
 
 def checkpoints_in(folder: Path, config: Config | None = None) -> list[Path]:
@@ -59,7 +90,7 @@ def checkpoints_in(folder: Path, config: Config | None = None) -> list[Path]:
     """
     hook = (config or {}).get('default_hooks', {}).get('checkpoint') or {}
     template = hook.get('filename_tmpl')
-    patterns = {*STANDARD_NAMES, *([template.format('*')] if template else [])}
+    patterns = {*STANDARD_NAMES, *([name_pattern(template)] if template else [])}
     return sorted({path for pattern in patterns for path in folder.glob(pattern)})
 
 
@@ -192,6 +223,23 @@ def refuse_to_overwrite(config: Config) -> None:
         raise ConfigError(
             f'{config.work_dir} holds a run already ({found[-1].name}): continue it by --resume, name another folder '
             'by --work-dir, or begin again by --start-over, which moves its files into a folder of their own'
+        )
+
+
+def refuse_another_run(config: Config) -> None:
+    """Refuse to go on from a checkpoint of elsewhere in a folder that holds a run.
+
+    Args:
+        config: The run's config; ``load_from`` is the checkpoint.
+
+    Raises:
+        ConfigError: If the work directory holds checkpoints or an exported encoder.
+    """
+    found = run_files(config)
+    if found:
+        raise ConfigError(
+            f'{config.work_dir} holds another run already ({found[-1].name}) than {config.load_from}, which would '
+            'overwrite it: name another folder by --work-dir, or move that run away'
         )
 
 

@@ -42,7 +42,12 @@ def prepare_work_dir(work_dir: str | Path) -> None:
 
 
 def is_first_rank(launcher: str) -> bool:
-    """Return whether this process is rank 0, by what its launcher has set; mmengine reads it later."""
+    """Return whether this process is rank 0, by what its launcher has set; mmengine reads it later.
+
+    Without a launcher the run is the only rank, whatever a job around it has set.
+    """
+    if launcher == 'none':
+        return True
     variable = {'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}.get(launcher, 'RANK')
     return int(os.environ.get(variable, 0)) == 0
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
 
 from strl_mmdet3d.engine.run_start import (
     checkpoint_folder,
+    checkpoints_in,
+    is_own,
     last_good,
     later_than,
+    name_pattern,
     newest_whole,
     refuse_to_overwrite,
     set_aside,
@@ -126,6 +133,57 @@ def test_checkpoints_in_another_folder_and_under_another_name(tmp_path):
     with pytest.raises(ConfigError, match=r'holds a run already \(mine-3\.pth\)'):
         refuse_to_overwrite(config)
     assert checkpoint_folder(config_of(tmp_path, out_dir='s3://bucket')) is None
+
+
+def test_the_folder_is_the_one_that_mmengine_writes_to(tmp_path, monkeypatch):
+    """It compares strings, and follows no links."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'real').mkdir()
+    (tmp_path / 'link').symlink_to('real')
+    cases = [
+        ('run', 'run'),
+        ('link', 'out'),
+        ('run/', 'out'),
+        (str(tmp_path / 'run'), str(tmp_path / 'run')),
+        ('a/..', 'o'),
+    ]
+    for work_dir, out_dir in cases:
+        runner = SimpleNamespace(
+            work_dir=str(Path(work_dir).absolute()) if work_dir != 'a/..' else str(tmp_path),
+            logger=logging,
+            message_hub=None,
+        )
+        hook = CheckpointHook(out_dir=out_dir)
+        hook.before_train(runner)
+        found = checkpoint_folder(config_of(work_dir, out_dir=out_dir))
+        assert found.absolute() == Path(hook.out_dir).absolute(), (work_dir, out_dir)
+
+
+@pytest.mark.parametrize(
+    ('template', 'names'),
+    [('ep_{:03d}.pth', ['ep_007.pth']), ('a[1]_{}.pth', ['a[1]_7.pth']), ('{0}-{0}.pth', ['7-7.pth'])],
+)
+def test_a_name_with_a_format_is_found(tmp_path, template, names):
+    for name in [*names, 'ep.pth', 'a1_7.pth']:
+        (tmp_path / name).write_text('')
+    assert [path.name for path in tmp_path.glob(name_pattern(template))] == names
+    assert [path.name for path in checkpoints_in(tmp_path, config_of(tmp_path, filename_tmpl=template))] == names
+
+
+@pytest.mark.parametrize('template', ['{:s}.pth', '{name}.pth', '{}_{}.pth', '{.pth', 3])
+def test_a_name_that_takes_no_number_is_refused(tmp_path, template):
+    with pytest.raises(ConfigError, match=r'default_hooks\.checkpoint\.filename_tmpl=.* takes no number'):
+        checkpoints_in(tmp_path, config_of(tmp_path, filename_tmpl=template))
+
+
+def test_a_checkpoint_of_another_folder_is_not_the_runs_own(tmp_path):
+    (tmp_path / 'link').symlink_to(tmp_path)
+    config = config_of(tmp_path)
+    assert is_own(tmp_path / 'epoch_1.pth', config)
+    assert is_own(tmp_path / 'link' / 'epoch_1.pth', config)
+    assert not is_own(tmp_path / 'earlier_run_1' / 'epoch_1.pth', config)
+    assert not is_own('https://host/epoch_1.pth', config)
+    assert is_own('s3://bucket/run/epoch_1.pth', config_of(tmp_path, out_dir='s3://bucket'))
 
 
 def test_a_new_run_overwrites_nothing(tmp_path):

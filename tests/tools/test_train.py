@@ -49,6 +49,7 @@ def begin(*argv) -> Config:
 
 
 def save(path, iteration, **changes):
+    path.parent.mkdir(exist_ok=True)
     content = dict(meta=dict(epoch=0, iter=iteration), state_dict=dict(weight=torch.zeros(9)), message_hub={})
     torch.save(content | dict(optimizer={}) | changes, path)
     return path
@@ -96,9 +97,58 @@ def test_a_new_run_where_one_lies_is_refused_unless_asked_for(config, tmp_path, 
     assert start_of(begin(config, '--work-dir', tmp_path, '--start-over')) == (False, None)
     assert f'the earlier run has been moved to {tmp_path / "earlier_run_1"}' in capsys.readouterr().out
     assert start_of(begin(config, '--work-dir', tmp_path, '--resume')) == (False, None)
+    begin(config, '--work-dir', tmp_path / 'new', '--start-over')
+    assert 'has been moved' not in capsys.readouterr().out
     with pytest.raises(SystemExit, match='2'):
         train.parse_args([str(config), '--resume', '--start-over'])
     assert 'give one of them' in capsys.readouterr().err
+
+
+def test_weights_that_a_new_start_moves_away_are_followed(config, tmp_path, capsys):
+    weights = save(tmp_path / 'epoch_1.pth', 10)
+    begun = begin(config, '--work-dir', tmp_path, '--start-over', '--cfg-options', f'load_from={weights}')
+    assert start_of(begun) == (False, str(tmp_path / 'earlier_run_1' / 'epoch_1.pth'))
+    assert f'so load_from is {begun.load_from} now' in capsys.readouterr().out
+    weights = save(tmp_path / 'epoch_1.pth', 10)
+    options = ['--start-over', '--launcher', 'pytorch', '--cfg-options', f'load_from={weights}']
+    with pytest.raises(ConfigError, match='while other ranks read it: copy it out of'):
+        begin(config, '--work-dir', tmp_path, *options)
+    assert weights.exists()
+
+
+def test_a_checkpoint_of_another_folder_overwrites_no_run(config, tmp_path):
+    other = save(tmp_path / 'other' / 'epoch_2.pth', 20)
+    run = tmp_path / 'run'
+    assert start_of(begin(config, '--work-dir', run, '--resume', other)) == (True, str(other))
+    kept = save(run / 'epoch_3.pth', 30)
+    for name in (other, 'https://host/epoch_1.pth'):
+        with pytest.raises(
+            ConfigError, match=rf'run holds another run already \(epoch_3\.pth\) than {name}.*--work-dir'
+        ):
+            begin(config, '--work-dir', run, '--resume', name)
+    assert kept.exists()
+    assert not (run / 'earlier_run_1').exists()
+
+
+def test_an_address_is_resumed_from_and_an_empty_name_is_refused(config, tmp_path):
+    address = 'https://host/epoch_1.pth'
+    assert start_of(begin(config, '--work-dir', tmp_path, '--resume', address)) == (True, address)
+    with pytest.raises(ConfigError, match='--resume has an empty name'):
+        begin(config, '--work-dir', tmp_path, '--resume', '')
+
+
+@pytest.mark.parametrize('starter', ['TORCHELASTIC', 'SLURM'])
+def test_what_is_started_again_before_its_first_checkpoint_begins_as_at_first(config, tmp_path, monkeypatch, starter):
+    other = save(tmp_path / 'other' / 'epoch_2.pth', 20)
+    run = tmp_path / 'run'
+    monkeypatch.setenv(f'{starter}_RESTART_COUNT', '1')
+    named = ['--cfg-options', 'resume=True', f'load_from={other}']
+    for option in (['--resume', other], named):
+        assert start_of(begin(config, '--work-dir', run, *option)) == (True, str(other))
+    assert start_of(begin(config, '--work-dir', run, '--resume')) == (False, None)
+    newest = save(run / 'epoch_3.pth', 30)
+    for option in (['--resume', other], named):
+        assert start_of(begin(config, '--work-dir', run, *option)) == (True, str(newest))
 
 
 @pytest.mark.parametrize('starter', ['TORCHELASTIC', 'SLURM'])
@@ -115,6 +165,26 @@ def test_what_is_started_again_goes_on_from_the_newest_checkpoint(config, tmp_pa
 def test_the_allowed_changes_reach_the_hook(config):
     allowed = build(config, '--allow-change', 'optim_wrapper', '--allow-change', 'model', 'randomness')
     assert allowed.default_hooks.same_run == dict(type='SameRunHook', allow=['optim_wrapper', 'model', 'randomness'])
+
+
+def test_allowed_changes_need_the_hook_that_compares(config):
+    with pytest.raises(ConfigError, match=r'default_hooks\.same_run=None leaves that hook out'):
+        build(config, '--allow-change', 'model', '--cfg-options', 'default_hooks.same_run=None')
+
+
+def test_the_rate_is_scaled_where_the_config_says_for_which_batch_it_is(config):
+    for options in ([], ['--cfg-options', 'auto_scale_lr.base_batch_size=8']):
+        with pytest.raises(
+            ConfigError, match=r'set auto_scale_lr=dict\(enable=False, base_batch_size=SIZE\) in .*run\.py'
+        ):
+            build(config, '--auto-scale-lr', *options)
+    options = ['--cfg-options', 'auto_scale_lr.base_batch_size=8', 'auto_scale_lr.enable=False']
+    assert build(config, '--auto-scale-lr', *options).auto_scale_lr == dict(enable=True, base_batch_size=8)
+
+
+def test_synchronised_batchnorm_is_the_configs_or_the_command_lines(config):
+    assert build(config, '--cfg-options', 'sync_bn=mmcv').sync_bn == 'mmcv'
+    assert build(config, '--sync_bn', 'torch', '--cfg-options', 'sync_bn=mmcv').sync_bn == 'torch'
 
 
 def test_a_work_dir_that_cannot_be_written_to_is_told_before_anything(config, tmp_path):
@@ -288,8 +358,9 @@ def test_the_other_ranks_hold_nothing(launcher, variable, tmp_path, monkeypatch)
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_shell_within_a_job_of_slurm_is_no_rank_of_it(monkeypatch):
-    monkeypatch.setenv('SLURM_PROCID', '1')
+@pytest.mark.parametrize('variable', ['SLURM_PROCID', 'RANK'])
+def test_a_shell_within_a_job_is_no_rank_of_it(monkeypatch, variable):
+    monkeypatch.setenv(variable, '1')
     assert is_first_rank('none')
 
 
@@ -319,7 +390,6 @@ CHANGES = {
     'the rate': ('optim_wrapper.optimizer.lr=0.2', 'optim_wrapper.optimizer.lr is 0.2 and was 0.1'),
     'the optimizer': ('optim_wrapper.optimizer.type=Adam', 'optim_wrapper.optimizer.type is "Adam" and was "SGD"'),
     'the width': ('model.predictor.hidden_channels=16', 'model.predictor.hidden_channels is 16 and was 32'),
-    'the seed': ('randomness.seed=3', 'randomness.seed is 3 and was not set'),
     'the data': ('train_dataloader.dataset.length=5', 'train_dataloader.dataset.length is 5 and was 4'),
     'the length': ('train_cfg.max_epochs=3', 'train_cfg.max_epochs is 3 and was 1'),
 }
@@ -340,6 +410,17 @@ def test_a_changed_run_is_one_sentence_and_names_the_change(finished):
         message = refused(finished, '--resume', '--cfg-options', option)
         assert message.startswith(f'this run is not the run of {finished.parent / "run" / "epoch_1.pth"}: {said}. Undo')
         assert f'--allow-change {option.partition("=")[0]};' in message
+
+
+def test_a_resumed_run_keeps_its_seed(finished):
+    other = ['--resume', '--cfg-options', 'randomness.seed=3']
+    message = refused(finished, *other)
+    assert ': randomness.seed is 3 and was not set. Undo the changes; or begin a new run' in message
+    assert message.endswith('. A resumed run keeps its seed')
+    assert refused(finished, *other, '--allow-change', 'randomness') == message
+    assert refused(finished, *other, '--allow-change', 'randomness.seed').startswith(
+        'randomness.seed cannot be changed'
+    )
 
 
 def test_an_allowed_change_goes_on_or_says_what_does_not_fit(finished):
