@@ -16,7 +16,7 @@ def seconds(nanoseconds: int) -> str:
 
 
 def write_scan(folder: Path, nanoseconds: int, records: np.ndarray) -> None:
-    """Write a scan of float32 records (N, C), named by its time."""
+    """Write a scan of records (N, C), named by its time."""
     import numpy as np
 
     from strl_mmdet3d.atomic_write import written_whole

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from strl_mmdet3d.datasets.readers.lidar_scan import load_scan
+from strl_mmdet3d.datasets.readers.point_cloud2 import read_point_cloud2
 from strl_mmdet3d.datasets.sequence_index import read_sequence_index
 
 pytest.importorskip('rosbags')
@@ -174,6 +176,73 @@ def test_organised_and_big_endian_clouds_are_the_same_points(tmp_path, tool, how
     tool.main([str(write_bag(tmp_path, 'db3', **how)), '--out', str(out), '--topic', '/front/points'])
     np.testing.assert_array_equal(np.load(out / f'front_points/{T0}.npy'), cloud(0))
     assert not (out / 'rear_points').exists()
+
+
+def message(points, height=1, kind='f4'):
+    """A message of x, y, z and the intensity, (N, 4)."""
+    data = points.astype(kind)
+    fields = [
+        SimpleNamespace(name=name, offset=place * data.itemsize, datatype={'f4': 7, 'f8': 8}[kind], count=1)
+        for place, name in enumerate(['x', 'y', 'z', 'intensity'])
+    ]
+    step = 4 * data.itemsize
+    width = len(points) // height
+    return SimpleNamespace(
+        fields=fields,
+        is_bigendian=False,
+        point_step=step,
+        row_step=width * step,
+        height=height,
+        width=width,
+        data=data.tobytes(),
+    )
+
+
+def test_no_returns_of_an_organised_cloud_are_dropped():
+    points = np.random.default_rng(0).uniform(1, 9, (40, 4)).astype(np.float32)
+    points[::2, :3] = np.nan
+    points[1, 0] = np.nan  # damage
+    np.testing.assert_array_equal(read_point_cloud2(message(points, height=2))[0], points[1::2])
+    np.testing.assert_array_equal(read_point_cloud2(message(points))[0], points)
+
+
+def test_coordinates_of_a_map_keep_their_millimetres(tmp_path):
+    points = np.random.default_rng(0).uniform(0, 50, (60, 4)) + np.array([4e5, 5.5e6, 0, 0])
+    records, names = read_point_cloud2(message(points, kind='f8'))
+    np.testing.assert_array_equal(records, points)
+    assert names == ['x', 'y', 'z', 'intensity']
+    np.save(tmp_path / '0.npy', records)
+    scan = load_scan(str(tmp_path / '0.npy'))
+    np.testing.assert_allclose(scan.records[:, :3] + np.array(scan.origin), points[:, :3], atol=1e-4)
+
+
+@pytest.mark.parametrize('topics', [[], ['--topic', '/points']])
+def test_a_topic_without_a_message_is_told(tmp_path, tool, topics):
+    with Writer2(tmp_path / 'drive', version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        types = get_typestore(Stores.ROS2_HUMBLE)
+        writer.add_connection('/points', 'sensor_msgs/msg/PointCloud2', typestore=types)
+    with pytest.raises(SystemExit, match=r'drive has no message of /points'):
+        tool.main([str(tmp_path / 'drive'), '--out', str(tmp_path / 'out'), *topics])
+
+
+@pytest.mark.parametrize('kind', ['bag', 'db3', 'mcap'])
+def test_damaged_recordings_are_refused_by_name_or_read(tmp_path, tool, kind):
+    bag = write_bag(tmp_path, kind)
+    file = bag if bag.is_file() else next(bag.glob('*.db3'))
+    whole = file.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = []
+    for number in range(8):
+        damaged = bytearray(whole)
+        for place in rng.integers(len(whole), size=4):
+            damaged[place] ^= 0xFF
+        file.write_bytes(whole[: len(whole) * number // 4] if number < 4 else damaged)
+        try:
+            tool.main([str(bag), '--out', str(tmp_path / f'out_{number}')])
+        except SystemExit as error:
+            refused.append(str(error))
+    assert len(refused) >= 3
+    assert all(str(bag) in said for said in refused)
 
 
 def test_no_scan_is_written_over_another(tmp_path, tool, capsys):

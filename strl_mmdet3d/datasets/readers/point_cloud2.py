@@ -21,14 +21,17 @@ class PointCloud2Error(StrlError, ValueError):
 
 
 def read_point_cloud2(message: Any) -> tuple[np.ndarray, list[str]]:
-    """Return the points of a message, those that are no returns among them.
+    """Return the points of a message.
+
+    Of an organised one, a grid of the sensor's directions, those without a return are dropped, which have NaN as x, y
+    and z: as rows they would look like damage.
 
     Args:
         message: A deserialised sensor_msgs/PointCloud2, of ROS 1 or 2.
 
     Returns:
-        Float32 (N, C): x, y and z in metres, the intensity and the ring, as far as the message has them; and the names
-        of these columns.
+        (N, C), x, y and z in metres, the intensity and the ring, as far as the message has them: float64 if x, y or z
+        is, which may be coordinates of a map, else float32; and the names of these columns.
 
     Raises:
         PointCloud2Error: If the message has no x, y and z, or its data has another size than it states.
@@ -58,6 +61,9 @@ def read_point_cloud2(message: Any) -> tuple[np.ndarray, list[str]]:
     )
     rows = data[: height * row_step].reshape(height, row_step)[:, : width * step]
     points = np.ascontiguousarray(rows).reshape(-1).view(dtype) if height * width else np.zeros(0, dtype)
-    records = np.stack([points[name].astype(np.float32) for name in names], axis=1)
+    kind = np.float64 if any(dtype[name].itemsize == 8 for name in names[:3]) else np.float32
+    records = np.stack([points[name].astype(kind) for name in names], axis=1)
+    if height > 1:
+        records = records[~np.isnan(records[:, :3]).all(axis=1)]
     columns = ['x', 'y', 'z', *('intensity' if name in INTENSITY else 'ring' for name in names[3:])]
     return records, columns
