@@ -28,10 +28,10 @@ LONG_AGO = 1e8  # seconds; a column of larger numbers holds times since 1970, in
 def canonical_names(names: Sequence[str]) -> list[str]:
     """Return names in lower case and in one spelling. If a file has two spellings of a name, the first is changed."""
     canonical: list[str] = []
-    for name in names:
-        lower = name.strip().lower()
+    lowered = [name.strip().lower() for name in names]
+    for lower in lowered:
         known = SPELLINGS.get(lower, lower)
-        canonical.append(known if known not in canonical and known not in names else lower)
+        canonical.append(known if known not in canonical and known not in lowered else lower)
     return canonical
 
 

@@ -35,8 +35,8 @@ class ScanTable(NamedTuple):
 def table_of_fields(fields: Mapping[str, np.ndarray], is_organised: bool = False) -> ScanTable:
     """Make a table of named fields: x, y and z first, then the others in their order, each as float32.
 
-    Coordinates of a map are stored relative to whole metres near their median, and large times relative to the first,
-    before they become float32. Packed colours become three columns.
+    Coordinates of a map are stored relative to whole metres near their median, and large times to whole seconds near
+    theirs, before they become float32. Packed colours become three columns.
 
     Args:
         fields: Name -> (N,) numbers; fields of several values per point are left out.
@@ -105,11 +105,13 @@ def _as_float32(array: np.ndarray) -> np.ndarray:
 
 
 def _offset_of(field: np.ndarray, limit: float) -> float:
-    """Return the whole number near a field's median, if one of its values is beyond a limit; else 0."""
+    """Return the whole number near a field's median, if the median is beyond a limit; else 0.
+
+    A stray value beyond the limit makes no map: it would shift all points of a scan in the sensor's axes.
+    """
     numbers = field[np.isfinite(field)]
-    if not len(numbers) or max(-float(numbers.min()), float(numbers.max())) <= limit:
-        return 0.0
-    return float(np.rint(np.median(numbers)))
+    middle = float(np.median(numbers)) if len(numbers) else 0.0
+    return float(np.rint(middle)) if abs(middle) > limit else 0.0
 
 
 def _unpack_colours(packed: np.ndarray) -> dict[str, np.ndarray]:

@@ -76,3 +76,8 @@ def test_columns_of_real_scans(real_data, pattern, width, names):
     assert paths
     for path in paths:
         assert name_columns(np.fromfile(path, np.float32).reshape(-1, width)) == ('x', 'y', 'z', *names)
+
+
+def test_a_name_that_another_column_has_in_other_case_is_not_given_twice():
+    names = ['x', 'y', 'z', 'reflectivity', 'Intensity', 't', ' Time']
+    assert canonical_names(names) == ['x', 'y', 'z', 'reflectivity', 'intensity', 't', 'time']

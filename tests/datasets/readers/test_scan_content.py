@@ -171,6 +171,14 @@ def test_the_coordinates_of_a_map_keep_their_millimetres():
         assert table.origin[2] == 0  # heights stay
 
 
+def test_a_stray_return_far_away_does_not_make_a_map():
+    points = scan().astype(np.float64)
+    points[5, 0] = 2e4
+    table = decode(npy(points))
+    assert table.origin == (0, 0, 0)
+    np.testing.assert_array_equal(table.values, points.astype(np.float32))
+
+
 def test_times_since_1970_keep_their_milliseconds():
     times = 1.6e9 + np.arange(501) / 5010
     rows = np.empty(501, [('x', 'f4'), ('y', 'f4'), ('z', 'f4'), ('timestamp', 'f8')])
