@@ -129,7 +129,6 @@ def make_lister(args: argparse.Namespace) -> Lister:
         return ShapeLister(args.split, with_labels=not args.no_labels)
     return ScanLister(
         load_dim=getattr(args, 'load_dim', KITTI_LOAD_DIM),
-        key_frame_every=args.key_frame_every,
         ext=getattr(args, 'ext', '.bin'),
         skip_truncated=args.skip_truncated,
     )
@@ -145,13 +144,17 @@ def make_splitter(args: argparse.Namespace) -> RecordingSplitter:
 
 def find_sequences(args: argparse.Namespace, lister: Lister, splitter: RecordingSplitter) -> Iterable[FrameSequence]:
     """Go through the sequences of the chosen source."""
-    if args.source == 'folder':
-        from strl_mmdet3d.datasets.sources import folder_sequences, with_trajectories
+    from strl_mmdet3d.datasets.sources import folder_sequences, thinned, with_trajectories
 
-        sequences = folder_sequences(args.root, lister, splitter)
-        files = pose_files(args)
-        return with_trajectories(args.root, sequences, files, lister) if files else sequences
-    return splitter.at_gaps(sequences_of_source(args, lister))
+    if args.source == 'folder':
+        sequences: Iterable[FrameSequence] = folder_sequences(args.root, lister, splitter)
+        if files := pose_files(args):  # scans without a pose are left out, which may leave gaps
+            sequences = splitter.at_gaps(with_trajectories(args.root, sequences, files, lister))
+    else:
+        sequences = splitter.at_gaps(sequences_of_source(args, lister))
+    if args.source in (*DEPTH_SOURCES, 'shapes'):  # a depth source lists its key frames alone: it reads each image
+        return sequences
+    return thinned(sequences, args.key_frame_every)
 
 
 def sequences_of_source(args: argparse.Namespace, lister: Lister) -> Iterator[FrameSequence]:
@@ -207,15 +210,15 @@ def describe_left_out(left_out: dict[str, list[Path]]) -> list[str]:
     return lines
 
 
-def listing_metainfo(source: str, lister: Lister) -> dict[str, Any]:
+def listing_metainfo(args: argparse.Namespace, lister: Lister) -> dict[str, Any]:
     """Return what the index records: how its frames were chosen, and how many were left out."""
-    if source in DEPTH_SOURCES:
+    if args.source in DEPTH_SOURCES:
         return lister.facts()
-    if source == 'shapes':
+    if args.source == 'shapes':
         return {'split': lister.split, **({'classes': lister.classes} if lister.classes else {})}
     return {
         **lister.facts(),
-        'key_frame_every': lister.key_frame_every,
+        'key_frame_every': args.key_frame_every,
         'num_truncated_left_out': len(lister.truncated),
         **({'num_left_out': {why: len(found) for why, found in lister.left_out.items()}} if lister.left_out else {}),
     }
@@ -249,7 +252,7 @@ def create_index(args: argparse.Namespace) -> None:
     metainfo = {
         'created_by': f'strl_mmdet3d {__version__}',
         'source': args.source,
-        **listing_metainfo(args.source, lister),
+        **listing_metainfo(args, lister),
         **({'split_reasons': dict(splitter.reasons)} if splitter.reasons else {}),
     }
     outside = find_outside_frames(args.root, (frame for sequence in sequences for frame in sequence.frames))

@@ -54,6 +54,37 @@ def test_kitti_raw(tool, tmp_path, capsys):
     assert str(tmp_path) not in out.read_text()
 
 
+def test_a_pause_between_key_frames_ends_a_recording(tool, tmp_path):
+    """Of a drive with a pause of 10 s, and of a folder whose poses lack 4 s."""
+    folder = make_raw(tmp_path / 'raw', 60)
+    seconds = [0.1 * i + (10 if i >= 30 else 0) for i in range(60)]
+    (folder.parent / 'timestamps.txt').write_text(''.join(f'2011-09-26 13:00:{time:012.9f}\n' for time in seconds))
+    posed = tmp_path / 'posed'
+    posed.mkdir()
+    for i in range(100):
+        (posed / f'{1_600_000_000 + 0.1 * i:.1f}.bin').write_bytes(bytes(16))
+    rows = [f'{1_600_000_000 + 0.1 * i:.1f} {i} 0 0 0 0 0 1\n' for i in range(100) if not 30 <= i < 70]
+    (tmp_path / 'poses.txt').write_text(''.join(rows))
+    for source, root, poses in (
+        ('kitti-raw', tmp_path / 'raw', []),
+        ('folder', posed, ['--poses', tmp_path / 'poses.txt']),
+    ):
+        out = tmp_path / f'{source}.json'
+        tool.main([source, '--root', str(root), '--out', str(out), '--key-frame-every', '15', *map(str, poses)])
+        _, (first, second) = read_sequence_index(out)
+        assert (len(first.frames), len(second.frames)) == (2, 2)
+        assert second.sequence_id.endswith('#30')
+        np.testing.assert_allclose(second.timestamps, [0, 1.5])
+
+
+def test_each_scan_by_itself_cannot_be_thinned(tool, tmp_path):
+    make_raw(tmp_path)
+    arguments = ['folder', '--root', str(tmp_path), '--out', str(tmp_path / 'index.json'), '--unrelated']
+    with pytest.raises(SystemExit, match='each of the 11 scans is a sequence of its own'):
+        tool.main([*arguments, '--load-dim', '4', '--key-frame-every', '2'])
+    assert not (tmp_path / 'index.json').exists()
+
+
 def test_kitti_odometry(tool, tmp_path):
     folder = tmp_path / 'sequences/11/velodyne'
     folder.mkdir(parents=True)

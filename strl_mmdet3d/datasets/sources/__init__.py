@@ -10,7 +10,7 @@ from .lidar.mmdet3d_infos import mmdet3d_info_sequences
 from .lidar.nuscenes_tables import nuscenes_table_sequences
 from .lidar.once import once_sequences
 from .lidar.scans import ScanLister
-from .recordings import RecordingSplitter
+from .recordings import RecordingSplitter, thinned
 from .rgbd.depth_frames import DepthFrameLister
 from .rgbd.depth_sources import DEPTH_SOURCES
 from .rgbd.scannet import scannet_sequences

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -171,6 +171,33 @@ class RecordingSplitter:
         """Count cuts for a reason, if there are any."""
         if number > 0:
             self.reasons[reason] += number
+
+
+def thinned(sequences: Iterable[FrameSequence], every: int) -> Iterator[FrameSequence]:
+    """Keep every n-th frame of each sequence, beginning with the first.
+
+    Thin what has been split: between key frames that are seconds apart, a pause does not show.
+
+    Raises:
+        SequenceIndexError: If `every` is below 1; or above 1 where each of several sequences has one frame, so that
+            nothing would be left out.
+    """
+    if every < 1:
+        raise SequenceIndexError(f'--key-frame-every must be at least 1, got {every}')
+    number = longest = 0
+    for sequence in sequences:
+        number, longest = number + 1, max(longest, len(sequence.frames))
+        yield replace(
+            sequence,
+            frames=sequence.frames[::every],
+            poses=None if sequence.poses is None else sequence.poses[::every],
+            timestamps=None if sequence.timestamps is None else sequence.timestamps[::every],
+        )
+    if every > 1 and number > 1 and longest == 1:
+        raise SequenceIndexError(
+            f'each of the {number} scans is a sequence of its own, so --key-frame-every {every} would leave none out. '
+            'Leave the option out'
+        )
 
 
 def _usual(steps: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from strl_mmdet3d.datasets.sequence_index import SequenceIndexError
 from strl_mmdet3d.datasets.sources.frame_order import in_frame_order, stem_of
 from strl_mmdet3d.datasets.sources.lidar.folder import folder_sequences
 from strl_mmdet3d.datasets.sources.lidar.scans import ScanLister
-from strl_mmdet3d.datasets.sources.recordings import RecordingSplitter
+from strl_mmdet3d.datasets.sources.recordings import RecordingSplitter, thinned
 
 MICRO = 1_577_836_800_000_000  # the first of January 2020
 
@@ -225,6 +225,22 @@ def test_sequences_of_other_sources_are_split_at_gaps_of_time():
 def test_time_stamps_since_1970_of_other_sources_are_split_at_gaps_too():
     drive = FrameSequence('d', list('abcd'), None, 1.7e9 + np.array([0, 0.1, 60, 60.1]))
     assert [each.frames for each in RecordingSplitter().at_gaps([drive])] == [['a', 'b'], ['c', 'd']]
+
+
+def test_sequences_are_thinned_once_they_are_split():
+    poses = np.tile(np.eye(4), (6, 1, 1))
+    poses[:, 0, 3] = range(6)
+    drive = FrameSequence('d', list('abcdef'), poses, np.array([0, 0.1, 0.2, 5, 5.1, 5.2]))
+    first, second = thinned(RecordingSplitter().at_gaps([drive]), 2)
+    assert (first.frames, second.frames) == (list('ac'), list('df'))
+    assert second.timestamps.tolist() == pytest.approx([0, 0.2])
+    assert second.poses[:, 0, 3].tolist() == [3, 5]
+    singles = [FrameSequence(name, [name]) for name in 'ab']
+    with pytest.raises(SequenceIndexError, match=r'each of the 2 scans .* --key-frame-every 2 would leave none out'):
+        list(thinned(singles, 2))
+    assert [each.frames for each in thinned(singles, 1)] == [['a'], ['b']]
+    with pytest.raises(SequenceIndexError, match='--key-frame-every must be at least 1, got 0'):
+        list(thinned([drive], 0))
 
 
 def test_the_command_splits_and_says_why(tmp_path, capsys):

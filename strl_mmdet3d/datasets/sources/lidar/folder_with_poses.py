@@ -63,9 +63,11 @@ def with_trajectories(
         The recordings without the scans that have no pose. Their world has the lidar's axes at the first scan.
 
     Raises:
-        SequenceIndexError: If a recording has no trajectory, or the trajectory does not fit its scans.
+        SequenceIndexError: If a recording has no trajectory, or the trajectory does not fit its scans; or if one
+            without time stamps and numbers is found for two folders: it cannot tell which one it is of.
     """
     read: dict[Path, Trajectory] = {}
+    folder_of: dict[Path, Path] = {}
     stems: dict[Path, list[str]] = {}
     clocks: dict[Path, dict[str, float]] = {}
     counted: dict[Path, dict[str, str]] = {}
@@ -84,6 +86,14 @@ def with_trajectories(
         if path not in read:
             read[path] = read_trajectory(path, files.pose_format, len(stems[folder]))
         trajectory = read[path]
+        if trajectory.times is None and trajectory.numbers is None:
+            first = folder_of.setdefault(path, folder)
+            if first != folder:
+                raise SequenceIndexError(
+                    f'{path} has poses without time stamps and numbers, which are of one folder, but it is found for '
+                    f'{first} and {folder}. Lay a file beside the scans of each folder and set --poses to its name, or '
+                    'use a trajectory with time stamps, such as TUM'
+                )
         names = [PurePosixPath(frame).name for frame in sequence.frames]
         if trajectory.times is None:
             if folder not in counted:

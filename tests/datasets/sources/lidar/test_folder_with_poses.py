@@ -258,6 +258,19 @@ def test_a_recording_without_times_beside_one_with_times_is_told(tmp_path, other
         posed(tmp_path, path)
 
 
+@pytest.mark.parametrize('form', ['kitti', 'number and 12'])
+def test_poses_without_times_and_numbers_are_of_one_folder(tmp_path, form):
+    for name, number in ('a', 6), ('b', 4):
+        scans(tmp_path / name, [f'{i:06d}.bin' for i in range(number)])
+    path = tmp_path / 'poses.txt'
+    path.write_text('\n'.join(LINES[form](i) for i in range(6)))
+    if form == 'kitti':
+        with pytest.raises(SequenceIndexError, match=r'poses\.txt has poses without .* for .*a and .*b\. Lay a file'):
+            posed(tmp_path, path)
+    else:
+        assert [len(sequence.frames) for sequence in posed(tmp_path, path)] == [6, 4]
+
+
 def test_what_names_say_of_time_shows_in_all_of_them(tmp_path):
     """Nanoseconds that are not padded; those of the key frames all have eight digits, as a fraction might."""
     nanoseconds = [20_000_000 + 100_300_000 * i for i in range(80)]
