@@ -71,7 +71,10 @@ def read_points(path: Path, load_dim: int) -> np.ndarray:
 
 
 def measure(paths: list[Path], load_dim: int, poses: np.ndarray) -> list[tuple[float, float]]:
-    """Return the overlap of some pairs of scans of a sequence, as recorded and aligned; none if the sensor stood."""
+    """Return the overlap of some pairs of scans of a sequence, as recorded and aligned.
+
+    There is none if the sensor stood, or if the scans hold hardly anything but the ground.
+    """
     from strl_mmdet3d.evaluation.pair_overlap import AS_GIVEN, choose_partner, measure_overlap
 
     found = []
@@ -79,8 +82,10 @@ def measure(paths: list[Path], load_dim: int, poses: np.ndarray) -> list[tuple[f
         second = choose_partner(poses, first, 'lidar')
         if second is not None:
             clouds = read_points(paths[first], load_dim), read_points(paths[second], load_dim)
-            unaligned, aligned = measure_overlap(clouds, (poses[first], poses[second]), 'lidar')
-            found.append((unaligned, aligned[AS_GIVEN]))
+            overlap = measure_overlap(clouds, (poses[first], poses[second]), 'lidar')
+            if overlap is not None:
+                unaligned, aligned = overlap
+                found.append((unaligned, aligned[AS_GIVEN]))
     return found
 
 
@@ -120,7 +125,7 @@ def estimate_index(args: argparse.Namespace) -> None:
             if aligned < POOR or aligned < unaligned:
                 line += '. POOR: do not use these poses, or index every scan of the drive'
         else:
-            line += '; it hardly moved, so its poses could not be checked'
+            line += '; its poses could not be checked: it hardly moved, or its scans hold little but the ground'
         lines.append(line)
     out = args.out or args.index
     metainfo = {**metainfo, 'poses_estimated_by': 'kiss-icp', 'num_sequences_with_estimated_poses': len(estimated)}

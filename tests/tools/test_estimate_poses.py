@@ -60,6 +60,17 @@ def test_poses_are_estimated_and_judged(tmp_path, tool, capsys):
     assert 'poses estimated for 1 of 2 sequences' in said
 
 
+def test_scans_of_the_ground_alone_are_no_measure_of_poses(tmp_path, tool):
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / f'{i}.bin' for i in range(4)]
+    for path in paths:
+        x, y = rng.uniform(-40, 40, (2, 5000))
+        np.c_[x, y, -1.7 + rng.normal(0, 0.02, 5000), np.ones(5000)].astype('<f4').tofile(path)
+    poses = np.tile(np.eye(4), (4, 1, 1))
+    poses[:, 0, 3] = 2.0 * np.arange(4)
+    assert tool.measure(paths, 4, poses) == []
+
+
 def test_an_index_without_scans_to_register_is_refused(tmp_path, tool):
     index = tmp_path / 's.json'
     poses = np.tile(np.eye(4), (2, 1, 1))
