@@ -242,9 +242,10 @@ def _check(arrays: dict[str, np.ndarray]) -> None:
     for sequence in range(num_sequences):
         if has_control(table.sequence_id(sequence)):
             raise ValueError('the name of a sequence has a control character')
-        ends = arrays['prefixes'][sequence].decode(), arrays['suffixes'][sequence].decode()
+        # The ends are joined before they are decoded: names may differ within a character of several bytes.
+        ends = arrays['prefixes'][sequence], arrays['suffixes'][sequence]
         length = int(starts[sequence + 1] - starts[sequence])
         every = map(table.frame, repeat(sequence), range(length))
-        for path in (''.join(ends), '0'.join(ends)) if plain else every:
+        for path in (b''.join(ends).decode(), b'0'.join(ends).decode()) if plain else every:
             if leaves_root(path) or has_control(path):
                 raise ValueError(f'{path!r} leaves the root of the data, or has a control character')

@@ -79,6 +79,16 @@ def test_the_file_gives_what_the_json_gives(large, monkeypatch):
         assert table.intrinsics is None
 
 
+def test_names_that_differ_within_a_character_come_back_from_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'MIN_FRAMES_FOR_FILE', 1)
+    for number, frames in enumerate([['\uff11.bin', '\uff12.bin'], ['é/1.bin', 'è/1.bin'], ['a\u00e90', 'a\u00e91']]):
+        path = tmp_path / f'{number}.json'
+        write(path, [FrameSequence('s', frames)])
+        monkeypatch.setattr(module, 'read_sequence_index', None)  # the JSON is not read
+        _, table = read_frame_table(path)
+        assert [table.frame(0, place) for place in range(2)] == frames
+
+
 def test_the_file_is_mapped_not_read(large):
     _, table = read_frame_table(large[0])
     assert isinstance(table.poses, np.memmap)
