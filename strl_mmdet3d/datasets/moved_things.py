@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,16 @@ class MovedThings(Sequence[np.ndarray]):
                 points, starts = archive['points'], archive['starts']
         except FileNotFoundError as error:
             raise ConfigError(f'{path} does not exist. {again}') from error
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            EOFError,
+            AttributeError,
+            NotImplementedError,  # a flipped byte names another compression, or an encryption
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             raise ConfigError(f'{path} holds no collection of moved things ({error!r}). {again}') from error
         fits = (
             points.dtype == np.float32

@@ -54,6 +54,23 @@ def test_no_thing_and_things_of_two_sensors_are_refused():
         MovedThings.of([thing(5), thing(5)[:, :3]])
 
 
+def test_a_flipped_byte_is_refused_by_name_or_loads(tmp_path):
+    path = tmp_path / 'things.npz'
+    MovedThings.of([thing(200).round(1)]).save(path)
+    whole = path.read_bytes()
+    refused = []
+    for place in range(0, len(whole), 7):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            MovedThings.load(path)
+        except ConfigError as error:
+            refused.append(str(error))
+    assert refused
+    assert all(str(path) in said for said in refused)
+
+
 def good():
     collection = MovedThings.of([thing(5), thing(3)])
     return dict(points=collection.points, starts=collection.starts)
