@@ -276,8 +276,8 @@ def _check_facts(path: str | Path, metainfo: dict[str, Any]) -> None:
                 f'{path} has the columns {columns!r:.200}, expected load_dim={metainfo.get("load_dim")} different '
                 f'names. {_REBUILD}'
             )
-    for fact in ('intensity_max', 'depth_scale'):
-        if metainfo.get(fact) is not None and not (_is_number(metainfo[fact]) and metainfo[fact] > 0):
+    for fact in ('intensity_max', 'depth_scale', 'largest_depth'):
+        if fact in metainfo and not (_is_number(metainfo[fact]) and metainfo[fact] > 0):
             raise SequenceIndexError(
                 f'{path} has the {fact} {metainfo[fact]!r:.200}, expected a number above 0. {_REBUILD}'
             )

@@ -269,6 +269,7 @@ def test_a_name_that_cannot_be_used_is_refused_for_what_it_is(frame, remedy):
 
 
 FACTS = dict(load_dim=5, columns=['x', 'y', 'z', 'intensity', 'ring'], intensity_max=255, depth_scale=1000.0)
+FACTS |= dict(largest_depth=4095)
 
 
 def test_what_the_metainfo_states_is_kept(tmp_path):
@@ -284,6 +285,7 @@ def test_what_the_metainfo_states_is_kept(tmp_path):
         *(dict(columns=columns) for columns in (['x', 'y'], ['x', 'x', 'y', 'z', 'i'], 'xyzir', [1, 2, 3, 4, 5])),
         *(dict(intensity_max=value) for value in (0, -1, True, '255', float('nan'))),
         *(dict(depth_scale=value) for value in (0, [1000])),
+        *(dict(largest_depth=value) for value in ('4095', None, -5, float('nan'))),
         *(dict(up=value) for value in ([0, 0, 2], [0, 1], 'z', [0, 0, True])),
         *(dict(split_reasons=value) for value in (['gap'], {'gap': 0}, {'gap': '2'})),
     ],
