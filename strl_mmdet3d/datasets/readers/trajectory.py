@@ -78,11 +78,16 @@ def read_trajectory(path: Path, pose_format: str = 'auto', num_frames: int | Non
                 trajectory.numbers = np.where(good, keys, -1).astype(np.int64)
             else:
                 trajectory.times = in_seconds(keys)
+    require_pose(rows)
+    return trajectory
+
+
+def require_pose(rows: NumberRows) -> None:
+    """Raise a SequenceIndexError if all lines of a trajectory are broken."""
     if len(rows.faults) == len(rows):
         raise SequenceIndexError(
             f'{rows.fault(0)}, and no other line holds a pose either. Restore the file, or leave the poses out'
         )
-    return trajectory
 
 
 def _matrices_of_four_rows(path: Path) -> NumberRows:

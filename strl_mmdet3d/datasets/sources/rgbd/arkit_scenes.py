@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from ...readers.intrinsics_file import read_intrinsics
 from ...readers.number_rows import read_number_rows
-from ...readers.trajectory import Trajectory, poses_at
+from ...readers.trajectory import Trajectory, poses_at, require_pose
 from ...sequence_index import FrameSequence
 from ..frame_order import natural_key
 from ..root_folder import require_folder
@@ -90,9 +90,10 @@ def read_arkit_trajectory(path: Path) -> Trajectory:
         The trajectory with times in seconds; its poses are camera to world, NaN where a line is broken.
 
     Raises:
-        SequenceIndexError: If the file cannot be read, or no line has seven numbers.
+        SequenceIndexError: If the file cannot be read, or no line of it is a pose.
     """
     rows = read_number_rows(path, (7,), -1)
+    require_pose(rows)
     good = np.flatnonzero(np.isfinite(rows.values).all(axis=1))
     poses = np.full((len(rows), 4, 4), np.nan)
     poses[good] = np.eye(4)

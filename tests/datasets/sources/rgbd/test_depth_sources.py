@@ -119,6 +119,13 @@ def test_arkit_scenes(tmp_path):
     }
 
 
+def test_an_arkit_trajectory_without_a_pose_is_named(tmp_path):
+    write_images(tmp_path / '42', [f'lowres_depth/42_{n}.000.png' for n in range(6)])
+    (tmp_path / '42/lowres_wide.traj').write_text('1.0 nan nan nan nan nan nan\n' * 3)
+    with pytest.raises(SequenceIndexError, match=r'lowres_wide\.traj, line 1: .* no other line holds a pose'):
+        listed('arkitscenes', tmp_path)
+
+
 @pytest.fixture
 def redwood(tmp_path):
     write_images(tmp_path / 'room', [f'depth/{k + 1:05d}.png' for k in range(6)])
