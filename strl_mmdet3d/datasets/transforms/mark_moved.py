@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from mmdet3d.registry import TRANSFORMS
-from scipy import ndimage
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from ...errors import ConfigError
 from .base import MARKS_KEY, THINGS_KEY, DescribedTransform
@@ -186,7 +187,7 @@ def touching(places: np.ndarray, cell: float) -> np.ndarray:
     """Number the groups of points whose cells touch, by a side or a corner.
 
     Args:
-        places: (N, 2), metres, within a few hundred metres.
+        places: (N, 2), metres, at any distance: only the cells that hold points take memory.
         cell: Side of a cell, metres.
 
     Returns:
@@ -196,7 +197,14 @@ def touching(places: np.ndarray, cell: float) -> np.ndarray:
         return np.empty(0, np.int64)
     cells = np.floor(places / cell).astype(np.int64)
     cells -= cells.min(axis=0)
-    grid = np.zeros(cells.max(axis=0) + 1, np.bool_)
-    grid[tuple(cells.T)] = True
-    groups, _ = ndimage.label(grid, np.ones((3, 3)))
-    return groups[tuple(cells.T)].astype(np.int64) - 1
+    width = int(cells[:, 1].max()) + 2  # the last column stays empty: no cell touches one of another row's end
+    keys, place = np.unique(cells[:, 0] * width + cells[:, 1], return_inverse=True)
+    links = []
+    for step in (1, width - 1, width, width + 1):  # the neighbours behind a cell; those before it count from theirs
+        found = np.searchsorted(keys, keys + step).clip(max=len(keys) - 1)
+        touches = np.flatnonzero(keys[found] == keys + step)
+        links.append(np.stack([touches, found[touches]]))
+    pairs = np.concatenate(links, axis=1)
+    graph = coo_matrix((np.ones(pairs.shape[1], np.bool_), tuple(pairs)), shape=(len(keys), len(keys)))
+    _, groups = connected_components(graph, directed=False)
+    return groups[place].astype(np.int64)

@@ -198,6 +198,10 @@ def test_groups_are_those_of_brute_force(seed, number):
     np.testing.assert_array_equal(groups[:, None] == groups[None], joined)
 
 
+def test_groups_far_apart_take_no_memory_for_what_lies_between():
+    assert touching(np.array([[0.0, 0], [9e4, 9e4], [9e4, 9e4 + 0.1]]), 0.3).tolist() == [0, 1, 1]
+
+
 @given(st.integers(0, 10**6))
 def test_a_scan_compared_with_itself_has_moved_nowhere(seed):
     rng = np.random.default_rng(seed)
