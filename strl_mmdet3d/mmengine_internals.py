@@ -20,7 +20,7 @@ PRIVATE_MEMBERS: dict[type, tuple[str, ...]] = {
     OptimWrapper: ('_accumulative_counts',),
     Runner: ('_resume', '_load_from', '_has_loaded', '_train_loop', '_val_loop', '_test_loop'),
     HistoryBuffer: ('_statistics_methods',),
-    CheckpointHook: ('_save_checkpoint', '_save_checkpoint_with_step'),
+    CheckpointHook: ('_save_checkpoint', '_save_checkpoint_with_step', '_save_best_checkpoint'),
     BaseDataset: ('_metainfo',),
     Config: ('_is_lazy_import',),
     _SlicedDataset: ('_dataset',),
@@ -88,7 +88,7 @@ def plain(value: Any) -> Any:
 
 
 class CheckpointHookWithSteps(CheckpointHook):
-    """mmengine's checkpoint hook, with its two private steps under public names to override."""
+    """mmengine's checkpoint hook, with its private steps under public names to override."""
 
     def save_due_checkpoint(self, runner: Runner) -> None:
         """Save a checkpoint that the interval asks for."""
@@ -98,6 +98,10 @@ class CheckpointHookWithSteps(CheckpointHook):
         """Write the checkpoint of an epoch or iteration, and remove the oldest one."""
         super()._save_checkpoint_with_step(runner, step, meta)
 
+    def write_best(self, runner: Runner, metrics: dict[str, Any]) -> None:
+        """Save a checkpoint that is better than the best before, and remove that one."""
+        super()._save_best_checkpoint(runner, metrics)
+
     def _save_checkpoint(self, runner: Runner) -> None:
         """Take mmengine's step by its public name."""
         self.save_due_checkpoint(runner)
@@ -105,3 +109,7 @@ class CheckpointHookWithSteps(CheckpointHook):
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
         """Take mmengine's step by its public name."""
         self.write_checkpoint(runner, step, meta)
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
+        """Take mmengine's step by its public name."""
+        self.write_best(runner, metrics)

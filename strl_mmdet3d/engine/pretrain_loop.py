@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from mmdet3d.registry import LOOPS
-from mmengine.dist import get_rank
+from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -38,8 +38,8 @@ class PretrainLoop(EpochBasedTrainLoop):
         kwargs: As in :class:`mmengine.runner.EpochBasedTrainLoop`.
 
     Raises:
-        ConfigError: If the data makes no batch, or for `STRL` one of a single pair, or if its point cloud range or its
-            points do not fit the detector.
+        ConfigError: If the data makes no batch, or for `STRL` one of a single pair, if its point cloud range or its
+            points do not fit the detector, or if several ranks would draw the epoch's order by different seeds.
     """
 
     def __init__(self, runner: Runner, dataloader: DataLoader | dict, max_epochs: int, **kwargs: int) -> None:
@@ -51,6 +51,12 @@ class PretrainLoop(EpochBasedTrainLoop):
             raise ConfigError(
                 f'the training set has {pairs} {"pair" if pairs == 1 else "pairs"} for this rank, fewer than one batch '
                 f'of {size}, so an epoch has no step: {remedy}'
+            )
+        random = runner.cfg.get('randomness') or {}
+        if random.get('diff_rank_seed') and get_world_size() > 1 and self.resumes_anywhere:
+            raise ConfigError(
+                'randomness.diff_rank_seed=True gives the ranks different orders of the pairs, of which some would be '
+                'missed: leave it out; what a model draws differs on each rank anyway'
             )
         model, dataset = unwrapped_model(runner), self.dataloader.dataset
         if isinstance(model, STRL):

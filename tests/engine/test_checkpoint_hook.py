@@ -6,6 +6,7 @@ import shutil
 from collections import namedtuple
 from pathlib import Path
 
+import mmengine.runner.runner as runner_module
 import pytest
 import torch
 from mmengine.hooks import Hook
@@ -15,6 +16,7 @@ from tiny import tiny_runner
 from strl_mmdet3d.atomic_write import _machine
 from strl_mmdet3d.engine.finite import DivergedError
 from strl_mmdet3d.engine.hooks import checkpoint_hook
+from strl_mmdet3d.engine.hooks.unusable_frames_hook import COUNTS_KEY
 from strl_mmdet3d.engine.work_dir import WorkDirError, prepare_work_dir
 
 Usage = namedtuple('Usage', 'total used free')
@@ -206,3 +208,109 @@ def test_a_checkpoint_by_iterations_waits_in_any_loop(tmp_path):
     tiny_runner(tmp_path, epochs=2, length=8, accumulate=3, default_hooks=hook).train()
     metas = [torch.load(tmp_path / f'iter_{number}.pth', weights_only=True)['meta'] for number in (2, 4)]
     assert [meta['iter'] for meta in metas] == [3, 6]
+
+
+class Judge(Hook):
+    """Hands the checkpoint hook what a validation would have found after each epoch."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, values):
+        self.values = values
+
+    def before_train_epoch(self, runner):
+        if runner.epoch:
+            metrics = {name: values[runner.epoch - 1] for name, values in self.values.items()}
+            saving = next(hook for hook in runner.hooks if hasattr(hook, 'write_now'))
+            saving.after_val_epoch(runner, metrics)
+
+
+@pytest.mark.parametrize(
+    ('values', 'kept'),
+    [
+        (dict(acc=[0.1, 0.3, 0.2]), ['best_acc_epoch_2.pth']),
+        (dict(acc=[0.1, 0.3, 0.2], iou=[0.1, 0.2, 0.3]), ['best_acc_epoch_2.pth', 'best_iou_epoch_3.pth']),
+    ],
+)
+def test_the_best_checkpoint_is_kept(tmp_path, values, kept):
+    runner = runner_of(tmp_path, save_best=list(values), rule='greater')
+    runner.register_hook(Judge(values))
+    runner.train()
+    assert [name for name in checkpoints(tmp_path) if name.startswith('best')] == kept
+
+
+@pytest.mark.parametrize('failing', ['best_acc_epoch_2', 'epoch_2'])
+def test_the_best_checkpoint_before_stays_until_the_new_one_is_whole(tmp_path, monkeypatch, failing):
+    runner = runner_of(tmp_path, save_best='acc', rule='greater')
+    runner.register_hook(Judge(dict(acc=[0.1, 0.2, 0.3])))
+    save = runner_module.save_checkpoint
+
+    def full(checkpoint, path, *args, **kwargs):
+        if Path(path).name.startswith('.best_acc_epoch_2') or (tmp_path / 'best_acc_epoch_2.pth').exists():
+            Path(path).write_bytes(b'half')
+            raise OSError(28, 'No space left on device')
+        save(checkpoint, path, *args, **kwargs)
+
+    if failing == 'epoch_2':  # which is written once more, with the name of the best one
+        whole = full
+
+        def full(checkpoint, path, *args, **kwargs):
+            (save if Path(path).name.startswith('.best') else whole)(checkpoint, path, *args, **kwargs)
+
+    monkeypatch.setattr(runner_module, 'save_checkpoint', full)
+    with pytest.raises(WorkDirError, match=rf'{failing}\.pth cannot be written .*No space left.*the last good'):
+        runner.train()
+    assert set(checkpoints(tmp_path)) >= {'best_acc_epoch_1.pth', 'epoch_2.pth'}
+    for name in checkpoints(tmp_path):
+        torch.load(tmp_path / name, weights_only=True)
+
+
+def test_a_name_with_a_format(tmp_path):
+    """Of three digits, say."""
+    runner_of(tmp_path, filename_tmpl='ep_{:03d}.pth').train()
+    assert checkpoints(tmp_path) == ['ep_003.pth', 'ep_004.pth']
+
+
+def test_what_the_run_of_a_checkpoint_from_elsewhere_keeps_is_not_removed_here(tmp_path):
+    tiny_runner(tmp_path / 'one', epochs=2, length=6, default_hooks=runner_hooks()).train()
+    mine = tmp_path / 'other' / 'epoch_1.pth'
+    mine.parent.mkdir()
+    mine.write_text('of another run')
+    start = dict(resume=True, load_from=str(tmp_path / 'one' / 'epoch_2.pth'))
+    tiny_runner(mine.parent, epochs=4, length=6, default_hooks=runner_hooks(), **start).train()
+    assert checkpoints(mine.parent) == ['epoch_1.pth', 'epoch_3.pth', 'epoch_4.pth']
+    assert mine.read_text() == 'of another run'
+
+
+def runner_hooks():
+    return dict(checkpoint=dict(type='WholeCheckpointHook', interval=1, max_keep_ckpts=2))
+
+
+def test_hooks_are_told_before_any_checkpoint(tmp_path):
+    runner = runner_of(tmp_path, by_epoch=False, interval=4)
+    told = []
+
+    class Told(Hook):
+        priority = 'LOWEST'
+
+        def before_write_checkpoint(self, runner):
+            told.append(runner.iter + 1)
+
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            if runner.iter + 1 == 6:
+                next(hook for hook in runner.hooks if hasattr(hook, 'write_now')).write_now(runner)
+
+    runner.register_hook(Told())
+    runner.train()
+    assert told == [4, 6, 8, 12]
+
+
+def test_the_counts_of_unusable_frames_are_those_up_to_the_checkpoint(tmp_path, monkeypatch):
+    """On several ranks, which add them up every 10 iterations only."""
+    monkeypatch.setattr('strl_mmdet3d.engine.hooks.unusable_frames_hook.get_world_size', lambda: 2)
+    monkeypatch.setattr('strl_mmdet3d.engine.hooks.unusable_frames_hook.skipped_of', lambda batch: [[], []])
+    hooks = runner_hooks() | dict(frames=dict(type='UnusableFramesHook'))
+    hooks['checkpoint'] |= dict(by_epoch=False, interval=4)
+    tiny_runner(tmp_path, epochs=1, length=14, default_hooks=hooks).train()
+    counts = torch.load(tmp_path / 'iter_4.pth', weights_only=True)['message_hub']['runtime_info'][COUNTS_KEY]
+    assert counts == dict(num_pairs=8, num_replaced=0)

@@ -37,3 +37,15 @@ def test_the_hook_ends_a_run_whose_export_does_not_land(tmp_path):
     runner = tiny_runner(tmp_path / 'run', custom_hooks=[dict(type='ExportEncoderHook', verify=str(config))])
     with pytest.raises(ExportError, match='not in the model'):
         runner.train()
+
+
+def test_the_average_of_the_weights_is_exported_as_a_checkpoint_has_it(tmp_path):
+    hooks = [dict(type='EMAHook', momentum=0.01), dict(type='ExportEncoderHook')]
+    runner = tiny_runner(tmp_path, custom_hooks=hooks)
+    runner.train()
+    by_hook = torch.load(tmp_path / 'encoder.pth')['state_dict']
+    by_tool = export_encoder(read_checkpoint(tmp_path / 'epoch_2.pth'), 'x')['state_dict']
+    assert by_hook.keys() == by_tool.keys()
+    assert all(torch.equal(by_hook[name], by_tool[name]) for name in by_tool)
+    weights = runner.model.online_encoder.detector.state_dict()
+    assert any(not torch.equal(by_hook[name], weights[name]) for name in by_hook)

@@ -187,3 +187,15 @@ def test_a_batch_of_one_pair_is_refused_before_the_first_step(settings, remedy):
 @pytest.mark.parametrize('settings', [dict(batch_size=3, drop_last=True), dict(batch_size=2), dict(batch_size=5)])
 def test_batches_of_two_pairs_and_more_pass(settings):
     require_two_pairs(DataLoader(range(4), **settings))
+
+
+def test_ranks_of_different_seeds_are_refused(tmp_path, monkeypatch):
+    """Each would take its part of another order of the pairs."""
+    sampler = dict(type='PairSampler')
+    loader = dict(batch_size=2, num_workers=0, dataset=dict(type='RandomPairs', length=8), sampler=sampler)
+    options = dict(train_dataloader=loader | dict(collate_fn=dict(type='pseudo_collate')))
+    options |= dict(train_cfg=dict(type='PretrainLoop', max_epochs=1), randomness=dict(seed=0, diff_rank_seed=True))
+    assert len(tiny_runner(tmp_path / 'one', **options).train_loop.dataloader) == 4
+    monkeypatch.setattr('strl_mmdet3d.engine.pretrain_loop.get_world_size', lambda: 2)
+    with pytest.raises(ConfigError, match=r'randomness\.diff_rank_seed=True .*: leave it out'):
+        _ = tiny_runner(tmp_path / 'two', **options).train_loop

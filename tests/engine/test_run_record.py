@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from tiny import tiny_config
 
 from strl_mmdet3d.engine.hooks import SameRunHook
 from strl_mmdet3d.engine.run_record import NOT_SET, ResumeError, differences, record_of
+from strl_mmdet3d.errors import ConfigError
 
 
 @pytest.fixture
@@ -195,6 +196,32 @@ def test_weights_alone_may_come_from_any_run(config):
     runner._resume = False
     SameRunHook().after_load_checkpoint(runner, saved(config))
     assert runner.said == []
+
+
+def test_the_index_is_recorded_as_the_run_read_it(config, tmp_path):
+    """Not as it is when the checkpoint is written."""
+    runner, hook, checkpoint = Stub(config), SameRunHook(), dict(meta={})
+    runner._train_loop, runner._resume = BaseLoop.__new__(EpochBasedTrainLoop), False
+    hook.before_run(runner)
+    (tmp_path / 'index.json').write_text('another one')
+    hook.before_save_checkpoint(runner, checkpoint)
+    with pytest.raises(ResumeError, match='ann_file is sha256'):
+        SameRunHook().after_load_checkpoint(Stub(config), checkpoint)
+    hook.before_run(runner)
+    hook.before_save_checkpoint(runner, checkpoint)
+    SameRunHook().after_load_checkpoint(Stub(config), checkpoint)
+
+
+@pytest.mark.parametrize('allow', [(), ('randomness',)])
+def test_the_seed_stays(config, allow):
+    other = Stub(changed(config, randomness__seed=2, train_dataloader__batch_size=4))
+    said = 'randomness.seed is 2 and was 1.* by --allow-change train_dataloader.batch_size; .* keeps its seed'
+    with pytest.raises(ResumeError, match=said):
+        SameRunHook(allow=allow).after_load_checkpoint(other, saved(config))
+    with pytest.raises(ResumeError, match=r'is 2 and was 1\. Undo the changes; or begin'):
+        SameRunHook(allow=['train_dataloader', *allow]).after_load_checkpoint(other, saved(config))
+    with pytest.raises(ConfigError, match='a resumed run keeps the seed'):
+        SameRunHook(allow=['randomness.seed'])
 
 
 def test_mmengine_calls_the_hook_where_it_must():

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mmdet3d.registry import HOOKS
 from mmengine.dist import is_main_process, master_only
@@ -14,9 +17,9 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import Tensor
 
 from ...atomic_write import remove_dead_parts, write_text_whole, written_whole
-from ...mmengine_internals import CheckpointHookWithSteps
+from ...mmengine_internals import CheckpointHookWithSteps, loaded_from
 from ..finite import DivergedError, first_non_finite
-from ..run_start import last_good, reason_of
+from ..run_start import is_own, last_good, name_pattern, reason_of
 from ..unwrapping import unwrapped_model
 from ..work_dir import WorkDirError
 
@@ -32,7 +35,8 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
     """mmengine's checkpoints, each written whole or not at all.
 
     mmengine's own hook removes the oldest checkpoint before it writes the new one in place, and so may leave none.
-    This one writes beside the final name, renames, points ``last_checkpoint`` to it, and then removes the oldest one.
+    This one writes beside the final name, renames, points ``last_checkpoint`` to it, and then removes the oldest one,
+    or the best one before. Hooks with a method ``before_write_checkpoint(runner)`` have it called on all ranks before.
     It saves after whole optimizer steps only: with accumulated gradients, a checkpoint that is due within a step waits
     for its end, because no checkpoint holds the gradients of half a step. A loop that does not resume within an epoch
     saves at the end of one. NaN or infinity is never saved.
@@ -51,6 +55,10 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
         Raises:
             WorkDirError: If there is no space for one checkpoint.
         """
+        start = loaded_from(runner)
+        if start is not None and not is_own(start, runner.cfg):  # what that run keeps is not in this folder
+            for key in ('keep_ckpt_ids', EXTRA_KEY):
+                runner.message_hub.runtime_info.pop(key, None)
         super().before_train(runner)
         if self._is_local():
             self._check_space(runner)
@@ -90,6 +98,9 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
         Raises:
             WorkDirError: If it cannot be written. The last one stays.
         """
+        if isinstance(runner, _WritesWhole):
+            runner = runner.runner
+        runner.call_hook('before_write_checkpoint')
         if not self._is_local():
             super().write_checkpoint(runner, step, meta)
             return
@@ -124,6 +135,7 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
         """
         if self._saved == runner.iter + 1 and self.last_ckpt is not None:
             return Path(self.last_ckpt)
+        runner.call_hook('before_write_checkpoint')
         path = Path(self.out_dir) / f'iter_{runner.iter + 1}.pth'
         runner.message_hub.update_info(EXTRA_KEY, path.name)
         self._write(runner, path, dict(epoch=runner.epoch, iter=runner.iter + 1))
@@ -134,14 +146,53 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
         self.last_ckpt = str(path)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         self._refuse_non_finite(runner, path)
-        try:
+        with self.told_if_not_written(runner, path):
             self._write_whole(runner, path, meta)
+        self._saved = meta.get('iter', runner.iter)
+
+    def write_best(self, runner: Runner, metrics: dict[str, Any]) -> None:
+        """Write a checkpoint that is the best so far, and then remove the best one before.
+
+        Raises:
+            WorkDirError: If it cannot be written. The last one stays.
+        """
+        if not self.save_best or not self._is_local():
+            super().write_best(runner, metrics)
+            return
+        before = self._best()
+        self._set_best(dict.fromkeys(before))  # else mmengine removes them before it writes
+        super().write_best(_WritesWhole(runner, self), metrics)
+        after = {key: path or before.get(key) for key, path in self._best().items()}
+        self._set_best(after)
+        for path in set(before.values()) - set(after.values()):
+            if path is not None and is_main_process():
+                Path(path).unlink(missing_ok=True)
+
+    def _best(self) -> dict[str, str | None]:
+        """Return the best checkpoint by each metric."""
+        return dict(self.best_ckpt_path_dict) if self._has_several() else {'': self.best_ckpt_path}
+
+    def _set_best(self, paths: dict[str, str | None]) -> None:
+        """Set what `_best` returns."""
+        if self._has_several():
+            self.best_ckpt_path_dict = paths
+        else:
+            self.best_ckpt_path = paths['']
+
+    def _has_several(self) -> bool:
+        """Return whether the best checkpoints by several metrics are kept, which mmengine stores in another way."""
+        return len(self.key_indicators) > 1
+
+    @contextmanager
+    def told_if_not_written(self, runner: Runner, path: Path) -> Iterator[None]:
+        """Turn a failure to write a checkpoint into a WorkDirError."""
+        try:
+            yield
         except (OSError, RuntimeError) as error:  # torch's writer raises a RuntimeError where the disk is full
             raise WorkDirError(
                 f'the checkpoint {path} cannot be written ({reason_of(error)}); '
                 f'{last_good(path.parent, runner.cfg)}. Free space, and continue by --resume'
             ) from error
-        self._saved = meta.get('iter', runner.iter)
 
     def _refuse_non_finite(self, runner: Runner, path: Path) -> None:
         """Raise a DivergedError if the model or the optimizer's state holds NaN or infinity."""
@@ -184,7 +235,7 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
         """Remove half-written files, and compare the free space with a checkpoint's size."""
         folder = Path(self.out_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        remove_dead_parts(folder / self.filename_tmpl.format('*'))
+        remove_dead_parts(folder / name_pattern(self.filename_tmpl))
         model = unwrapped_model(runner)
         weights = sum(tensor.nbytes for tensor in model.state_dict().values())
         # At most two values for each trainable parameter, as Adam keeps them.
@@ -195,3 +246,20 @@ class WholeCheckpointHook(CheckpointHookWithSteps):
             raise WorkDirError(f'{space}: free space there, or name another folder by --work-dir')
         if self.max_keep_ckpts > 0 and free < needed * (self.max_keep_ckpts + 1):
             runner.logger.warning(f'{space}; the run keeps {self.max_keep_ckpts}, and one more while it writes')
+
+
+class _WritesWhole:
+    """A runner as mmengine's code for the best checkpoint sees it: it writes whole files."""
+
+    def __init__(self, runner: Runner, hook: WholeCheckpointHook) -> None:
+        self.runner, self.hook = runner, hook
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.runner, name)
+
+    @master_only
+    def save_checkpoint(self, out_dir: str, filename: str, **options: Any) -> None:
+        """Save beside the final name, and rename."""
+        path = Path(out_dir) / filename
+        with self.hook.told_if_not_written(self.runner, path), written_whole(path) as part:
+            self.runner.save_checkpoint(str(part.parent), part.name, **options)

@@ -8,7 +8,7 @@ from typing import Any
 from mmdet3d.registry import HOOKS
 from mmengine.config import Config
 from mmengine.dist import master_only
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 
 from ...export import (
@@ -29,7 +29,7 @@ class ExportEncoderHook(Hook):
 
     Each checkpoint gets a record of the trunk's tensors and settings, by which a later export can tell whether a tensor
     is missing, and a downstream config whether its settings are the same. The parts that `UntrainedPartsHook` has found
-    are left out.
+    are left out. If mmengine's `EMAHook` averages the weights, the average is exported, as it is in the checkpoints.
 
     Args:
         filename: The file's name in the work directory.
@@ -66,7 +66,11 @@ class ExportEncoderHook(Hook):
         if untrained is not None:
             meta[UNTRAINED_KEY] = untrained
         path = Path(runner.work_dir) / self.filename
-        save_exported(export_encoder(dict(meta=meta, state_dict=model.state_dict()), runner.experiment_name), path)
+        checkpoint = dict(meta=meta, state_dict=model.state_dict())
+        for hook in runner.hooks:
+            if isinstance(hook, EMAHook):
+                hook.before_save_checkpoint(runner, checkpoint)  # puts the average in the place of the weights
+        save_exported(export_encoder(checkpoint, runner.experiment_name), path)
         runner.logger.info(f'the pre-trained encoder is in {path}')
         downstream: str | Config | None = self.verify
         if downstream is None:

@@ -33,7 +33,7 @@ class UnusableFramesHook(Hook):
 
     ``WORK_DIR/unusable_frames.jsonl`` is an `UnusableFrameList`. A new run in the same work directory starts a new
     list; a resumed run continues the list, and the counts in its checkpoint. Several ranks add up their counts every 10
-    iterations and at the end of an epoch; rank 0 writes the list.
+    iterations, at the end of an epoch and before `WholeCheckpointHook` writes; rank 0 writes the list.
 
     A pair has two frames, so the percentage of replaced pairs is about twice the percentage of damaged frames.
 
@@ -73,10 +73,16 @@ class UnusableFramesHook(Hook):
         self._new_pairs += skipped_of(data_batch)
         if get_world_size() == 1 or self.every_n_train_iters(runner, SYNC_INTERVAL):
             self._add_up(runner)
+            self._stop_if_too_many()
+
+    def before_write_checkpoint(self, runner: Runner) -> None:
+        """Bring the counts up to the checkpoint; `WholeCheckpointHook` calls it on all ranks."""
+        self._add_up(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Log the counts; raises an UnusableFramesError if too many pairs were replaced."""
         self._add_up(runner)
+        self._stop_if_too_many()
         self._log(runner, f'epoch {runner.epoch + 1}')
 
     def after_train(self, runner: Runner) -> None:
@@ -84,7 +90,7 @@ class UnusableFramesHook(Hook):
         self._log(runner, 'the whole run')
 
     def _add_up(self, runner: Runner) -> None:
-        """Add the new pairs of all ranks to the counts, list new frames, and stop if too many pairs were replaced."""
+        """Add the new pairs of all ranks to the counts, and list new frames."""
         of_ranks = all_gather_object((len(self._new_pairs), [skipped for skipped in self._new_pairs if skipped]))
         self._new_pairs = []
         for num_pairs, replaced in of_ranks:
@@ -92,6 +98,9 @@ class UnusableFramesHook(Hook):
             if is_main_process():
                 self._list.append(record for skipped in replaced for record in skipped)
         runner.message_hub.update_info(COUNTS_KEY, asdict(self._counts))
+
+    def _stop_if_too_many(self) -> None:
+        """Raise an UnusableFramesError if too many pairs were replaced."""
         if self._counts.too_many(self.max_share, self.num_tolerated):
             raise UnusableFramesError(
                 f'{self._counts} had to be replaced, more than the set share of {self.max_share:g}. {self._list.path} '
