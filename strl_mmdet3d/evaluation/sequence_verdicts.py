@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..datasets.sources.lidar.scan_columns import INTENSITY_SCALES, scale_of
 from .frame_facts import FrameFacts
 from .pair_overlap import AS_GIVEN, NEAR
 from .sequence_survey import Survey
@@ -128,17 +129,12 @@ def _of_values(survey: Survey) -> Iterator[str]:
         column = names.index('intensity')
         if least[column] < 0:
             yield f'intensity goes down to {least[column]:g}: is that column the intensity?'
-        if largest[column] > 1:
-            scale = intensity_scale(largest[column])
+        scale = max(scale_of(*frame.quantiles[column, -2:].tolist(), bool(frame.whole[column])) for frame in alike)
+        if scale > INTENSITY_SCALES[0]:
             yield (
                 f'intensity goes up to {largest[column]:g}, a scale of 0 to {scale:g}. Detectors trained on KITTI '
                 f'take 0 to 1: set LoadFrame(intensity_scale=1 / {scale:g}). Those of nuScenes take 0 to 255'
             )
-
-
-def intensity_scale(largest: float) -> float:
-    """Return the scale that the largest intensity seen belongs to: 1, 255, or of 16 bits."""
-    return next((scale for scale in (1.0, 255.0, 65535.0) if largest <= scale), largest)
 
 
 def _of_axes(survey: Survey) -> Iterator[str]:

@@ -130,6 +130,16 @@ def test_a_steady_turn_without_time_stamps_is_no_jump():
     assert list(np.flatnonzero(is_jump(np.array([1, 1, 1, 9, 1, 1, 1.0]), 2))) == [3]
 
 
+def test_one_bright_reflector_makes_no_other_scale(tmp_path):
+    """As of Waymo: `create_sequence_index.py` says the same."""
+    write_drive(tmp_path)
+    for file in tmp_path.glob('*.bin'):
+        scan = np.fromfile(file, np.float32).reshape(-1, 4)
+        scan[7, 3] = 27
+        scan.tofile(file)
+    assert not any('intensity' in said for said in verdicts(survey(tmp_path)))
+
+
 def test_the_scale_of_intensities_and_the_setting_are_named(tmp_path):
     write_drive(tmp_path, intensity=255)
     said = only_verdict(tmp_path)

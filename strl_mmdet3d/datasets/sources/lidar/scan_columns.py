@@ -134,9 +134,19 @@ def intensity_scale(values: np.ndarray) -> float:
     """Return the end of the scale that intensities (N,) have: 1, 255, 65535, or else their largest value."""
     values = values[np.isfinite(values)]
     if not len(values):
-        return 1.0
-    most, largest = float(np.quantile(values, MOST)), float(values.max())
-    if most <= ABOVE_SCALE and not (largest > ABOVE_SCALE and (values == np.rint(values)).all()):
+        return INTENSITY_SCALES[0]
+    return scale_of(float(np.quantile(values, MOST)), float(values.max()), bool((values == np.rint(values)).all()))
+
+
+def scale_of(most: float, largest: float, are_whole: bool) -> float:
+    """Return the end of a scale, see `intensity_scale`.
+
+    Args:
+        most: What `MOST` of the intensities do not exceed.
+        largest: Their largest.
+        are_whole: Whether all of them are whole numbers.
+    """
+    if most <= ABOVE_SCALE and not (largest > ABOVE_SCALE and are_whole):
         return INTENSITY_SCALES[0]
     return next((scale for scale in INTENSITY_SCALES[1:] if largest <= scale), largest)
 
