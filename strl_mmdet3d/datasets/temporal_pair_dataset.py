@@ -65,7 +65,7 @@ class TemporalPairDataset(BaseDataset):
     A pair whose data cannot be used (a frame that is missing or damaged, a view left without points) is replaced by the
     pair of another key frame, drawn by the same generators. Each replacement is logged as a warning with the file and
     the remedy, and counted in the ``num_redraws`` of the data samples. Their ``skipped`` lists what failed, each with
-    ``frame_path``, ``reason``, ``epoch`` and ``item``; :class:`UnusableFramesHook` collects it.
+    ``data_root``, ``frame_path``, ``reason``, ``epoch`` and ``item``; :class:`UnusableFramesHook` collects it.
 
     Args:
         ann_file (str): The sequence index, made by ``tools/create_sequence_index.py``; relative to ``data_root``,
@@ -236,9 +236,9 @@ class TemporalPairDataset(BaseDataset):
 
         Returns:
             'max_gap' -> how many sequences have time stamps, 'max_distance' -> how many have poses, of how many,
-            for the bounds that are set. Empty in the mode 'spatial' and where pairs are not drawn from a window.
+            for the bounds that are set. Empty in the mode 'spatial'.
         """
-        if self.mode == 'spatial' or self.selection != 'window':
+        if self.mode == 'spatial':
             return {}
         bounds, firsts = self._bounds, self.table.starts[self._sequences]
         return {
@@ -255,16 +255,19 @@ class TemporalPairDataset(BaseDataset):
 
     def _bound_pairs(self) -> None:
         """Leave out the key frames whose window has no pair within the bounds, and say how far apart pairs are."""
-        if self.mode == 'spatial' or self.selection != 'window':
+        if self.mode == 'spatial':
             return
-        bounds = self._bounds
+        only = f'the window of {self.window} key frames does' if self.selection == 'window' else 'neighbours are paired'
         for name, (bounded, total) in self.num_bounded().items():
             column = dict(max_gap='time stamps', max_distance='poses')[name]
             if bounded < total:
                 _warn(
                     f'{self.ann_file}: {name}={getattr(self, name)} does not bound the pairs of {total - bounded} of '
-                    f'{total} sequences, which have no {column}; the window of {self.window} key frames does'
+                    f'{total} sequences, which have no {column}; {only}'
                 )
+        if self.selection != 'window':  # a key frame without a neighbour within the bounds is paired with itself
+            return
+        bounds = self._bounds
         if bounds:
             frames = np.concatenate([np.arange(*self.table.starts[[s, s + 1]]) for s in self._sequences])
             kept = bounds.have_pairs(self.window)[frames]
@@ -416,7 +419,15 @@ class TemporalPairDataset(BaseDataset):
             except UnusablePairError as error:
                 self._check_root()  # no other pair would do if the whole root is gone
                 failure = error
-                skipped.append(dict(frame_path=error.frame_path, reason=str(error), epoch=idx.epoch, item=idx.index))
+                skipped.append(
+                    dict(
+                        data_root=str(self.data_root),
+                        frame_path=error.frame_path,
+                        reason=str(error),
+                        epoch=idx.epoch,
+                        item=idx.index,
+                    )
+                )
                 _warn(f'item {idx.index} of epoch {idx.epoch}, attempt {attempt + 1}: {error}')
         raise type(failure)(
             f'{self.max_refetch + 1} pair(s) in a row could not be used. The last: {failure}'
@@ -523,6 +534,7 @@ class TemporalPairDataset(BaseDataset):
             lidar2sensor = np.eye(4)
             lidar2sensor[:3, :3], lidar2sensor[:3, 3] = to_frame[:3, :3].T, -to_frame[:3, 3]
             points = dict(lidar_points, lidar_path=self._path(sequence, earlier), lidar2sensor=lidar2sensor)
+            points['frame_path'] = self.table.frame(sequence, earlier)
             sweeps.append(dict(lidar_points=points, timestamp=float(times[earlier])))
         found = {'timestamp': float(times[frame])}
         return found | {'lidar_sweeps': sweeps} if sweeps else found

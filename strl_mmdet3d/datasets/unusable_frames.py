@@ -43,7 +43,7 @@ class PairCounts:
 class UnusableFrameList:
     """A file of records, one per frame, that survives a kill at any time.
 
-    A record is an entry of `TemporalPairDataset`'s ``skipped``: ``frame_path`` (relative to the data's root),
+    A record is an entry of `TemporalPairDataset`'s ``skipped``: ``data_root``, ``frame_path`` (relative to that root),
     ``reason``, and the ``epoch`` and ``item``, both from 0, that met the frame first.
 
     Args:
@@ -74,8 +74,13 @@ class UnusableFrameList:
 
 
 def identity(record: dict) -> str:
-    """Return the name that a listed frame is known by: its path, or the reason if the pipeline named no frame."""
-    return record['frame_path'] or record['reason']
+    """Return the name that a listed frame is known by: its path, or the reason if the pipeline named no frame.
+
+    The data sets of a mixture may have frames of the same name below their roots.
+    """
+    if not record['frame_path']:
+        return record['reason']
+    return f'{record["data_root"]}/{record["frame_path"]}' if record.get('data_root') else record['frame_path']
 
 
 def read_listed(path: Path) -> set[str]:

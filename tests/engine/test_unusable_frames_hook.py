@@ -116,7 +116,7 @@ def test_a_resumed_run_goes_on_with_counts_and_list(data, tmp_path):
     resumed = make_runner(data, tmp_path / 'run', epochs=3, resume=True)
     resumed.train()
     assert resumed.message_hub.get_info(COUNTS_KEY) == whole.message_hub.get_info(COUNTS_KEY)
-    assert read_listed(path) == {'3.bin', '8.bin'}
+    assert read_listed(path) == {f'{data}/3.bin', f'{data}/8.bin'}
     whole_lines = [line for line in path.read_text().splitlines() if line.endswith('}')]
     assert len(whole_lines) == 2
 
@@ -159,8 +159,8 @@ def test_a_root_that_is_lost_ends_the_run_in_one_sentence(data, tmp_path, worker
     assert re.fullmatch(said, error.value.code)
     assert (tmp_path / 'run/epoch_1.pth').is_file()
     assert not (tmp_path / 'run' / FILE_NAME).exists() or set(read_listed(tmp_path / 'run' / FILE_NAME)) <= {
-        '3.bin',
-        '8.bin',
+        f'{data}/3.bin',
+        f'{data}/8.bin',
     }
 
 

@@ -18,7 +18,7 @@ class UnusablePairError(StrlError, ValueError):
     """A pair that cannot be trained on because of its data. The data set draws another pair instead.
 
     Attributes:
-        frame_path: The frame at fault, relative to the root; :class:`MultiView` fills it in.
+        frame_path: The frame at fault, relative to the root; :class:`MultiView` fills it in where it is empty.
     """
 
     frame_path: str = ''

@@ -10,6 +10,7 @@ from mmdet3d.datasets.transforms import LoadPointsFromMultiSweeps
 from mmdet3d.registry import TRANSFORMS
 
 from ...errors import ConfigError
+from ..readers.frame_file import UnusablePairError
 from .load_frame import LoadFrame
 
 LAG_COLUMN = 4
@@ -29,7 +30,8 @@ class LoadSweeps(LoadPointsFromMultiSweeps):
     - lidar_points (dict): As of `LoadFrame`
     - timestamp (float): Seconds
     - lidar_sweeps (list[dict], optional): The sweeps, each with ``lidar_points`` (with ``lidar_path`` and
-      ``lidar2sensor``, as mmdet3d's infos have it) and ``timestamp``
+      ``lidar2sensor``, as mmdet3d's infos have it; and ``frame_path``, the name of the frame in the list of those that
+      cannot be used) and ``timestamp``
 
     Added Keys:
 
@@ -47,7 +49,7 @@ class LoadSweeps(LoadPointsFromMultiSweeps):
         sweeps_num (int): At most this many of the sweeps are taken; fewer are drawn. Defaults to 9.
 
     Raises:
-        CorruptFrameError: As of `LoadFrame`.
+        CorruptFrameError: As of `LoadFrame`; it names the sweep at fault.
         ConfigError: As of `LoadFrame`; if `use_dim` has another number of values; when loading, without ``timestamp``.
     """
 
@@ -67,6 +69,7 @@ class LoadSweeps(LoadPointsFromMultiSweeps):
         width = LAG_COLUMN + 1
         super().__init__(sweeps_num, width, list(range(width)), None, pad_empty_sweeps, remove_close)
         self._facts: dict[str, Any] = {}
+        self._frame_paths: dict[str, str] = {}
 
     def transform(self, results: dict) -> dict:
         """Load the frame, and add the points of its sweeps."""
@@ -79,9 +82,15 @@ class LoadSweeps(LoadPointsFromMultiSweeps):
         results = self.loader(results)
         # What the index says of the frame holds for its sweeps.
         self._facts = {key: value for key, value in results['lidar_points'].items() if key != 'lidar_path'}
+        points = [sweep['lidar_points'] for sweep in results.get('lidar_sweeps', ())]
+        self._frame_paths = {one['lidar_path']: one.get('frame_path', one['lidar_path']) for one in points}
         return super().transform(results)
 
     def _load_points(self, pts_filename: str) -> np.ndarray:
         """Read and check a sweep; the values are flat, as the base class expects them."""
-        results = self.loader(dict(lidar_points=dict(self._facts, lidar_path=pts_filename)))
+        try:
+            results = self.loader(dict(lidar_points=dict(self._facts, lidar_path=pts_filename)))
+        except UnusablePairError as error:
+            error.frame_path = self._frame_paths[pts_filename]
+            raise
         return results['points'].tensor.numpy().reshape(-1)

@@ -216,11 +216,11 @@ def require_marks(views: Iterable[dict]) -> None:
 
 @contextmanager
 def _at_fault(origin: dict) -> Iterator[None]:
-    """Name the frame of an origin in an UnusablePairError of the block."""
+    """Name the frame of an origin in an UnusablePairError of the block that names none, such as one of its sweeps."""
     try:
         yield
     except UnusablePairError as error:
-        error.frame_path = origin.get('frame_path', '')
+        error.frame_path = error.frame_path or origin.get('frame_path', '')
         raise
 
 

@@ -68,6 +68,15 @@ def test_sweeps_lie_in_the_axes_of_their_frame_with_their_lag(drive):
         np.testing.assert_allclose(in_world[np.lexsort(in_world.T)], world[100 * n : 100 * n + 100][order], atol=1e-4)
 
 
+def test_a_damaged_sweep_is_listed_and_not_the_frames_behind_it(drive):
+    root, _ = drive
+    (root / '2.bin').write_bytes(b'123')
+    seen, pair = described(root, frame=4)
+    skipped = pair['view_1']['data_samples'].skipped
+    assert {record['frame_path'] for record in skipped} == {'2.bin'}
+    assert len(seen) > 1
+
+
 def test_it_is_mmdet3ds_own_loading(drive):
     root, _ = drive
     (results, *_), pair = described(root)
