@@ -177,7 +177,8 @@ class QuietRunner(Runner):
         """Load the checkpoint that the config names, or resume from it.
 
         Raises:
-            ConfigError: If it is damaged, unsafe, or lacks what is needed, or if the ranks begin at different ones.
+            ConfigError: If it is damaged, unsafe, cannot be fetched, or lacks what is needed, or if the ranks begin at
+                different ones.
         """
         purpose = 'resumed from' if self.cfg.get('resume') else 'loaded'
         checkpoint = self.cfg.get('load_from') or f'the last checkpoint of {self.work_dir}'
@@ -195,6 +196,13 @@ class QuietRunner(Runner):
                     raise ValueError(f'its optimizer is of another kind, without {", ".join(sorted(before - after))}')
         except StrlError:
             raise
+        except OSError as error:
+            if '://' not in checkpoint:
+                raise
+            raise ConfigError(
+                f'{checkpoint} cannot be fetched ({error}): download it by other means, and name the file by '
+                f'{"--resume" if self.cfg.get("resume") else "load_from"}'
+            ) from error
         # ValueError and IndexError come from an optimizer or a scheduler whose state does not fit.
         except (EOFError, LookupError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
             raise ConfigError(

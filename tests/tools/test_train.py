@@ -130,6 +130,15 @@ def test_a_checkpoint_of_another_folder_overwrites_no_run(config, tmp_path):
     assert not (run / 'earlier_run_1').exists()
 
 
+def test_an_address_that_does_not_answer_is_one_sentence(tiny_config, monkeypatch):
+    monkeypatch.setenv('no_proxy', '*')
+    address = 'http://127.0.0.1:9/epoch_1.pth'
+    for argv, option in ((['--resume', address], '--resume'), (['--cfg-options', f'load_from={address}'], 'load_from')):
+        said = refused(tiny_config, *argv)
+        assert said.startswith(f'{address} cannot be fetched (')
+        assert said.endswith(f'name the file by {option}')
+
+
 def test_an_address_is_resumed_from_and_an_empty_name_is_refused(config, tmp_path):
     address = 'https://host/epoch_1.pth'
     assert start_of(begin(config, '--work-dir', tmp_path, '--resume', address)) == (True, address)
