@@ -238,8 +238,8 @@ def refuse_another_run(config: Config) -> None:
     found = run_files(config)
     if found:
         raise ConfigError(
-            f'{config.work_dir} holds another run already ({found[-1].name}) than {config.load_from}, which would '
-            'overwrite it: name another folder by --work-dir, or move that run away'
+            f'{config.work_dir} holds a run already ({found[-1].name}), which one from {config.load_from} would '
+            'overwrite: continue it by --resume without a name, name another folder by --work-dir, or move its files away'
         )
 
 

@@ -123,7 +123,7 @@ def test_a_checkpoint_of_another_folder_overwrites_no_run(config, tmp_path):
     kept = save(run / 'epoch_3.pth', 30)
     for name in (other, 'https://host/epoch_1.pth'):
         with pytest.raises(
-            ConfigError, match=rf'run holds another run already \(epoch_3\.pth\) than {name}.*--work-dir'
+            ConfigError, match=rf'run holds a run already \(epoch_3\.pth\), which one from {name} .*--work-dir'
         ):
             begin(config, '--work-dir', run, '--resume', name)
     assert kept.exists()
