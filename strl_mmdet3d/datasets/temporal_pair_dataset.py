@@ -515,6 +515,7 @@ class TemporalPairDataset(BaseDataset):
         keys: dict[str, Any] = {'lidar_points': {'lidar_path': path}, 'lidar_path': path}
         if 'load_dim' in self.index_metainfo:
             keys['lidar_points']['num_pts_feats'] = self.index_metainfo['load_dim']
+            keys['lidar_points']['first_of_sequence'] = self._path(sequence, 0)
         if 'columns' in self.index_metainfo:
             keys['lidar_points']['columns'] = self.index_metainfo['columns']
         if self.sweeps:

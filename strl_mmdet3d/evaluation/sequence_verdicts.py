@@ -129,7 +129,10 @@ def _of_values(survey: Survey) -> Iterator[str]:
         column = names.index('intensity')
         if least[column] < 0:
             yield f'intensity goes down to {least[column]:g}: is that column the intensity?'
-        scale = max(scale_of(*frame.quantiles[column, -2:].tolist(), bool(frame.whole[column])) for frame in alike)
+        scale = max(
+            scale_of(float(frame.quantiles[column, -2]), float(frame.quantiles[column, -1]), bool(frame.whole[column]))
+            for frame in alike
+        )
         if scale > INTENSITY_SCALES[0]:
             yield (
                 f'intensity goes up to {largest[column]:g}, a scale of 0 to {scale:g}. Detectors trained on KITTI '

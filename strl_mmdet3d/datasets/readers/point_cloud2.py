@@ -61,8 +61,8 @@ def read_point_cloud2(message: Any) -> tuple[np.ndarray, list[str]]:
     )
     rows = data[: height * row_step].reshape(height, row_step)[:, : width * step]
     points = np.ascontiguousarray(rows).reshape(-1).view(dtype) if height * width else np.zeros(0, dtype)
-    kind = np.float64 if any(dtype[name].itemsize == 8 for name in names[:3]) else np.float32
-    records = np.stack([points[name].astype(kind) for name in names], axis=1)
+    precision = np.dtype(np.float64 if any(dtype[name].itemsize == 8 for name in names[:3]) else np.float32)
+    records = np.stack([points[name].astype(precision) for name in names], axis=1)
     if height > 1:
         records = records[~np.isnan(records[:, :3]).all(axis=1)]
     columns = ['x', 'y', 'z', *('intensity' if name in INTENSITY else 'ring' for name in names[3:])]

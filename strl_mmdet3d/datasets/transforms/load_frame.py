@@ -16,8 +16,9 @@ from mmengine.logging import print_log
 
 from ...errors import ConfigError
 from ..readers.column_names import AXES, canonical_names
-from ..readers.frame_file import memory_for
+from ..readers.frame_file import CorruptFrameError, memory_for
 from ..readers.lidar_scan import check_width, read_table, reshaped, usable_returns
+from ..readers.scan_table import ScanTable
 from .base import with_rows
 
 INTENSITY = 'intensity'
@@ -35,7 +36,8 @@ class LoadFrame(LoadPointsFromFile):
     Records at exactly (0, 0, 0) are dropped: some KITTI scans hold them, and they are not returns. Records with NaN or
     Inf are dropped, too, unless they are more than half of the scan.
 
-    Of each folder, the first frame is compared with ``load_dim``: a wrong one would make nonsense of all points.
+    Of each sequence, the first frame is compared with ``load_dim``: a wrong one would make nonsense of all points. If
+    the data set does not name that frame, it is the first one that is loaded of each folder.
 
     Required Keys:
 
@@ -44,6 +46,7 @@ class LoadFrame(LoadPointsFromFile):
         - lidar_path (str)
         - num_pts_feats (int, optional): The values per record that the sequence index was made for
         - columns (list[str], optional): Their names in the sequence index
+    - first_of_sequence (str, optional): The path of the frame whose points are compared with ``load_dim``
         - num_broken (int): Added: how many records with NaN or Inf were dropped
 
     Added Keys:
@@ -94,7 +97,7 @@ class LoadFrame(LoadPointsFromFile):
         if time_lag and self.changes_values:
             raise ConfigError('time_lag goes with none of shift_height, use_color, norm_intensity and norm_elongation')
         self.time_lag = time_lag
-        self._checked: set[str] = set()  # folders of which a frame has been found to have `load_dim` values
+        self._checked: set[str] = set()  # first frames and folders found to have `load_dim` values
         self._says_broken = True
 
     def transform(self, results: dict) -> dict:
@@ -131,15 +134,17 @@ class LoadFrame(LoadPointsFromFile):
     def _read(self, path: str, frame: dict, is_aligned: bool) -> np.ndarray:
         """Read, check and scale the records (N, load_dim) of a file, and find the columns to use."""
         table = read_table(path, self.backend_args)
-        folder = os.path.dirname(path)  # noqa: PTH120 - it may be an address
-        if table.values.ndim == 1 and folder not in self._checked:
-            check_width(table, self.load_dim, path)
+        # It takes about as long as reading. The frame looked at is the same in whatever order frames are loaded.
+        shown_by = frame.get('first_of_sequence') or os.path.dirname(path)  # noqa: PTH120 - it may be an address
+        if table.values.ndim == 1 and shown_by not in self._checked:
+            self._check_width(table, path, frame.get('first_of_sequence', path))
         records = reshaped(table, self.load_dim, path)
         columns = table.columns or _names(frame.get('columns'), records.shape[1])
         if self.names:
             self.use_dim = self._numbers_of_names(columns, path)
         records, _, num_broken = usable_returns(records, table.is_organised, self.use_dim, path)
-        self._checked.add(folder)
+        if shown_by != path:
+            self._checked.add(shown_by)
         if is_aligned and any(table.origin):
             raise ConfigError(
                 f'{path} has coordinates of a map, around {table.origin}, which poses of a sensor do not fit. Set '
@@ -155,6 +160,16 @@ class LoadFrame(LoadPointsFromFile):
                 level=logging.WARNING,
             )
         return records if self.intensity_scale is None else self._scaled(records, columns, path)
+
+    def _check_width(self, table: ScanTable, path: str, first: str) -> None:
+        """Compare ``load_dim`` with the width that the first frame of a sequence shows, if it can be read."""
+        if first != path:
+            try:
+                table = read_table(first, self.backend_args)
+            except CorruptFrameError:
+                return
+        if table.values.ndim == 1:
+            check_width(table, self.load_dim, first)
 
     def _numbers_of_names(self, columns: Sequence[str], path: str) -> list[int]:
         """Return the numbers of the columns that ``use_dim`` names."""

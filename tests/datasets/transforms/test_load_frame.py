@@ -120,6 +120,27 @@ def test_a_width_that_does_not_fit_is_refused_and_the_right_one_named(tmp_path, 
     assert len(LoadFrame(load_dim=5)(write(tmp_path / '0.bin', sweep()))['points']) == 400
 
 
+@pytest.mark.parametrize('first', ['fits', 'does not', 'is damaged'])
+def test_which_frame_shows_the_width_does_not_depend_on_the_order(tmp_path, first):
+    """A frame of five values among those of four is loaded, or not, by what the first one of the sequence shows."""
+    four = np.ascontiguousarray(sweep()[:, :4])
+    write(tmp_path / '0.bin', {'fits': four, 'does not': sweep(), 'is damaged': four[:0]}[first])
+    frames = [write(tmp_path / '1.bin', four), write(tmp_path / '2.bin', sweep())]
+    for results in frames:
+        results['lidar_points']['first_of_sequence'] = str(tmp_path / '0.bin')
+    found = []
+    for order in ([0, 1], [1, 0]):
+        load, loaded = LoadFrame(), {}
+        for number in order:
+            try:
+                loaded[number] = load(dict(frames[number]))['points'].tensor.numpy().tobytes()
+            except CorruptFrameError as error:
+                loaded[number] = str(error)
+        found.append(loaded)
+    assert found[0] == found[1]
+    assert ('0.bin has 5 values per point' in str(found[0][0])) == (first == 'does not')
+
+
 @pytest.mark.parametrize('columns', [['x', 'y', 'z', 'intensity', 'ring'], ['X', 'Y', 'Z', 'Reflectance', 'ring']])
 @pytest.mark.parametrize('name', ['intensity', 'reflectance'])
 def test_columns_by_the_names_of_the_index(tmp_path, columns, name):
