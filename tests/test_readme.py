@@ -178,7 +178,7 @@ def config_of(text: str, folder: Path) -> Config:
 def test_own_data(folder):
     config = config_of(section('Your own data'), folder)
     dataset = DATASETS.build(config.train_dataloader.dataset)
-    assert len(dataset) == 6
+    assert len(dataset) == 26
     assert dataset[PairKey(0, 0, 5)]['view_1']['inputs']['points'].shape[1] == 4
     model = MODELS.build(config.model)
     check_ranges(config, model, dataset)
@@ -186,7 +186,7 @@ def test_own_data(folder):
 
 def test_own_detector(folder):
     config = config_of((ROOT / 'docs/your_detector.md').read_text(), folder)
-    config.train_dataloader.dataset.update(data_root='DATA', window=5)
+    config.train_dataloader.dataset.update(data_root='DATA')
     dataset = DATASETS.build(config.train_dataloader.dataset)
     model = MODELS.build(config.model)
     check_ranges(config, model, dataset)
@@ -202,9 +202,9 @@ def test_a_mixture_of_sources(folder, monkeypatch):
     config = config_of((ROOT / 'docs/data.md').read_text(), folder)
     config.train_dataloader.dataset.datasets[0].window = 5
     dataset = DATASETS.build(config.train_dataloader.dataset)
-    assert len(dataset) == 6 + 6
+    assert len(dataset) == 26 + 26
     sampler = DATA_SAMPLERS.build(dict(config.train_dataloader.sampler, dataset=dataset))
-    assert {key.place < 6 for key in sampler} == {True, False}, 'one part is never drawn'
+    assert {key.place < 26 for key in sampler} == {True, False}, 'one part is never drawn'
     check_ranges(config, MODELS.build(config.model), dataset)
 
 

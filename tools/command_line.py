@@ -30,6 +30,9 @@ if os.environ.get('OMP_NUM_THREADS', '').isdecimal():
 # What torch makes of an error in a worker: an error of the same class, whose message ends with the original one.
 WORKER_ERROR = re.compile(r'Caught (\w+) in [^\n]*\nOriginal Traceback .*\n(?:[\w.<>]+\.)?\1: (.*)', re.DOTALL)
 
+# Settings that are paths. A folder may have a blank or a comma in its name.
+PATHS = ('load_from', 'work_dir', 'data_root', 'ann_file', 'cache_dir', 'out_dir', 'info_path')
+
 # What a terminal would obey; a file's name may hold it. Lines may break.
 CONTROL = re.compile(r'[\x00-\x09\x0b-\x1f\x7f-\x9f]')
 
@@ -79,7 +82,7 @@ def _key_and_value(option: str) -> str:
 
 
 def as_settings(options: list[str]) -> dict[str, Any]:
-    """Read the values of ``--cfg-options`` as mmengine's ``DictAction`` does.
+    """Read the values of ``--cfg-options`` as mmengine's ``DictAction`` does, but for paths, which stay as they are.
 
     Args:
         options: Strings such as 'a.b=1,2'.
@@ -94,12 +97,19 @@ def as_settings(options: list[str]) -> dict[str, Any]:
 
     from strl_mmdet3d.errors import ConfigError
 
+    paths = {key: text for key, _, text in (option.partition('=') for option in options) if _is_path(key, text)}
     settings = argparse.Namespace(cfg_options={})
+    others = [option for option in options if option.partition('=')[0] not in paths]
     try:
-        DictAction(['--cfg-options'], 'cfg_options')(argparse.ArgumentParser(), settings, options)
+        DictAction(['--cfg-options'], 'cfg_options')(argparse.ArgumentParser(), settings, others)
     except AssertionError as error:
         raise ConfigError(f'--cfg-options: {error}. Close every bracket, and quote the setting in the shell') from error
-    return settings.cfg_options
+    return settings.cfg_options | paths
+
+
+def _is_path(key: str, text: str) -> bool:
+    """Return whether a setting is a path with a blank or a comma, which ``DictAction`` drops or splits at."""
+    return key.rpartition('.')[2] in PATHS and (' ' in text or ',' in text) and text[:1] not in '([\'"'
 
 
 def load_config(path: str, options: list[str] | None = None) -> Config:

@@ -14,7 +14,7 @@ Examples:
     python tools/reproduce.py plan 5 --data real
     python tools/reproduce.py run 1 7a 8 --seeds 3
     python tools/reproduce.py run all --size tiny
-    python tools/reproduce.py report --seeds 3
+    python tools/reproduce.py report
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     option = common.add_argument
     option('--data', choices=['simulated', 'real'], default='simulated', help='(default: simulated)')
     option('--size', choices=['full', 'tiny'], default='full', help="the paper's lengths, or a step or two of each")
-    option('--seeds', type=int, default=1, help='number of seeds, from 0 (default: 1)')
     option('--work-dir', type=Path, help='where everything goes (default: work_dirs/reproduction/DATA_SIZE)')
     commands = parser.add_subparsers(dest='command', required=True)
     for command, what in (
@@ -65,9 +65,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     ):
         sub = commands.add_parser(command, parents=[common], help=what)
         every = command in ('list', 'report')
+        known = 'those that were run' if every else '1'
+        sub.add_argument('--seeds', type=int, help=f'number of seeds, from 0 (default: {known})')
         sub.add_argument('tables', nargs='*' if every else '+', metavar='TABLE', help='such as 1, 7a or all')
     args = parser.parse_args(argv)
-    if args.seeds < 1:
+    if args.seeds is not None and args.seeds < 1:
         parser.error('--seeds must be at least 1')
     if args.work_dir is None:
         args.work_dir = Path('work_dirs', 'reproduction', f'{args.data}_{args.size}')
@@ -152,8 +154,26 @@ def execute(step: Step) -> Any:
             raise ConfigError(f'{step.name} failed: {str(end.code).removeprefix("error: ")}') from end
 
 
+def is_trained(step: Step) -> bool:
+    """Return whether a training has left its encoder or its last checkpoint, and whole."""
+    from strl_mmdet3d.engine.run_start import BrokenCheckpointError, check_whole
+    from strl_mmdet3d.export import ExportError, read_exported
+
+    path = Path(step.leaves)
+    if step.tool != 'train' or not path.is_file():
+        return False
+    try:
+        read_exported(path) if path.name == 'encoder.pth' else check_whole(path)
+    except (BrokenCheckpointError, ExportError) as error:
+        print(f'{path} is not whole, so the training goes on: {error}')
+        return False
+    return True
+
+
 def run_steps(steps: list[Step], results: Results) -> None:
     """Run the steps that have no result yet, and say how far it is.
+
+    A finished step is run again if what it left is gone, and a step that is yet to be run reads it.
 
     Raises:
         ConfigError: If a step fails, or has left no result.
@@ -161,13 +181,21 @@ def run_steps(steps: list[Step], results: Results) -> None:
     from strl_mmdet3d.locks import locked
     from strl_mmdet3d.reproduction.numbers import numbers_of
 
-    for number, step in enumerate(steps, start=1):
-        if results.read(step) is not None:
-            continue
+    pending: list[Step] = []
+    for step in reversed(steps):
+        gone = bool(step.leaves) and not Path(step.leaves).exists()
+        if results.read(step) is None or (gone and any(later.reads(step.leaves) for later in pending)):
+            pending.append(step)
+            if gone:
+                results.path(step).unlink(missing_ok=True)
+    for step in reversed(pending):
+        number = steps.index(step) + 1
         print(f'== step {number} of {len(steps)}: {step.name}', flush=True)
         begin = time.monotonic()
         with locked(results.path(step), 'running a step'):
-            returned = None if step.leaves and Path(step.leaves).is_file() else execute(step)
+            if results.read(step) is not None:  # another process has run it since
+                continue
+            returned = None if is_trained(step) else execute(step)
             seconds = time.monotonic() - begin
             results.write(step, numbers_of(step, returned), seconds)
         print(f'== step {number} of {len(steps)}: {step.name} is done, after {seconds:.0f} s', flush=True)
@@ -223,8 +251,9 @@ def run(args: argparse.Namespace) -> None:
     from strl_mmdet3d.reproduction.tables import find_tables
 
     tables = find_tables(args.tables or ['all'])
-    settings = Settings(args.work_dir, args.data, args.size, args.seeds)
-    results = Results(settings.work_dir)
+    results = Results(args.work_dir)
+    found = max(results.numbers_of_seeds(), default=1) if args.command in ('list', 'report') else 1
+    settings = Settings(args.work_dir, args.data, args.size, args.seeds or found)
     if args.command in ('list', 'report'):
         recorded_files(settings)
     if args.command == 'list':
@@ -238,7 +267,8 @@ def run(args: argparse.Namespace) -> None:
             check_real_data(needed)
         record_data(settings, needed)
         run_steps(steps_of(tables, settings), results)
-        print(f'the tables are in {write_report(find_tables(["all"]), results, settings)}')
+        whole = replace(settings, seeds=max(results.numbers_of_seeds(), default=1))
+        print(f'the tables are in {write_report(find_tables(["all"]), results, whole)}')
     else:
         page = write_report(tables, results, settings)
         print(page.read_text(encoding='utf-8'))

@@ -1,4 +1,4 @@
-"""Test a detector: the metrics of a downstream config, with the options of mmdet3d's own ``tools/test.py``.
+"""Test a detector: the metrics of a downstream config, by the common options of mmdet3d's own ``tools/test.py``.
 
 Examples:
     python tools/test.py configs/downstream/pvrcnn_kitti_from_strl.py work_dirs/pvrcnn_kitti_from_strl/epoch_40.pth

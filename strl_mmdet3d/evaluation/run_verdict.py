@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..export.loaded_points import first_of, steps_of
 from .run_log import ABANDONED, Curves
 
 COLLAPSED = 'the projections have collapsed'
@@ -107,7 +108,7 @@ def judge(curves: Curves, warnings: Mapping[str, int], config: Mapping[str, Any]
     return Verdict(
         f'Nothing speaks against this run: in {iterations} {", ".join(facts)}. Whether the encoder helps, these '
         'numbers cannot tell.',
-        after_training(config.get('work_dir')),
+        after_training(config),
         good=True,
     )
 
@@ -140,16 +141,15 @@ def hardly_moved_advice(optimizer: str) -> str:
     return f'{advice}.'
 
 
-def after_training(work_dir: str | None) -> list[str]:
-    """Say how to find out whether an encoder helps.
-
-    Args:
-        work_dir: The run's folder.
-    """
-    encoder = Path(work_dir or 'WORK_DIR') / 'encoder.pth'
-    return [
-        f'Does it help a detector? python tools/evaluate_pretraining.py DOWNSTREAM_CONFIG --checkpoint strl={encoder} '
-        '--out work_dirs/does_it_help --labels 5 20 100',
-        f'In minutes, with labelled shapes: python tools/linear_probe.py DOWNSTREAM_CONFIG {encoder}',
-        f'To fine-tune: a config of configs/downstream with load_from={encoder}',
-    ]
+def after_training(config: Mapping[str, Any]) -> list[str]:
+    """Say how to find out whether the encoder of a run helps: a detector, or a classifier of shapes."""
+    encoder = Path(config.get('work_dir') or 'WORK_DIR') / 'encoder.pth'
+    data = (config.get('train_dataloader') or {}).get('dataset') or {}
+    if first_of(list(steps_of(data.get('pipeline'))), 'LoadShape') is not None:
+        helps = f'Does it help, in minutes? python tools/linear_probe.py DOWNSTREAM_CONFIG {encoder}'
+    else:
+        helps = (
+            f'Does it help a detector? python tools/evaluate_pretraining.py DOWNSTREAM_CONFIG --checkpoint '
+            f'strl={encoder} --out work_dirs/does_it_help --labels 5 20 100'
+        )
+    return [helps, f'To fine-tune: a config of configs/downstream with load_from={encoder}']

@@ -40,9 +40,8 @@ def data_steps(needed: Iterable[Data], settings: Settings) -> Iterator[Step]:
         for name in data.files:
             if name in options:
                 arguments = [source, '--root', inner, '--out', f'{inner}/{name}', *options[name]]
-                yield Step(
-                    f'data/{folder}_{Path(name).stem}', 'create_sequence_index', tuple(arguments), leaves=f'{inner}/{name}'
-                )
+                step = f'data/{folder}_{Path(name).stem}'
+                yield Step(step, 'create_sequence_index', tuple(arguments), leaves=f'{inner}/{name}')
         if data.variable == 'KITTI_ROOT':
             yield kitti_infos(inner)
 

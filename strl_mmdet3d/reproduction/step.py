@@ -57,7 +57,7 @@ class Step:
     leaves: str = ''
 
     def reads(self, product: str) -> bool:
-        """Whether the step reads what another one leaves: it is named in the arguments, or is below a variable's path."""
+        """Whether the step reads what another one leaves: an argument names it, or it is below a variable's path."""
         named = [argument.partition('=')[2] or argument for argument in self.arguments]
         places = [place for _, place in self.environment]
         return any(path == product or path.startswith(f'{product}/') for path in (*named, *places)) or any(

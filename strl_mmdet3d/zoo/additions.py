@@ -46,8 +46,10 @@ def gains_of(results: Mapping[str, Any], arm: str, baseline: str = 'scratch') ->
         baseline: The arm that it is compared with.
 
     Raises:
-        ZooError: If they hold no comparison of the two, or too few seeds.
+        ZooError: If they hold no comparison of the two, or too few seeds, or some runs are missing.
     """
+    if results.get('num_missing'):
+        raise ZooError(f'{results["num_missing"]} runs have no result yet: finish the study first')
     rows = {(row['arm'], row['num_frames']): row for row in results['rows']}
     gains = []
     for each in results['differences']:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from strl_mmdet3d.evaluation.run_verdict import judge
+from strl_mmdet3d.evaluation.run_verdict import after_training, judge
 
 HEALTHY = dict(loss=[4, 0.5], spread=[0.9, 0.8], effective_rank=[9, 6], weights_moved=[0.1, 0.3])
 
@@ -25,6 +25,16 @@ def test_a_healthy_run_is_described_and_its_encoder_is_to_be_probed():
         'by 30% of their norm. Whether the encoder helps, these numbers cannot tell.'
     )
     assert any('evaluate_pretraining.py' in step and 'work_dirs/run/encoder.pth' in step for step in said.next_steps)
+
+
+def test_an_encoder_of_shapes_is_probed_and_one_of_a_detector_helps_a_detector():
+    shapes = dict(train_dataloader=dict(dataset=dict(pipeline=dict(load=[dict(type='LoadShape')]))), work_dir='run')
+    scans = dict(train_dataloader=dict(dataset=dict(pipeline=dict(load=[dict(type='LoadFrame')]))), work_dir='run')
+    for config, tool in ((shapes, 'linear_probe'), (scans, 'evaluate_pretraining'), ({}, 'evaluate_pretraining')):
+        said = after_training(config)
+        assert [step for step in said if 'tools/' in step] == [said[0]]
+        assert f'python tools/{tool}.py' in said[0]
+        assert 'encoder.pth' in said[0]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strl_mmdet3d.errors import ConfigError
+from strl_mmdet3d.reproduction import data_record
 from strl_mmdet3d.reproduction.data import EVALUATION_DATA
 from strl_mmdet3d.reproduction.data_record import FILE, record_data, recorded_files
 from strl_mmdet3d.reproduction.step import Settings
@@ -43,6 +44,26 @@ def test_real_data_may_move_but_not_change(tmp_path, shapes, monkeypatch):
     (moved / 'test.json').write_text('others')
     with pytest.raises(ConfigError, match=r'moved/test\.json is not the file of the results in .*work'):
         record_data(settings, [SHAPES])
+
+
+def test_what_another_run_records_meanwhile_stays(tmp_path, shapes, monkeypatch):
+    settings, kitti = Settings(tmp_path / 'work', 'real'), EVALUATION_DATA['kitti']
+    folder = tmp_path / 'kitti'
+    folder.mkdir()
+    for name in kitti.files:
+        (folder / name).write_text(name)
+    monkeypatch.setenv(kitti.variable, str(folder))
+    usual, begun = data_record.sha256_of, []
+
+    def slow(path):
+        if not begun:
+            begun.append(path)
+            record_data(settings, [kitti])
+        return usual(path)
+
+    monkeypatch.setattr(data_record, 'sha256_of', slow)
+    record_data(settings, [SHAPES])
+    assert {key.partition('/')[0] for key in recorded_files(settings)} == {SHAPES.variable, kitti.variable}
 
 
 def test_results_that_do_not_say_of_which_data_are_refused(tmp_path):

@@ -43,6 +43,17 @@ def test_a_result_is_found_again_where_the_folder_has_moved(tmp_path, monkeypatc
     assert Results(moved.work_dir).finished(evaluation_steps(row, moved)) == evaluation_steps(row, moved)[:1]
 
 
+def test_a_result_of_real_data_is_found_again_where_the_data_has_moved(tmp_path, monkeypatch):
+    row, _ = row_of('2b', 1)
+    settings, described = settings_of(tmp_path, data='real'), []
+    for place in (tmp_path / 'here', tmp_path / 'there', Path('relative')):
+        monkeypatch.setenv('SHAPES_ROOT', str(place))
+        (chosen, *_) = evaluation_steps(row, settings)
+        described.append(Results(settings.work_dir).described(chosen))
+    assert described[0][0] == '$SHAPES_ROOT/train.json'
+    assert described[0] == described[1] == described[2]
+
+
 @pytest.mark.parametrize('name', ['evaluate', 'data', 's', 'a=b'])
 def test_the_folders_name_may_stand_in_its_own_paths(name, tmp_path, monkeypatch):
     row, _ = row_of('2a', 1)

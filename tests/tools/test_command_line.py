@@ -116,6 +116,14 @@ def test_settings_are_those_of_mmengines_action():
     assert as_settings(ours.parse_args([]).cfg_options) == {}
 
 
+@pytest.mark.parametrize('path', ['my runs/encoder.pth', '/a,b/x y.pth', 'a = b, c'])
+def test_a_path_keeps_its_blanks_and_commas(path):
+    assert as_settings([f'load_from={path}', 'a=1,2']) == dict(load_from=path, a=[1, 2])
+    assert as_settings([f'train_dataloader.dataset.ann_file={path}'])['train_dataloader.dataset.ann_file'] == path
+    assert as_settings(['load_from=None', 'data_root=data']) == dict(load_from=None, data_root='data')
+    assert as_settings(['ann_file=[a.json,b.json]']) == dict(ann_file=['a.json', 'b.json'])
+
+
 def test_a_setting_without_a_value_or_with_an_open_bracket_is_refused(capsys):
     parser = argparse.ArgumentParser()
     add_cfg_options(parser)

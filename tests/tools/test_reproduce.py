@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,19 +15,23 @@ from strl_mmdet3d.errors import ConfigError
 from strl_mmdet3d.reproduction.results import Results
 from strl_mmdet3d.reproduction.step import Settings
 from strl_mmdet3d.reproduction.steps import steps_of
-from strl_mmdet3d.reproduction.tables import TABLES, Table, find_tables
+from strl_mmdet3d.reproduction.tables import RANDOM, TABLES, Table, find_tables
 
 
 @pytest.fixture
-def made(monkeypatch):
+def made(monkeypatch, tmp_path):
     """Steps that take no time: each measurement gives the number of steps before it. The list names what was run."""
     names = []
 
     def execute(step):
         names.append(step.name)
+        left = Path(step.leaves or tmp_path / 'nothing.txt')
+        left.parent.mkdir(parents=True, exist_ok=True)
+        left.touch() if left.suffix else left.mkdir(exist_ok=True)
 
     def numbers(step, returned):
-        return {step.seed: {'unscaled': float(len(names))}} if step.measures else {}
+        seeds = range(int(step.name.split('/')[-1].split('_')[0])) if step.name.endswith('_seeds') else [step.seed]
+        return {seed: {'unscaled': float(len(names)), 'mAP_0.25': 0.5} for seed in seeds} if step.measures else {}
 
     monkeypatch.setattr(reproduce, 'execute', execute)
     monkeypatch.setattr('strl_mmdet3d.reproduction.numbers.numbers_of', numbers)
@@ -107,16 +112,53 @@ def test_a_stopped_run_goes_on(tmp_path, made, monkeypatch, capsys):
     assert '| all of them |' in (tmp_path / 'work/report.md').read_text()
 
 
-def test_a_training_that_is_done_elsewhere_is_taken_as_it_is(tmp_path, made):
+def test_a_training_that_is_done_elsewhere_is_taken_as_it_is(tmp_path, made, monkeypatch):
     work = tmp_path / 'work'
     encoder = work / 'pretrain/pointnet_shapenet_pretrain/seed_0/encoder.pth'
     encoder.parent.mkdir(parents=True)
+    monkeypatch.setattr('strl_mmdet3d.export.read_exported', lambda path: None)
     encoder.touch()
     reproduce.main(['run', '1', '--work-dir', str(work)])
     assert 'pretrain/pointnet_shapenet_pretrain/seed_0' not in made
     assert 'pretrain/dgcnn_shapenet_pretrain/seed_0' in made
     steps = steps_of(find_tables(['1']), Settings(work))
     assert Results(work).finished(steps) == steps
+
+
+def test_an_encoder_that_is_not_whole_is_trained(tmp_path, made, capsys):
+    encoder = tmp_path / 'pretrain/pointnet_shapenet_pretrain/seed_0/encoder.pth'
+    encoder.parent.mkdir(parents=True)
+    encoder.touch()
+    reproduce.main(['run', '1', '--work-dir', str(tmp_path)])
+    assert 'pretrain/pointnet_shapenet_pretrain/seed_0' in made
+    assert f'{encoder} is not whole, so the training goes on' in capsys.readouterr().out
+
+
+def test_what_a_finished_step_left_is_made_again_if_it_is_gone_and_needed(tmp_path, made):
+    options = ['--work-dir', str(tmp_path)]
+    reproduce.main(['run', '1', *options])
+    shutil.rmtree(tmp_path / 'data')
+    shutil.rmtree(tmp_path / 'pretrain')
+    made.clear()
+    reproduce.main(['run', '1', *options])
+    assert made == [], 'nothing is left to do'
+    reproduce.main(['run', '1', '--seeds', '2', *options])
+    assert 'data/shapes' in made, 'the second pre-training reads it'
+    assert 'pretrain/pointnet_shapenet_pretrain/seed_1' in made
+    assert 'pretrain/pointnet_shapenet_pretrain/seed_0' not in made, 'nobody reads the first encoder'
+
+
+def test_results_are_found_whatever_the_number_of_seeds(tmp_path, made, capsys):
+    options = ['--work-dir', str(tmp_path)]
+    reproduce.main(['run', '1', '3', '--seeds', '3', *options])
+    for more, expected in (([], 'run'), (['--seeds', '2'], 'run'), (['--seeds', '5'], '3 of 5 seeds run')):
+        capsys.readouterr()
+        reproduce.main(['list', '1', '3', *more, *options])
+        said = capsys.readouterr().out
+        for row in (f'PointNet, {RANDOM}', 'PointNet, STRL', 'VoteNet, from scratch', 'VoteNet, STRL'):
+            assert f'  {row}: {expected};' in said, (more, row)
+    reproduce.main(['report', '3', *options])
+    assert '(n = 3, seeds 0-2)' in (tmp_path / 'report.md').read_text()
 
 
 def test_the_results_of_another_size_are_refused(tmp_path, made):

@@ -152,6 +152,8 @@ def test_gains_are_means_over_the_paired_seeds():
     assert gains_of(more, 'finetuned-a')[0].baseline == 21.0
     with pytest.raises(ZooError, match='2 paired seeds'):
         gains_of(results(seeds=2), 'finetuned-a')
+    with pytest.raises(ZooError, match='3 runs have no result yet'):
+        gains_of(results() | dict(num_missing=3), 'finetuned-a')
     with pytest.raises(ZooError, match='no difference of frozen-a'):
         gains_of(results(), 'frozen-a')
 

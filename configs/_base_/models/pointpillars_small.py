@@ -1,4 +1,5 @@
-"""PointPillars made small enough for studies on a CPU: half the range, pillars of 0.32 m, an eighth of the channels.
+"""PointPillars made small enough for studies on a CPU: half of each side of the range, pillars of 0.32 m, a
+half to a quarter of the channels.
 
 What it changes in mmdet3d's model, for pre-training and fine-tuning alike. All numbers are our choice.
 """
