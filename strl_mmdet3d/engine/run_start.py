@@ -239,7 +239,7 @@ def refuse_another_run(config: Config) -> None:
     if found:
         raise ConfigError(
             f'{config.work_dir} holds a run already ({found[-1].name}), which one from {config.load_from} would '
-            'overwrite: continue it by --resume without a name, name another folder by --work-dir, or move its files away'
+            'overwrite: continue it by --resume without a name, name another folder by --work-dir, or move it away'
         )
 
 
