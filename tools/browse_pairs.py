@@ -1,7 +1,7 @@
 """Draw what the model will see: for some pairs of a config's training set, the two frames and the views made of them.
 
 Lidar points are drawn from above, other clouds in an oblique projection. A depth frame is drawn as its image, in
-metres, and its views are drawn from above and from the side. A frame's points are coloured by what becomes of them, a
+metres, and its views are drawn from above and from the side. A frame's points are coloured by what happens to them, a
 view's by their height; things that have moved have their own colour. The titles say how far apart the frames are, and
 what was done to each view. The pairs are the first ones of the first epoch: a training run with the config's seed
 starts with them on one GPU.

@@ -1,4 +1,4 @@
-"""Pictures of training pairs: the two frames with what becomes of their points, and the views that the model gets.
+"""Pictures of training pairs: the two frames with what happens to their points, and the views that the model gets.
 
 Lidar points are drawn from above, other clouds obliquely. For depth frames, the depth images are drawn, and the views
 from above and from the side. Local views are drawn below the two views. Needs the extra 'vis'.
@@ -59,7 +59,7 @@ def draw_pair(dataset: Dataset, key: PairKey, tracer: PairTracer) -> Figure:
 
 
 def draw_cloud_pair(pair: TracedPair) -> Figure:
-    """Draw two point clouds, coloured by what becomes of their points, and below them the views, coloured by height."""
+    """Draw two point clouds, coloured by what happens to their points, and below them the views, coloured by height."""
     is_lidar = all(trace.points_type is LiDARPoints for trace in pair.traces)
     projection = FROM_ABOVE if is_lidar else OBLIQUELY
     box = pair.part.point_cloud_range if is_lidar else None
@@ -144,7 +144,7 @@ def make_figure(heights: list[float], pair: TracedPair, local_height: float) -> 
 
 
 def frame_titles(pair: TracedPair) -> list[str]:
-    """Return the titles of the two frames: what they are, and what becomes of their points."""
+    """Return the titles of the two frames: what they are, and what happens to their points."""
     return [
         '\n'.join(
             [
@@ -281,7 +281,7 @@ def draw_locals(panels: Sequence[Any], pair: TracedPair, projection: Projection,
 
 
 def draw_fates(axes: Any, trace: Trace, projection: Projection, limits: np.ndarray) -> dict[str, Artist]:
-    """Draw a frame, coloured by what becomes of its points.
+    """Draw a frame, coloured by what happens to its points.
 
     Returns:
         Name -> an example of the colour, for a legend.

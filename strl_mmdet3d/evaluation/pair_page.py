@@ -1,4 +1,4 @@
-"""A page of training pairs to be turned by mouse: what becomes of each frame's points, and the views made of them.
+"""A page of training pairs to be turned by mouse: what happens to each frame's points, and the views made of them.
 
 The page is one file that needs no network. Needs the extra 'vis'.
 """
@@ -27,7 +27,7 @@ CLASSES = (*FATES, 'moved')
 COLOURS = tuple(rgb(FATE_COLOURS[name]) for name in CLASSES)
 HELP = (
     'Turn by mouse or finger; the pictures of a pair turn together. Shift moves, the wheel zooms, a double click goes '
-    'back. A point under the pointer says where it is and what becomes of it. Frames are coloured by what becomes of '
+    'back. A point under the pointer says where it is and what happens to it. Frames are coloured by what happens to '
     'their points, views by height.'
 )
 
@@ -59,7 +59,7 @@ def pair_html(pair: TracedPair, group: int) -> str:
 
 
 def frame_cloud(pair: TracedPair, number: int) -> Cloud:
-    """Return the first (0) or second frame, coloured by what becomes of its points."""
+    """Return the first (0) or second frame, coloured by what happens to its points."""
     trace, source = pair.traces[number], pair.sources[number]
     shown = evenly(len(trace.coords))
     classes = trace.fate.copy()

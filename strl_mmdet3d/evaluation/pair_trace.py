@@ -322,7 +322,7 @@ def _watched(transforms: list[Callable]) -> list[Callable]:
 
 
 def fate_by(transform: Any) -> int:
-    """Return what becomes of the points that a transform removes."""
+    """Return what happens to the points that a transform removes."""
     if type(transform).__name__ == 'PointsRangeFilter':
         return OUT_OF_RANGE
     if isinstance(transform, RandomCutoutPoints):

@@ -1,4 +1,4 @@
-"""The page of pairs: what becomes of each point, what each transform did, and that the page can be turned by mouse."""
+"""The page of pairs: what happens to each point, what each transform did, and that the page can be turned by mouse."""
 
 from __future__ import annotations
 

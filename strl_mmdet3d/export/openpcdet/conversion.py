@@ -273,7 +273,7 @@ def _account_for(
     report: OpenPCDetReport,
     source: str,
 ) -> None:
-    """Decide for each of OpenPCDet's tensors, by its name, what becomes of it, and write that into the report.
+    """Decide for each of OpenPCDet's tensors, by its name, what happens to it, and write that into the report.
 
     Raises:
         ExportError: If the file holds a tensor that the detector does not have, or lacks one that it must have.
