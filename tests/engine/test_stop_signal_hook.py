@@ -162,8 +162,10 @@ def test_a_signal_to_all_processes_lets_workers_finish_the_step(tmp_path):
         _, said = process.communicate(timeout=200)
         assert 'stopped: SIGTERM ended the run after iteration' in said
         assert len(list(tmp_path.glob('iter_*.pth'))) == 1
-        with pytest.raises(ProcessLookupError):  # no worker is left
-            os.killpg(process.pid, 0)
+        with pytest.raises(ProcessLookupError):  # no worker is left, some seconds after its parent
+            for _ in range(300):
+                os.killpg(process.pid, 0)
+                time.sleep(0.1)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
